@@ -1,0 +1,11 @@
+//! phoned: a softphone without a screen.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod audio;
+pub mod media;
+pub mod net;
+pub mod rpc;
+pub mod sdp;
+pub mod sip;
+pub mod ua;

@@ -1,0 +1,132 @@
+//! What an offer and an answer agree on: the words that the phone and the media engine share.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// Who sends: RFC 8866 §6.7, seen from our side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Direction {
+    /// Both (what no attribute means).
+    #[default]
+    SendRecv,
+    /// Only we: the far end is held.
+    SendOnly,
+    /// Only they: we are held.
+    RecvOnly,
+    /// Nobody.
+    Inactive,
+}
+
+impl Direction {
+    /// From its two halves.
+    pub fn new(send: bool, recv: bool) -> Self {
+        match (send, recv) {
+            (true, true) => Direction::SendRecv,
+            (true, false) => Direction::SendOnly,
+            (false, true) => Direction::RecvOnly,
+            (false, false) => Direction::Inactive,
+        }
+    }
+    /// We send.
+    pub fn send(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::SendOnly)
+    }
+    /// We receive.
+    pub fn recv(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::RecvOnly)
+    }
+    /// As the other side says it.
+    pub fn reversed(self) -> Self {
+        Direction::new(self.recv(), self.send())
+    }
+    /// What both allow.
+    pub fn and(self, other: Self) -> Self {
+        Direction::new(self.send() && other.send(), self.recv() && other.recv())
+    }
+    /// The attribute's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::SendRecv => "sendrecv",
+            Direction::SendOnly => "sendonly",
+            Direction::RecvOnly => "recvonly",
+            Direction::Inactive => "inactive",
+        }
+    }
+}
+
+/// The audio codecs that we speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum CodecKind {
+    /// RFC 6716 and 7587: 48 kHz.
+    Opus,
+    /// G.711 µ-law, 8 kHz.
+    Pcmu,
+    /// G.711 A-law, 8 kHz.
+    Pcma,
+}
+
+impl CodecKind {
+    /// Its name in an rtpmap.
+    pub fn name(self) -> &'static str {
+        match self {
+            CodecKind::Opus => "opus",
+            CodecKind::Pcmu => "PCMU",
+            CodecKind::Pcma => "PCMA",
+        }
+    }
+    /// From an rtpmap or the configuration; case does not matter.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma].into_iter().find(|k| k.name().eq_ignore_ascii_case(name))
+    }
+    /// The RTP clock, Hz.
+    pub fn clock(self) -> u32 {
+        match self {
+            CodecKind::Opus => 48_000,
+            CodecKind::Pcmu | CodecKind::Pcma => 8_000,
+        }
+    }
+}
+
+/// The codec that was chosen, with what the peer said about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Codec {
+    /// Which one.
+    pub kind: CodecKind,
+    /// The payload type that we send with (the peer's number).
+    pub send_pt: u8,
+    /// The payload type that the peer sends with (our number).
+    pub recv_pt: u8,
+    /// The peer wants Opus FEC (`useinbandfec=1`).
+    pub fec: bool,
+    /// The peer's `maxaveragebitrate`, bit/s.
+    pub max_bitrate: Option<u32>,
+}
+
+/// RFC 4733 events, when both sides have them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TelephoneEvent {
+    /// The payload type that we send with.
+    pub send_pt: u8,
+    /// The payload type that the peer sends with.
+    pub recv_pt: u8,
+}
+
+/// The result of an offer and its answer, seen from our side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Negotiated {
+    /// Where the peer receives RTP; port 0 never stands here (that is a refusal).
+    pub remote_rtp: SocketAddr,
+    /// Where the peer receives RTCP (`a=rtcp`, else one port above).
+    pub remote_rtcp: SocketAddr,
+    /// The peer said `a=rtcp-mux` and so did we.
+    pub rtcp_mux: bool,
+    /// What is spoken.
+    pub codec: Codec,
+    /// Digits.
+    pub dtmf: Option<TelephoneEvent>,
+    /// Our direction.
+    pub direction: Direction,
+    /// Packet length that we send, ms (the peer's ptime, within 10–60; else 20).
+    pub ptime: u32,
+}

@@ -1,0 +1,303 @@
+//! Commands: what a user can ask of the phone. One variant a method; `rpc` fills them, `Ua` does them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::settings::AccountSettings;
+
+/// What a user wants. The comment of each variant names its methods.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// `account.add`
+    AccountAdd(AccountAdd),
+    /// `account.update`
+    AccountUpdate(AccountAdd),
+    /// `account.remove`
+    AccountRemove(AccountRef),
+    /// `account.list`
+    AccountList,
+    /// `account.get`
+    AccountGet(AccountRef),
+    /// `account.register`
+    AccountRegister(AccountRef),
+    /// `account.unregister`
+    AccountUnregister(AccountRef),
+    /// `device.list`
+    DeviceList,
+    /// `device.get`
+    DeviceGet(DeviceRef),
+    /// `device.setRole`
+    DeviceSetRole(SetRole),
+    /// `phone.start`: register every account with `register = true`.
+    Start,
+    /// `phone.disconnect`: unregister every account.
+    Disconnect,
+    /// `phone.call`
+    Call(Call),
+    /// `phone.get`
+    PhoneGet,
+    /// `phone.getSession`, `session.get`
+    GetSession(GetSession),
+    /// `phone.getCurrentSession`
+    GetCurrentSession,
+    /// `phone.setCurrentSession`
+    SetCurrentSession(CallRef),
+    /// `session.answer`
+    Answer(Answer),
+    /// `session.reject`
+    Reject(Reject),
+    /// `session.hangup`
+    Hangup(CallRef),
+    /// `session.terminate`
+    Terminate(Terminate),
+    /// `session.hold`
+    Hold(CallRef),
+    /// `session.unhold`
+    Unhold(CallRef),
+    /// `session.dtmf`
+    Dtmf(Dtmf),
+    /// `session.mute`
+    Mute(CallRef),
+    /// `session.unmute`
+    Unmute(CallRef),
+    /// `session.stopTimer`
+    StopTimer(CallRef),
+    /// `session.setStatus`
+    SetStatus(SetStatus),
+    /// `session.setStaticStatus`
+    SetStaticStatus(SetStaticStatus),
+    /// `session.destroy`
+    Destroy(CallRef),
+    /// The beginning of a subscription: replies `{seq, snapshot: {accounts, sessions, devices}}`.
+    /// With a callId that session must exist (-211).
+    Snapshot(Snapshot),
+    /// The daemon stops: end every call (BYE, CANCEL, 480), unregister. Replies true when all is done.
+    Shutdown,
+}
+
+/// A session by its callId.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CallRef {
+    /// Which session.
+    pub call_id: String,
+}
+
+/// One session, or all.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GetSession {
+    /// Which session; left out: all, as an array.
+    pub call_id: Option<String>,
+}
+
+/// An account by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccountRef {
+    /// Its name.
+    pub name: String,
+}
+
+/// An account to add or to change.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccountAdd {
+    /// Its name.
+    pub name: String,
+    /// Everything else, by the names of the configuration file.
+    pub account: AccountSettings,
+}
+
+/// A device by its id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceRef {
+    /// Its id (`device.list`).
+    pub id: String,
+}
+
+/// What a device is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceRole {
+    /// The microphone.
+    Input,
+    /// The loudspeaker.
+    Output,
+    /// Where incoming calls ring.
+    Ringer,
+}
+
+/// Gives a device a role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetRole {
+    /// The device's id.
+    pub id: String,
+    /// The role.
+    pub role: DeviceRole,
+    /// For one account only; left out: the default of all.
+    pub account: Option<String>,
+}
+
+/// A call to make.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Call {
+    /// A number (dialled at the account's domain), a `sip:` or a `tel:` URI.
+    pub number: String,
+    /// Options.
+    #[serde(default)]
+    pub option: Option<CallOption>,
+    /// The session that a consultation belongs to.
+    #[serde(default)]
+    pub transfer_id: Option<String>,
+    /// The account to call from; may be left out when there is one, or a default.
+    #[serde(default)]
+    pub account: Option<String>,
+}
+
+/// Options of a call or an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CallOption {
+    /// Video wanted; without a video source the call is audio.
+    pub video: Option<bool>,
+    /// Video may be received; without a video sink the call is audio.
+    pub offer_to_receive_video: Option<bool>,
+    /// `Name: value` lines added to the INVITE or the 200.
+    pub extra_headers: Option<Vec<String>>,
+    /// The input device of this session, and its output where the id can do both.
+    pub device: Option<String>,
+}
+
+/// Answers a ringing session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Answer {
+    /// Which session.
+    pub call_id: String,
+    /// Options.
+    #[serde(default)]
+    pub option: Option<CallOption>,
+}
+
+/// Refuses a ringing session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Reject {
+    /// Which session.
+    pub call_id: String,
+    /// The final status, 400–699; left out: 486.
+    pub code: Option<u16>,
+}
+
+/// How `session.terminate` ends a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TerminateType {
+    /// As `hangup`.
+    Hangup,
+    /// As `reject`.
+    Reject,
+    /// Whichever fits.
+    #[default]
+    Terminate,
+}
+
+/// Ends a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Terminate {
+    /// Which session.
+    pub call_id: String,
+    /// How.
+    #[serde(default, rename = "type")]
+    pub kind: TerminateType,
+}
+
+/// How a digit travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DtmfMethod {
+    /// `rtp` where negotiated, else `info`.
+    #[default]
+    Auto,
+    /// RFC 4733.
+    Rtp,
+    /// SIP INFO, application/dtmf-relay.
+    Info,
+}
+
+/// Digits to send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dtmf {
+    /// Which session.
+    pub call_id: String,
+    /// `0-9*#A-D`, and `,` for a pause of 2 s.
+    pub dtmf: String,
+    /// How they travel.
+    #[serde(default)]
+    pub method: DtmfMethod,
+    /// Keep the digits out of events and logs.
+    #[serde(default)]
+    pub redact: bool,
+}
+
+/// The part of the status that a user may set.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StatusPatch {
+    /// The other party's name.
+    pub name: Option<String>,
+    /// A picture's URL.
+    pub avatar: Option<String>,
+    /// The company.
+    pub company: Option<String>,
+    /// Free words of the user's.
+    pub tags: Option<Vec<String>>,
+}
+
+/// `session.setStatus`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetStatus {
+    /// Which session.
+    pub call_id: String,
+    /// What to change.
+    pub status: StatusPatch,
+}
+
+/// The part of the status that look-ups may set too.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StaticPatch {
+    /// The other party's name.
+    pub name: Option<String>,
+    /// A picture's URL.
+    pub avatar: Option<String>,
+    /// The company.
+    pub company: Option<String>,
+}
+
+/// `session.setStaticStatus`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetStaticStatus {
+    /// Which session.
+    pub call_id: String,
+    /// What to change.
+    pub static_status: StaticPatch,
+    /// True stops automatic updates; left out: as before.
+    pub start_manual_model: Option<bool>,
+}
+
+/// The beginning of a subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Snapshot {
+    /// The session that must exist.
+    pub call_id: Option<String>,
+}

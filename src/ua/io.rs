@@ -1,0 +1,155 @@
+//! What goes into the phone and what comes out of it: the two enums that tell the program.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::command::Command;
+use super::error::Error;
+use super::event::Event;
+use super::media::{MediaCommand, MediaEvent};
+
+/// Microseconds of a clock that never stops nor jumps (CLOCK_BOOTTIME in the daemon).
+pub type Mono = u64;
+
+/// The time at which an input is handled, read once by the shell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Now {
+    /// Monotonic time, µs.
+    pub mono: Mono,
+    /// Wall time, ms since 1970.
+    pub wall: i64,
+}
+
+/// A session's number inside the daemon: never reused in one life of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionId(pub u64);
+
+/// Names the caller that waits for a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ReplyId(pub u64);
+
+/// Names a question to the resolver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct QueryId(pub u64);
+
+pub use crate::sip::flow::{FlowId, Hop, Transport};
+
+/// A host to be resolved (RFC 3263): the answer is a list of targets, best first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Host {
+    /// A name or an address literal (an IPv6 literal without brackets).
+    pub name: String,
+    /// The port, where the URI names one.
+    pub port: Option<u16>,
+    /// The transport, where the URI names one.
+    pub transport: Option<Transport>,
+}
+
+/// An address that a request can be sent to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Target {
+    /// Where to send.
+    pub addr: SocketAddr,
+    /// By which transport.
+    pub transport: Transport,
+    /// The address of this host that reaches it: what Via, Contact and SDP shall name.
+    pub local_ip: IpAddr,
+}
+
+/// Everything that can happen to the phone.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The time that `poll_timeout` named has come.
+    Timeout,
+    /// One datagram, or one whole message cut from a stream by `sip::framing`.
+    Received {
+        /// The flow it came on.
+        flow: FlowId,
+        /// Who sent it.
+        from: SocketAddr,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// A flow can carry messages: a listening UDP socket, or a connected stream.
+    FlowUp {
+        /// Its id: that of the `OpenFlow`, or one of the edge's own (≥ 2³²) for sockets it opened itself.
+        flow: FlowId,
+        /// What it speaks.
+        transport: Transport,
+        /// The address of our end (may be unspecified for a listening UDP socket).
+        local: SocketAddr,
+        /// The address of the other end; none for UDP sockets.
+        remote: Option<SocketAddr>,
+    },
+    /// A flow is gone, or could not be opened.
+    FlowClosed {
+        /// Which one.
+        flow: FlowId,
+        /// Why, in plain words.
+        reason: String,
+    },
+    /// A user wants something; the answer is `Output::Reply` with the same id.
+    Command {
+        /// To whom the reply goes.
+        reply: ReplyId,
+        /// What is wanted.
+        command: Command,
+    },
+    /// The media engine tells something of a session.
+    Media(SessionId, MediaEvent),
+    /// The resolver's answer: empty when there is none.
+    Resolved(QueryId, Vec<Target>),
+    /// The devices of the host, whenever they change.
+    Devices(Vec<DeviceInfo>),
+}
+
+/// Everything that the phone wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send these bytes.
+    Send {
+        /// On this flow.
+        flow: FlowId,
+        /// To this address (a stream flow has one only).
+        to: SocketAddr,
+        /// A whole SIP message, or a keep-alive.
+        bytes: Vec<u8>,
+    },
+    /// Connect a stream; the answer is `FlowUp` or `FlowClosed`.
+    OpenFlow {
+        /// The id it shall have (< 2³²).
+        flow: FlowId,
+        /// Where to.
+        target: Target,
+    },
+    /// Close a stream.
+    CloseFlow(FlowId),
+    /// Resolve a host; the answer is `Input::Resolved`.
+    Resolve(QueryId, Host),
+    /// A command for the media engine.
+    Media(SessionId, MediaCommand),
+    /// The answer to a `Command`.
+    Reply(ReplyId, Result<Value, Error>),
+    /// Something happened: for every subscriber.
+    Event(Event),
+}
+
+/// A sound device of the host, or one of the built-in ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceInfo {
+    /// What `device.setRole` and the configuration call it (`pulse:NAME`, `alsa:NAME`, `null`).
+    pub id: String,
+    /// A name for people.
+    pub name: String,
+    /// It can record.
+    pub input: bool,
+    /// It can play.
+    pub output: bool,
+    /// The sound server's default for recording.
+    pub default_input: bool,
+    /// The sound server's default for playing.
+    pub default_output: bool,
+}

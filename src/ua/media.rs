@@ -1,0 +1,136 @@
+//! The words between the phone and the media engine. Media comes and goes as data.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::sdp::{Direction, Negotiated};
+
+/// What the phone asks of the media engine, always about one session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum MediaCommand {
+    /// Get a pair of ports. Answer: `MediaEvent::Local` or `Failed`, at once.
+    Open {
+        /// The address to bind to: that of the signalling's path.
+        local_ip: IpAddr,
+        /// The microphone (`null`, `tone:HZ`, `file:PATH`, `pulse:…`, `alsa:…`, `default`).
+        input: String,
+        /// The loudspeaker.
+        output: String,
+    },
+    /// What was negotiated: opens, or changes, the streams. Opens the address lock again.
+    Remote(Negotiated),
+    /// Cuts or restores the device before the far end has agreed (hold in progress). `send` false: nothing is sent.
+    Gate(Direction),
+    /// Silence in place of the microphone (packets go on).
+    Mute(bool),
+    /// Other devices from now on.
+    Devices {
+        /// The microphone.
+        input: String,
+        /// The loudspeaker.
+        output: String,
+    },
+    /// Send one RFC 4733 event; `MediaEvent::DtmfSent` when its last packet is out.
+    Dtmf {
+        /// `0-9*#A-D`.
+        digit: char,
+        /// Its length.
+        duration_ms: u32,
+    },
+    /// Asks for `MediaEvent::Report`.
+    Report,
+    /// The session is over: free everything.
+    Close,
+}
+
+/// What the media engine tells the phone, always about one session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum MediaEvent {
+    /// The ports are there.
+    Local(LocalMedia),
+    /// No media for this session (or a device of it failed): why.
+    Failed(String),
+    /// The first RTP packet of the remote stream was accepted (again after `Remote` with another SSRC: not told).
+    Started {
+        /// The stream's SSRC.
+        ssrc: u32,
+    },
+    /// A digit came in (told once, at its end or after 3 lost ends).
+    Dtmf {
+        /// `0-9*#A-D`.
+        digit: char,
+        /// Its length.
+        duration_ms: u32,
+    },
+    /// The digit is out.
+    DtmfSent {
+        /// Which one.
+        digit: char,
+    },
+    /// Nothing was received for 2 s though it should (`stalled` true), or it flows again.
+    Flow {
+        /// No RTP comes in.
+        stalled: bool,
+    },
+    /// The figures now.
+    Report(Box<MediaStats>),
+}
+
+/// Our end of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalMedia {
+    /// Where RTP is received; RTCP is one port above.
+    pub rtp: SocketAddr,
+    /// The SSRC we send with.
+    pub ssrc: u32,
+}
+
+/// Everything measured of a session's audio since it began.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct MediaStats {
+    /// The codec's name as in its rtpmap (`opus`, `PCMU`).
+    pub codec: String,
+    /// Audio packets received.
+    pub rx_packets: u64,
+    /// Packets missing by RTP sequence.
+    pub rx_lost: u64,
+    /// RFC 3550 interarrival jitter, ms: now, greatest, mean.
+    pub rx_jitter_ms: f64,
+    /// Greatest.
+    pub rx_jitter_max_ms: f64,
+    /// Mean.
+    pub rx_jitter_avg_ms: f64,
+    /// Audio packets sent.
+    pub tx_packets: u64,
+    /// Lost on the way to the peer, 0–1, by its RTCP reports.
+    pub tx_lost_ratio: f64,
+    /// The peer's jitter reports, ms: greatest.
+    pub tx_jitter_max_ms: f64,
+    /// Mean.
+    pub tx_jitter_avg_ms: f64,
+    /// Round trip by LSR/DLSR, ms; none before the first report.
+    pub rtt_ms: Option<f64>,
+    /// Delay in the jitter buffer, ms.
+    pub jitter_buffer_ms: f64,
+    /// Audio played so far, ms.
+    pub played_ms: u64,
+    /// Share of the audio that was concealed, percent.
+    pub concealed_pct: f64,
+    /// Level of what came in over the last second, dBov (−127 = silence).
+    pub rx_level_dbov: f64,
+    /// Level of what went out over the last second, dBov.
+    pub tx_level_dbov: f64,
+    /// Packets that came too late to be played.
+    pub late: u64,
+    /// Packets dropped since they came from an address that is not the peer's.
+    pub foreign: u64,
+    /// We send and nothing comes in, though it should.
+    pub one_way: bool,
+    /// ITU-T G.107 transmission rating.
+    pub r_factor: f64,
+    /// Mean opinion score by G.107 annex B.
+    pub mos: f64,
+    /// SSRC of the stream that is played; 0 before the first packet.
+    pub remote_ssrc: u32,
+}

@@ -1,0 +1,180 @@
+//! Settings of the phone: the parts of the configuration that the pure centre reads.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A password: it never shows itself.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps it.
+    pub fn new(text: impl Into<String>) -> Self {
+        Secret(text.into())
+    }
+    /// The secret itself: for the digest only.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str("***")
+    }
+}
+
+/// All that the phone needs to know from the start.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Settings {
+    /// `[sip]`, the pure part.
+    pub sip: SipSettings,
+    /// `[phone]`
+    pub phone: PhoneSettings,
+    /// `[audio]`, the names of the default devices.
+    pub audio: AudioSettings,
+    /// `[media] codecs`, best first.
+    pub codecs: Vec<String>,
+    /// `[accounts.NAME]`
+    pub accounts: BTreeMap<String, AccountSettings>,
+}
+
+/// `[sip]`: how we present ourselves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SipSettings {
+    /// Sockets to listen on: `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT`.
+    pub listen: Vec<String>,
+    /// User-Agent and Server.
+    pub user_agent: String,
+    /// The address that peers outside see, where a NAT stands between (Contact, Via, SDP).
+    pub public_address: Option<String>,
+    /// RFC 3261 T1, ms.
+    pub t1_ms: u64,
+}
+
+impl Default for SipSettings {
+    fn default() -> Self {
+        SipSettings {
+            listen: vec!["udp:0.0.0.0:5060".into(), "tcp:0.0.0.0:5060".into()],
+            user_agent: concat!("phoned/", env!("CARGO_PKG_VERSION")).into(),
+            public_address: None,
+            t1_ms: 500,
+        }
+    }
+}
+
+/// `[phone]`: how many calls, and how they behave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PhoneSettings {
+    /// Calls at once on the host.
+    pub max_calls: usize,
+    /// Calls at once in a seat.
+    pub max_calls_per_seat: usize,
+    /// A second incoming call rings while one talks; else it gets 486.
+    pub call_waiting: bool,
+    /// Answering or resuming one call holds the seat's talking one.
+    pub hold_others: bool,
+    /// `phone.call` an account may make a second.
+    pub dials_per_second: u32,
+    /// The account of `phone.call` without one.
+    pub default_account: Option<String>,
+    /// An outbound call that nobody answers is given up after this, s.
+    pub no_answer_timeout: u64,
+    /// An inbound call that nobody answers gets 480 after this, s.
+    pub ring_timeout: u64,
+    /// A call without any RTP received, though expected, ends after this, s; 0: never.
+    pub rtp_timeout: u64,
+    /// A call ends after this, s; 0: never.
+    pub max_call_length: u64,
+    /// Between two callReports, s.
+    pub report_interval: u64,
+}
+
+impl Default for PhoneSettings {
+    fn default() -> Self {
+        PhoneSettings {
+            max_calls: 500,
+            max_calls_per_seat: 8,
+            call_waiting: true,
+            hold_others: true,
+            dials_per_second: 10,
+            default_account: None,
+            no_answer_timeout: 180,
+            ring_timeout: 180,
+            rtp_timeout: 0,
+            max_call_length: 0,
+            report_interval: 3,
+        }
+    }
+}
+
+/// `[audio]`: the default devices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AudioSettings {
+    /// The microphone: `default`, an id of `device.list`, `null`, `tone:HZ` or `file:PATH`.
+    pub input: String,
+    /// The loudspeaker: `default`, an id of `device.list`, `null` or `file:PATH`.
+    pub output: String,
+    /// Where incoming calls ring.
+    pub ringer: String,
+}
+
+impl Default for AudioSettings {
+    fn default() -> Self {
+        AudioSettings { input: "default".into(), output: "default".into(), ringer: "default".into() }
+    }
+}
+
+/// `[accounts.NAME]`: one address of record and how it is reached.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountSettings {
+    /// The address of record: `sip:user@domain`.
+    pub uri: String,
+    /// Where to register: a `sip:` URI; left out: the URI's domain.
+    pub registrar: Option<String>,
+    /// Proxies that every request goes through (loose routing); several: tried in turn when one does not answer.
+    pub proxies: Vec<String>,
+    /// `udp` or `tcp`; left out: as the URIs say, else udp.
+    pub transport: Option<String>,
+    /// The name shown to others.
+    pub display_name: Option<String>,
+    /// The digest user; left out: the user part of the URI.
+    pub username: Option<String>,
+    /// The digest password.
+    pub password: Option<Secret>,
+    /// A file whose first line is the password.
+    pub password_file: Option<String>,
+    /// Realms besides the registrar's own that get a digest.
+    pub realms: Vec<String>,
+    /// Register it (default true).
+    pub register: Option<bool>,
+    /// The expiry to ask for, s (default 300).
+    pub expires: Option<u32>,
+    /// Give up registering after so many failures; left out: never.
+    pub register_max_attempts: Option<u32>,
+    /// Peers (addresses, CIDR or host names) besides registrar and proxies that may call this account.
+    pub trusted: Vec<String>,
+    /// Answer by itself after this, ms.
+    pub auto_answer: Option<u64>,
+    /// The microphone of this account's calls.
+    pub input: Option<String>,
+    /// The loudspeaker of this account's calls.
+    pub output: Option<String>,
+    /// Groups accounts into a seat; left out: by the input device.
+    pub seat: Option<String>,
+    /// The codecs of this account, best first.
+    pub codecs: Vec<String>,
+}
