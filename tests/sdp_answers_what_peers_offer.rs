@@ -234,7 +234,9 @@ fn what_cannot_be_spoken_is_refused_and_changes_nothing() {
 #[test]
 fn an_answer_to_us_is_read() {
     use CodecKind::*;
-    let rows: &[(&str, CodecKind, u8, u8, Option<(u8, u8)>)] = &[
+    // the answer, codec, their number, ours, events (theirs, ours)
+    type Row<'a> = (&'a str, CodecKind, u8, u8, Option<(u8, u8)>);
+    let rows: &[Row] = &[
         // The peer keeps our numbers.
         (
             "m=audio 4000 RTP/AVP 96 97\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:97 telephone-event/48000\r\n",
