@@ -1,5 +1,8 @@
 //! The pure SIP core: messages, URIs, framing, transactions, dialogs, digest.
+pub mod auth;
+mod digest;
 pub mod flow;
+pub mod framing;
 pub mod headers;
 pub mod message;
 mod method;
