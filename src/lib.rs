@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod audio;
+pub mod config;
 pub mod media;
 pub mod net;
 pub mod rpc;

@@ -1,2 +1,14 @@
 //! The pure SIP core: messages, URIs, framing, transactions, dialogs, digest.
+pub mod auth;
+mod digest;
 pub mod flow;
+pub mod framing;
+pub mod headers;
+pub mod message;
+mod method;
+mod name_addr;
+mod params;
+mod parse;
+pub mod uri;
+mod uri_match;
+mod via;
