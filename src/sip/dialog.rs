@@ -130,7 +130,8 @@ impl Dialog {
     }
 
     fn build(&self, method: Method, cseq: u32) -> Message {
-        let loose = self.first_route().is_none_or(|uri| SipUri::parse(&uri).is_ok_and(|uri| uri.params.has("lr")));
+        let strict = |uri: String| SipUri::parse(&uri).is_ok_and(|uri| !uri.params.has("lr"));
+        let loose = !self.first_route().is_some_and(strict);
         let target = if loose { self.remote_target.clone() } else { self.next_hop_uri() };
         let mut msg = Message::request(method.clone(), &request_uri(&target));
         // A strict router takes the Request-URI for itself and the first Route for the next one.

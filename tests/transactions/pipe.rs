@@ -16,6 +16,7 @@ pub const B: usize = 1;
 
 /// What the scripts react to.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)]
 pub enum Stimulus {
     /// A layer says something to its user.
     Tx(usize, TxEvent),

@@ -42,10 +42,7 @@ fn another_request_into_the_void_slows_down_to_t2() {
     let mut pipe = Pipe::new(Transport::Udp, 100, 1);
     pipe.request(A, request("OPTIONS", 1));
     assert_eq!(story(&mut pipe, |_, _, _| ()), [(32_000, A, "timeout")]);
-    assert_eq!(
-        pipe.times(A, "OPTIONS"),
-        [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]
-    );
+    assert_eq!(pipe.times(A, "OPTIONS"), [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
 }
 
 #[test]
@@ -63,7 +60,9 @@ fn a_slow_user_gets_100_sent_for_it_after_200_ms_and_a_quick_one_does_not() {
     let mut pipe = Pipe::new(Transport::Tcp, 0, 1);
     let slow = pipe.request(A, request("INVITE", 1));
     let Some(Stimulus::Tx(B, TxEvent::Request { .. })) = pipe.next() else { panic!() };
-    assert!(matches!(pipe.next(), Some(Stimulus::Tx(A, TxEvent::Response { tx, msg })) if tx == slow && msg.status() == 100));
+    assert!(
+        matches!(pipe.next(), Some(Stimulus::Tx(A, TxEvent::Response { tx, msg })) if tx == slow && msg.status() == 100)
+    );
     assert_eq!(pipe.times(B, "SIP/2.0 100"), [210]);
 
     let mut pipe = Pipe::new(Transport::Tcp, 0, 1);
@@ -84,8 +83,10 @@ fn a_refusal_without_ack_is_repeated_up_to_t2_and_told() {
             pipe.loss = 100;
         }
     });
-    assert_eq!(told.last().map(|(_, end, what)| (*end, *what)), Some((A, "timeout")));
-    assert!(told.iter().any(|(_, end, what)| (*end, *what) == (B, "ack missing")));
+    assert_eq!(
+        told.iter().map(|row| (row.1, row.2)).collect::<Vec<_>>(),
+        [(B, "request"), (A, "timeout"), (B, "ack missing")]
+    );
     let times = pipe.times(B, "SIP/2.0 486");
     let gaps: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap != 0).collect();
     assert_eq!(gaps, [500, 1_000, 2_000, 4_000, 4_000, 4_000, 4_000, 4_000, 4_000, 4_000]);

@@ -12,7 +12,7 @@ pub(super) fn invite(state: State, input: Input) -> Step {
         (Calling, Fire(A)) => (Calling, &[Send, Again(A)]),
         (Calling, Fire(B)) => (Terminated, &[Tell(What::Timeout)]),
         (Calling | Proceeding, Provisional) => (Proceeding, &[Deliver]),
-        (Calling | Proceeding, Success) => (Accepted, &[Deliver, Run(M)]),
+        (Calling | Proceeding, Success) => (Accepted, &[Deliver, Forget, Run(M)]),
         (Calling | Proceeding, Failure) => (Completed, &[WriteAck, Deliver, Run(D)]),
         (Calling | Proceeding, Broken) => (Terminated, &[Tell(What::TransportError)]),
         (Proceeding, Cancel) => (Proceeding, &[WriteCancel, Run(Cancelled)]),
@@ -34,7 +34,7 @@ pub(super) fn other(state: State, input: Input) -> Step {
         (Trying | Proceeding, Fire(F)) => (Terminated, &[Tell(What::Timeout)]),
         (Trying | Proceeding, Broken) => (Terminated, &[Tell(What::TransportError)]),
         (Trying | Proceeding, Provisional) => (Proceeding, &[Deliver]),
-        (Trying | Proceeding, Success | Failure) => (Completed, &[Deliver, Run(K)]),
+        (Trying | Proceeding, Success | Failure) => (Completed, &[Deliver, Forget, Run(K)]),
         (Completed, Fire(K)) => (Terminated, &[]),
         _ => (state, &[]),
     }

@@ -77,6 +77,8 @@ pub(super) enum Do {
     WriteCancel,
     /// Hand the message to the user.
     Deliver,
+    /// What is kept will not be sent again.
+    Forget,
     /// Tell the user what happened.
     Tell(What),
     /// Start a timer.

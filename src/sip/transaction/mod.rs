@@ -262,6 +262,7 @@ impl Transactions {
                         cancel = Some((client::cancel(&invite, &extra), tx.hop));
                     }
                 }
+                (Do::Forget, _) => tx.kept = Vec::new(),
                 (Do::Run(timer), _) => match timer.after(self.t1, tx.hop.transport.reliable()) {
                     Some(0) => expired = Some(timer),
                     Some(wait) => tx.run(timer, now + wait, id, &mut self.timers),

@@ -91,10 +91,10 @@ pub(super) fn note_source(request: &mut Message, mut via: Via, from: &Hop) {
     let source = from.addr.ip().to_string();
     let wants_rport = via.params.has("rport");
     if wants_rport {
-        via.params.set("rport", Some(from.addr.port().to_string()));
+        via.params.set("rport", &from.addr.port().to_string());
     }
     if wants_rport || via.host != source {
-        via.params.set("received", Some(source));
+        via.params.set("received", &source);
         request.remove_first("Via");
         request.push_front("Via", via.to_string());
     }
