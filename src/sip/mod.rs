@@ -1,6 +1,7 @@
 //! The pure SIP core: messages, URIs, framing, transactions, dialogs, digest.
 pub mod auth;
 mod digest;
+pub mod dialog;
 pub mod flow;
 pub mod framing;
 pub mod headers;
@@ -9,6 +10,7 @@ mod method;
 mod name_addr;
 mod params;
 mod parse;
+pub mod transaction;
 pub mod uri;
 mod uri_match;
 mod via;
