@@ -136,7 +136,7 @@ impl Reception {
         let expected = self.expected_here() - self.reported.0;
         self.reported = (self.expected_here(), self.received);
         Block {
-            fraction_lost: if expected == 0 { 0 } else { (lost * 256 / expected).min(255) as u8 },
+            fraction_lost: (lost * 256).checked_div(expected).unwrap_or(0).min(255) as u8,
             total_lost: self.expected_here().saturating_sub(self.received).min(0x7f_ffff) as u32,
             highest: self.highest as u32,
             jitter: self.jitter as u32,

@@ -37,6 +37,7 @@ pub struct Control {
     chance: u64,
     last_at: u64,
     due_at: u64,
+    reports: u64,
     /// The middle 32 bits of the peer's last sender report's time, and when it came.
     heard: Option<(u32, u64)>,
     first_seq: u16,
@@ -60,6 +61,7 @@ impl Control {
             chance,
             last_at: now,
             due_at: now + FIRST_US,
+            reports: 0,
             heard: None,
             first_seq,
             rtt_ms: None,
@@ -87,7 +89,10 @@ impl Control {
     ) -> Vec<u8> {
         self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.last_at = now;
-        self.due_at = now + INTERVAL_US / 2 + (self.chance >> 33) % INTERVAL_US;
+        self.reports += 1;
+        // the second one comes soon too: it closes the loop of the first round trip
+        self.due_at =
+            now + if self.reports == 1 { URGENT_US } else { INTERVAL_US / 2 + (self.chance >> 33) % INTERVAL_US };
         let reports: Vec<ReceptionReport> =
             block.map(|(ssrc, block)| self.block(now, ssrc, block)).into_iter().collect();
         let first: Box<dyn Packet> = match sent {
@@ -190,6 +195,8 @@ mod tests {
     fn the_interval_is_random_and_loss_is_urgent() {
         let mut a = Control::new(0, 1, 0, "a".into(), 1);
         assert!(!a.due(FIRST_US - 1, true) && a.due(FIRST_US, false));
+        a.report(0, NTP, None, None, false);
+        assert!(!a.due(URGENT_US - 1, false) && a.due(URGENT_US, false));
         for _ in 0..100 {
             a.report(0, NTP, None, None, true);
             assert!(!a.due(2_499_999, false) && a.due(7_500_000, false));

@@ -84,6 +84,11 @@ impl Receiving {
         Receiving { clock, current: None }
     }
 
+    /// The clock of its events, Hz.
+    pub fn clock(&self) -> u32 {
+        self.clock
+    }
+
     /// A packet came: `tell` gets the digit and its length in ms, once an event ends (or another one begins instead).
     pub fn packet(&mut self, now: u64, timestamp: u32, payload: &[u8], mut tell: impl FnMut(char, u32)) {
         let &[code, flags, high, low, ..] = payload else { return };
