@@ -1,1 +1,122 @@
-//! Filled in by its own change.
+//! Sound devices: real ones, and `null`, `tone:HZ` and `file:PATH` beside them.
+//!
+//! A session holds a [`Source`] and a [`Sink`]; both only copy to and from memory, so the media engine may use them on
+//! its real-time workers. Whatever can block (files, sound servers) has a thread of its own behind a bounded ring.
+
+mod end;
+mod file;
+mod tone;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ua::io::DeviceInfo;
+
+pub use end::{Sink, Source};
+
+/// The edge's own part of `[audio]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where real devices come from.
+    pub host: HostChoice,
+}
+
+/// Which sound system gives the real devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostChoice {
+    /// PulseAudio (or PipeWire in its place) when its socket is there, else ALSA when there is a card.
+    #[default]
+    Auto,
+    /// PulseAudio only.
+    Pulse,
+    /// ALSA only.
+    Alsa,
+    /// No real devices: `default` is `null`.
+    None,
+}
+
+/// All devices of this host. Cheap to clone; the threads behind it end with the last clone.
+#[derive(Clone)]
+pub struct Devices(Arc<Inner>);
+
+struct Inner {
+    files: file::Files,
+}
+
+impl Devices {
+    /// Starts looking for devices and returns at once. `facts` gets the whole list whenever it changes.
+    pub fn start(config: Config, facts: tokio::sync::mpsc::Sender<Vec<DeviceInfo>>) -> Devices {
+        let _ = (config, facts);
+        Devices(Arc::new(Inner { files: file::Files::start() }))
+    }
+
+    /// A microphone: `default`, `null`, `tone:HZ`, `file:PATH` (a WAV file, once, then silence), `file:PATH?loop`, or
+    /// an id of [`list`](Self::list). Never blocks. A real device that is away gives silence until it is back.
+    ///
+    /// Errors: an id of no known kind, a file that is not there or not WAV, a tone that `rate` (Hz) cannot carry.
+    pub fn source(&self, id: &str, rate: u32) -> Result<Source, String> {
+        check_rate(rate)?;
+        match kind(id)? {
+            Kind::Null | Kind::Default => Ok(Source::null(rate)),
+            Kind::Tone(hz) => Ok(Source::tone(tone::Tone::new(hz, rate)?, rate)),
+            Kind::File(path) => self.0.files.source(path, rate),
+            Kind::Real => Err(format!("{id:?}: there is no such device")),
+        }
+    }
+
+    /// A loudspeaker: `default`, `null`, `file:PATH` (a WAV file, mono, at `rate`, replaced if it is there; readable at
+    /// any time, at most 500 ms behind) or an id of [`list`](Self::list). Never blocks.
+    ///
+    /// Errors: an id of no known kind, `tone:`, a file that cannot be made.
+    pub fn sink(&self, id: &str, rate: u32) -> Result<Sink, String> {
+        check_rate(rate)?;
+        match kind(id)? {
+            Kind::Null | Kind::Default => Ok(Sink::null(rate)),
+            Kind::Tone(_) => Err(format!("{id:?}: a tone cannot play")),
+            Kind::File(path) => self.0.files.sink(path, rate),
+            Kind::Real => Err(format!("{id:?}: there is no such device")),
+        }
+    }
+
+    /// All devices there are now, `null` first.
+    pub fn list(&self) -> Vec<DeviceInfo> {
+        vec![null_device()]
+    }
+}
+
+fn null_device() -> DeviceInfo {
+    DeviceInfo {
+        id: "null".into(),
+        name: "No device: silence in, nothing out".into(),
+        input: true,
+        output: true,
+        default_input: true,
+        default_output: true,
+    }
+}
+
+enum Kind<'a> {
+    Default,
+    Null,
+    Tone(f64),
+    File(&'a str),
+    Real,
+}
+
+fn kind(id: &str) -> Result<Kind<'_>, String> {
+    match id.split_once(':') {
+        None if id == "default" => Ok(Kind::Default),
+        None if id == "null" => Ok(Kind::Null),
+        Some(("tone", hz)) => hz.parse().map(Kind::Tone).map_err(|_| format!("{id:?}: tone:HZ, a number")),
+        Some(("file", path)) if !path.is_empty() => Ok(Kind::File(path)),
+        Some(("pulse" | "alsa", name)) if !name.is_empty() => Ok(Kind::Real),
+        _ => Err(format!("{id:?}: not a device; default, null, tone:HZ, file:PATH, pulse:NAME or alsa:NAME")),
+    }
+}
+
+fn check_rate(rate: u32) -> Result<(), String> {
+    if (4_000..=192_000).contains(&rate) { Ok(()) } else { Err(format!("{rate} Hz: not a rate for speech")) }
+}
