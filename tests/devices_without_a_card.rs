@@ -1,7 +1,7 @@
 //! `null`, `tone:HZ` and `file:PATH` need no sound card: silence, a sine of the asked frequency and level, and WAV
 //! files that are played at any asked rate and can be read while they are written.
 
-#![allow(clippy::disallowed_methods, reason = "tests read the clock")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may read the clock and panic")]
 
 use std::path::Path;
 use std::time::{Duration, Instant};

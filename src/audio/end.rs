@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use rtrb::Producer;
 
+use super::ring::{RATE, Reader};
 use super::tone::Tone;
 
 /// A microphone, mono. Dropping it lets go of the device.
@@ -16,6 +17,7 @@ enum From {
     Null,
     Tone(Tone),
     File { samples: Arc<OnceLock<Vec<i16>>>, at: usize, again: bool },
+    Device(Reader),
 }
 
 impl Source {
@@ -30,6 +32,10 @@ impl Source {
     /// Plays once `samples` are there.
     pub(super) fn file(samples: Arc<OnceLock<Vec<i16>>>, again: bool, rate: u32) -> Source {
         Source { rate, from: From::File { samples, at: 0, again } }
+    }
+
+    pub(super) fn device(ring: Reader) -> Source {
+        Source { rate: RATE, from: From::Device(ring) }
     }
 
     /// Samples a second. The asked rate for `null`, `tone:` and `file:`; 48000 for real devices.
@@ -56,6 +62,9 @@ impl Source {
                     *sample = samples.get(*at).copied().unwrap_or(0);
                     *at = (*at + 1).min(samples.len());
                 }
+            }
+            From::Device(ring) => {
+                ring.read(out);
             }
         }
     }
@@ -93,23 +102,8 @@ impl Sink {
 
     /// Plays `pcm` after what was written before. What does not fit is dropped. No lock, no allocation, no system call.
     pub fn write(&mut self, pcm: &[i16]) {
-        match &mut self.to {
-            To::Null => {}
-            To::Ring(ring) => {
-                push(ring, pcm);
-            }
+        if let To::Ring(ring) = &mut self.to {
+            let _ = ring.push_partial_slice(pcm);
         }
     }
-}
-
-/// Copies as much as fits; how much did.
-pub(super) fn push(ring: &mut Producer<i16>, pcm: &[i16]) -> usize {
-    let n = pcm.len().min(ring.slots());
-    if let Ok(mut chunk) = ring.write_chunk(n) {
-        let (a, b) = chunk.as_mut_slices();
-        a.copy_from_slice(&pcm[..a.len()]);
-        b.copy_from_slice(&pcm[a.len()..n]);
-        chunk.commit_all();
-    }
-    n
 }

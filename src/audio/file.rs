@@ -88,11 +88,10 @@ impl Files {
         wav.flush().map_err(|e| failed(&e))?;
         let (producer, ring) = RingBuffer::new(2 * rate as usize);
         let job = Writing { wav, path: path.into(), ring };
-        let sent = self.write.as_ref().map(|write| write.try_send(job));
-        if !matches!(sent, Some(Ok(()))) {
-            return Err(failed(&"too many files at once"));
+        match &self.write {
+            Some(write) if write.try_send(job).is_ok() => Ok(Sink::ring(producer, rate)),
+            _ => Err(failed(&"too many files at once")),
         }
-        Ok(Sink::ring(producer, rate))
     }
 }
 
