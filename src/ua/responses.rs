@@ -78,12 +78,12 @@ impl Ua {
     fn on_invite_response(&mut self, id: SessionId, tx: TxId, sent: Sent, msg: &Message) {
         match msg.status() {
             0..=100 => {}
-            101..200 if self.is_calling(id, tx) => self.on_provisional(id, msg),
-            101..200 => {}
-            200..300 => self.on_success(id, tx, sent, msg),
+            101..=199 if self.is_calling(id, tx) => self.on_provisional(id, msg),
+            101..=199 => {}
+            200..=299 => self.on_success(id, tx, sent, msg),
             _ if !self.is_calling(id, tx) => {}
             401 | 407 => self.on_invite_challenge(id, sent, msg),
-            300..400 => self.on_redirect(id, msg),
+            300..=399 => self.on_redirect(id, msg),
             code => self.on_invite_failed(id, code, cause::of_status(code), msg.header("Reason")),
         }
     }
