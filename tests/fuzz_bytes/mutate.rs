@@ -59,9 +59,11 @@ const NUMBERS: &[&str] = &[
 /// The messages of RFC 4475 and some everyday ones.
 pub fn corpus() -> Vec<Vec<u8>> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/torture");
-    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(directory)
+        .and_then(|files| files.map(|file| Ok(file?.path())).collect())
+        .expect("the corpus can be listed");
     files.sort();
-    let mut corpus: Vec<_> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+    let mut corpus: Vec<_> = files.iter().map(|file| std::fs::read(file).expect("the corpus can be read")).collect();
     assert_eq!(corpus.len(), 49);
     corpus.extend(EVERYDAY.iter().map(|message| message.replace('\n', "\r\n").into_bytes()));
     corpus
