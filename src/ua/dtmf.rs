@@ -54,7 +54,9 @@ impl Ua {
             DtmfMethod::Info => false,
             DtmfMethod::Rtp if negotiated => true,
             DtmfMethod::Rtp => {
-                return Err(wrong_state("the far end does not take telephone-event").hint("method \"info\" or \"auto\""));
+                return Err(
+                    wrong_state("the far end does not take telephone-event").hint("method \"info\" or \"auto\"")
+                );
             }
         };
         session.dtmf.waiting.extend(digits.into_iter().map(|digit| Digit { digit, rtp, redact: dtmf.redact }));
