@@ -4,6 +4,7 @@
 
 pub mod audio;
 pub mod config;
+pub mod ctl;
 pub mod media;
 pub mod net;
 pub mod rpc;
