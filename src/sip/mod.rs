@@ -1,7 +1,7 @@
 //! The pure SIP core: messages, URIs, framing, transactions, dialogs, digest.
 pub mod auth;
-mod digest;
 pub mod dialog;
+mod digest;
 pub mod flow;
 pub mod framing;
 pub mod headers;

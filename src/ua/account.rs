@@ -45,7 +45,8 @@ impl Account {
         let uri = |key: &str, text: &str| {
             let parsed = SipUri::parse(text).ok().filter(|u| u.scheme == "sip" && !u.host.is_empty());
             parsed.ok_or_else(|| {
-                Error::new(Code::InvalidParams, format!("{key}: {text:?} is not a SIP URI")).hint("sip:user@domain, as in sip:alice@example.com")
+                Error::new(Code::InvalidParams, format!("{key}: {text:?} is not a SIP URI"))
+                    .hint("sip:user@domain, as in sip:alice@example.com")
             })
         };
         if let Some(registrar) = &settings.registrar {
@@ -55,10 +56,14 @@ impl Account {
             uri("proxies", proxy)?;
         }
         if let Some(other) = settings.transport.as_deref().filter(|t| !matches!(*t, "udp" | "tcp")) {
-            return Err(Error::new(Code::InvalidParams, format!("transport: {other:?} is not known")).hint("udp or tcp"));
+            return Err(
+                Error::new(Code::InvalidParams, format!("transport: {other:?} is not known")).hint("udp or tcp")
+            );
         }
         if let Some(codec) = settings.codecs.iter().find(|c| crate::sdp::CodecKind::from_name(c).is_none()) {
-            return Err(Error::new(Code::InvalidParams, format!("codecs: {codec:?} is not known")).hint("opus, PCMU, PCMA"));
+            return Err(
+                Error::new(Code::InvalidParams, format!("codecs: {codec:?} is not known")).hint("opus, PCMU, PCMA")
+            );
         }
         let aor = uri("uri", &settings.uri)?;
         if aor.user.is_none() {
@@ -94,7 +99,8 @@ impl Account {
     /// The text of From in requests of ours, without a tag.
     pub fn from_header(&self) -> String {
         let uri = format!("sip:{}@{}", self.aor.user.as_deref().unwrap_or_default(), self.domain());
-        let name = crate::sip::uri::NameAddr { display: self.settings.display_name.clone(), uri, params: Default::default() };
+        let name =
+            crate::sip::uri::NameAddr { display: self.settings.display_name.clone(), uri, params: Default::default() };
         name.to_string()
     }
 
@@ -117,9 +123,11 @@ impl Account {
     /// The hop is one of its servers, by address and port, or the stream that we opened to it.
     pub fn is_server(&self, hop: Hop) -> bool {
         self.uses(hop.flow)
-            || self.targets.values().flatten().any(|t| {
-                t.addr == hop.addr || (hop.transport.reliable() && t.addr.ip() == hop.addr.ip())
-            })
+            || self
+                .targets
+                .values()
+                .flatten()
+                .any(|t| t.addr == hop.addr || (hop.transport.reliable() && t.addr.ip() == hop.addr.ip()))
     }
 
     /// The address of ours that a peer of this account reaches.
@@ -130,7 +138,13 @@ impl Account {
     }
 
     /// Credentials for a challenge, if it is one that may have them.
-    pub fn digest_for(&mut self, hop: Hop, request: &Message, response: &Message, rng: &mut ChaCha20Rng) -> Option<Vec<(String, String)>> {
+    pub fn digest_for(
+        &mut self,
+        hop: Hop,
+        request: &Message,
+        response: &Message,
+        rng: &mut ChaCha20Rng,
+    ) -> Option<Vec<(String, String)>> {
         let password = self.settings.password.clone()?;
         if !self.is_server(hop) {
             return None;
@@ -142,7 +156,16 @@ impl Account {
         }
         let user = self.username();
         let known = |realm: &str| self.realms.contains(realm) || self.settings.realms.iter().any(|r| r == realm);
-        self.digest.answer(&challenges, &user, password.expose(), &request.method(), request.uri(), request.body(), rng, known)
+        self.digest.answer(
+            &challenges,
+            &user,
+            password.expose(),
+            &request.method(),
+            request.uri(),
+            request.body(),
+            rng,
+            known,
+        )
     }
 
     /// The digest user.
@@ -177,7 +200,8 @@ fn with_lr(proxy: &str) -> String {
 impl Ua {
     pub(super) fn add_account(&mut self, name: String, settings: AccountSettings) -> Result<Value, Error> {
         if self.accounts.contains_key(&name) {
-            return Err(Error::new(Code::AccountExists, format!("there is an account {name:?}")).hint("account.update changes it"));
+            return Err(Error::new(Code::AccountExists, format!("there is an account {name:?}"))
+                .hint("account.update changes it"));
         }
         Account::check(&settings)?;
         self.insert_account(&name, settings);
@@ -245,8 +269,10 @@ impl Ua {
     /// Asks for the addresses of an account's servers.
     pub(super) fn resolve_servers(&mut self, name: &str) {
         let Some(account) = self.accounts.get(name) else { return };
-        let forced = account.settings.transport.as_deref().map(|t| if t == "tcp" { Transport::Tcp } else { Transport::Udp });
-        let wanted = account.registers() || !account.settings.proxies.is_empty() || account.settings.registrar.is_some();
+        let forced =
+            account.settings.transport.as_deref().map(|t| if t == "tcp" { Transport::Tcp } else { Transport::Udp });
+        let wanted =
+            account.registers() || !account.settings.proxies.is_empty() || account.settings.registrar.is_some();
         let servers = if wanted { account.servers() } else { Vec::new() };
         for (index, server) in servers.iter().enumerate() {
             let Ok(uri) = SipUri::parse(server) else { continue };

@@ -16,10 +16,16 @@ use crate::sip::message::Message;
 
 impl Ua {
     /// `session.answer`. Guarantee 7: the other microphone of the seat is cut in this turn; our 200 waits for its hold, 2 s.
-    pub(super) fn answer(&mut self, id: SessionId, option: Option<CallOption>, reply: Option<ReplyId>) -> Result<(), Error> {
+    pub(super) fn answer(
+        &mut self,
+        id: SessionId,
+        option: Option<CallOption>,
+        reply: Option<ReplyId>,
+    ) -> Result<(), Error> {
         let option = option.unwrap_or_default();
         let extra_headers = headers(option.extra_headers.as_deref().unwrap_or_default())?;
-        let ringing = matches!(self.sessions.get(&id).map(|s| &s.state), Some(State::Incoming(i)) if i.answering.is_none());
+        let ringing =
+            matches!(self.sessions.get(&id).map(|s| &s.state), Some(State::Incoming(i)) if i.answering.is_none());
         if !ringing {
             return Err(wrong_state("only a ringing inbound session can be answered"));
         }
@@ -39,7 +45,8 @@ impl Ua {
 
     fn answer_with_device(&mut self, id: SessionId, device: &str) -> Result<(), Error> {
         if !self.has_input(device) {
-            return Err(Error::new(Code::NoInput, format!("there is no input device {device:?}")).hint("device.list names them"));
+            return Err(Error::new(Code::NoInput, format!("there is no input device {device:?}"))
+                .hint("device.list names them"));
         }
         let Some(account) = self.sessions.get(&id).and_then(|s| self.accounts.get(&s.account)) else { return Ok(()) };
         let (input, output) = self.devices_for(account, Some(device));
@@ -87,7 +94,8 @@ impl Ua {
         let (sdp, negotiated) = if offered {
             (local.offer(Direction::SendRecv), None)
         } else {
-            let answered = SessionDescription::parse(invite.body()).and_then(|offer| local.answer(&offer, Direction::SendRecv));
+            let answered =
+                SessionDescription::parse(invite.body()).and_then(|offer| local.answer(&offer, Direction::SendRecv));
             match answered {
                 Ok((sdp, negotiated)) => (sdp, Some(negotiated)),
                 Err(error) => return self.answer_failed(id, &error.reason),
@@ -133,7 +141,10 @@ impl Ua {
             Some(State::Incoming(i)) => i.answering.take().and_then(|a| a.reply),
             _ => None,
         };
-        self.reply_opt(reply, Err(Error::new(Code::LocalMedia, format!("the offer cannot be answered: {reason}")).sip(488)));
+        self.reply_opt(
+            reply,
+            Err(Error::new(Code::LocalMedia, format!("the offer cannot be answered: {reason}")).sip(488)),
+        );
         self.refuse(id, 488, "Incompatible SDP", "system");
     }
 }

@@ -29,8 +29,11 @@ impl Ua {
         let name = self.calling_account(call.account.as_deref())?;
         let account = self.account(&name)?;
         let Some(uri) = request_uri(&call.number, &account.domain()) else {
-            return Err(Error::new(Code::InvalidNumber, format!("{:?} is neither a number nor a SIP URI", call.number))
-                .hint("digits with + * #, a user name, sip:user@domain or tel:+4930…"));
+            return Err(Error::new(
+                Code::InvalidNumber,
+                format!("{:?} is neither a number nor a SIP URI", call.number),
+            )
+            .hint("digits with + * #, a user name, sip:user@domain or tel:+4930…"));
         };
         let option = call.option.unwrap_or_default();
         let extra = headers(option.extra_headers.as_deref().unwrap_or_default())?;
@@ -41,20 +44,28 @@ impl Ua {
         let seat = self.seat_of(account, &input, id);
         let unanswered = |s: &&Session| s.seat == seat && matches!(s.state, State::Preparing(_) | State::Calling(_));
         if let Some(other) = self.sessions.values().find(unanswered) {
-            return Err(Error::new(Code::NotConnected, format!("{} is not answered yet", other.call_id)).hint("hang it up, or wait"));
+            return Err(Error::new(Code::NotConnected, format!("{} is not answered yet", other.call_id))
+                .hint("hang it up, or wait"));
         }
         self.room_for_one_more(&seat)?;
         let parent = self.parent_of(call.transfer_id.as_deref(), &seat)?;
         let account = self.account(&name)?;
         if account.registers() && !account.registration.is_registered() {
-            return Err(Error::new(Code::NotRegistered, format!("account {name:?} is not registered")).hint("account.get tells why; account.register tries now"));
+            return Err(Error::new(Code::NotRegistered, format!("account {name:?} is not registered"))
+                .hint("account.get tells why; account.register tries now"));
         }
         if !self.has_input(&input) {
-            return Err(Error::new(Code::NoInput, format!("there is no input device {input:?}")).hint("device.list names them; \"null\" always works"));
+            return Err(Error::new(Code::NoInput, format!("there is no input device {input:?}"))
+                .hint("device.list names them; \"null\" always works"));
         }
         let route = account.route();
         let session = self.new_session(id, &name, seat, CommunicationType::Outbound, (input, output));
-        let session = Session { number: dialled(&call.number, &uri), called_number: call.number.clone(), transfer_parent: parent, ..session };
+        let session = Session {
+            number: dialled(&call.number, &uri),
+            called_number: call.number.clone(),
+            transfer_parent: parent,
+            ..session
+        };
         let preparing = Preparing {
             reply: Some(reply),
             request_uri: uri,
@@ -82,8 +93,10 @@ impl Ua {
         let mut names = self.accounts.keys();
         match (names.next(), names.next()) {
             (Some(only), None) => Ok(only.clone()),
-            (None, _) => Err(Error::new(Code::NoAccount, "there is no account").hint("account.add, or [accounts.NAME] in the configuration")),
-            _ => Err(Error::new(Code::NoAccount, "there are several accounts and none is named").hint("name one, or set [phone] default_account")),
+            (None, _) => Err(Error::new(Code::NoAccount, "there is no account")
+                .hint("account.add, or [accounts.NAME] in the configuration")),
+            _ => Err(Error::new(Code::NoAccount, "there are several accounts and none is named")
+                .hint("name one, or set [phone] default_account")),
         }
     }
 
@@ -92,7 +105,8 @@ impl Ua {
         let Some(account) = self.accounts.get_mut(name) else { return Ok(()) };
         account.dials.retain(|at| at + SECOND > now);
         if account.dials.len() >= most {
-            return Err(Error::new(Code::TooManyDials, format!("{most} dials a second are allowed")).hint("[phone] dials_per_second"));
+            return Err(Error::new(Code::TooManyDials, format!("{most} dials a second are allowed"))
+                .hint("[phone] dials_per_second"));
         }
         account.dials.push(now);
         Ok(())
@@ -101,10 +115,12 @@ impl Ua {
     pub(super) fn room_for_one_more(&self, seat: &str) -> Result<(), Error> {
         let phone = &self.settings.phone;
         if self.sessions.len() >= phone.max_calls {
-            return Err(Error::new(Code::MaxCalls, format!("the host has its {} calls", phone.max_calls)).hint("[phone] max_calls"));
+            return Err(Error::new(Code::MaxCalls, format!("the host has its {} calls", phone.max_calls))
+                .hint("[phone] max_calls"));
         }
         if self.in_seat(seat) >= phone.max_calls_per_seat {
-            return Err(Error::new(Code::MaxCalls, format!("the seat has its {} calls", phone.max_calls_per_seat)).hint("[phone] max_calls_per_seat"));
+            return Err(Error::new(Code::MaxCalls, format!("the seat has its {} calls", phone.max_calls_per_seat))
+                .hint("[phone] max_calls_per_seat"));
         }
         Ok(())
     }
@@ -113,11 +129,20 @@ impl Ua {
         let Some(call_id) = call_id else { return Ok(None) };
         let found = self.sessions.values().find(|s| s.call_id == call_id && s.is_answered());
         let found = found.filter(|s| s.seat == seat || s.seat.starts_with("session:"));
-        found.map(|s| Some(s.id)).ok_or_else(|| Error::new(Code::NoParent, format!("no talking session {call_id:?} to consult about")))
+        found
+            .map(|s| Some(s.id))
+            .ok_or_else(|| Error::new(Code::NoParent, format!("no talking session {call_id:?} to consult about")))
     }
 
     /// A session with its names and nothing else.
-    pub(super) fn new_session(&mut self, id: SessionId, account: &str, seat: String, direction: CommunicationType, devices: (String, String)) -> Session {
+    pub(super) fn new_session(
+        &mut self,
+        id: SessionId,
+        account: &str,
+        seat: String,
+        direction: CommunicationType,
+        devices: (String, String),
+    ) -> Session {
         let nothing = Preparing {
             reply: None,
             request_uri: String::new(),
@@ -193,9 +218,12 @@ impl Ua {
         let State::Preparing(preparing) = &session.state else { return };
         let Some(account) = self.accounts.get(&session.account) else { return };
         let Ok(uri) = SipUri::parse(&preparing.request_uri) else { return };
-        let own = uri.scheme == "tel" || (uri.host.eq_ignore_ascii_case(&account.aor.host) && uri.port == account.aor.port);
+        let own =
+            uri.scheme == "tel" || (uri.host.eq_ignore_ascii_case(&account.aor.host) && uri.port == account.aor.port);
         let servers: VecDeque<Target> = account.all_targets().into();
-        let through = !account.settings.proxies.is_empty() || !account.registration.service_route.is_empty() || (own && !servers.is_empty());
+        let through = !account.settings.proxies.is_empty()
+            || !account.registration.service_route.is_empty()
+            || (own && !servers.is_empty());
         let first = account.route().first().and_then(|r| NameAddr::parse(r).ok()).and_then(|n| n.sip_uri().ok());
         if through && !servers.is_empty() {
             let in_use = account.link.map(|l| l.hop.addr);
@@ -362,11 +390,29 @@ pub(super) fn originator(who: &str) -> serde_json::Map<String, Value> {
 /// `Name: value` lines. What the phone writes itself may not be overridden, and no value can hold a line end.
 pub(super) fn headers(lines: &[String]) -> Result<Vec<(String, String)>, Error> {
     const OURS: [&str; 19] = [
-        "via", "v", "from", "f", "to", "t", "call-id", "i", "cseq", "contact", "m", "max-forwards", "route", "record-route",
-        "content-length", "l", "content-type", "c", "authorization",
+        "via",
+        "v",
+        "from",
+        "f",
+        "to",
+        "t",
+        "call-id",
+        "i",
+        "cseq",
+        "contact",
+        "m",
+        "max-forwards",
+        "route",
+        "record-route",
+        "content-length",
+        "l",
+        "content-type",
+        "c",
+        "authorization",
     ];
     let wrong = |line: &str, why: &str| {
-        Err(Error::new(Code::InvalidParams, format!("extraHeaders: {line:?} {why}")).hint("\"Name: value\", one line, not a header of the phone's own"))
+        Err(Error::new(Code::InvalidParams, format!("extraHeaders: {line:?} {why}"))
+            .hint("\"Name: value\", one line, not a header of the phone's own"))
     };
     let mut out = Vec::new();
     for line in lines {
@@ -389,5 +435,9 @@ pub(super) fn headers(lines: &[String]) -> Result<Vec<(String, String)>, Error> 
 
 /// The number that users see of a call to a URI.
 fn dialled(number: &str, uri: &str) -> String {
-    SipUri::parse(uri).ok().and_then(|u| u.user.as_ref().map(|_| u.user_unescaped())).filter(|u| !u.is_empty()).unwrap_or_else(|| number.into())
+    SipUri::parse(uri)
+        .ok()
+        .and_then(|u| u.user.as_ref().map(|_| u.user_unescaped()))
+        .filter(|u| !u.is_empty())
+        .unwrap_or_else(|| number.into())
 }

@@ -7,9 +7,9 @@ use super::clock::{SECOND, Timer};
 use super::command::{Command, SetStatus};
 use super::error::{Code, Error};
 use super::io::{ReplyId, SessionId};
+use super::media::MediaCommand;
 use super::session::State;
 use super::wrong_state;
-use super::media::MediaCommand;
 
 impl Ua {
     pub(super) fn on_command(&mut self, reply: ReplyId, command: Command) {
@@ -41,7 +41,8 @@ impl Ua {
             Command::DeviceGet(which) => self.device(&which.id).map(Some),
             Command::DeviceSetRole(role) => self.set_role(role).map(Some),
             Command::Start => {
-                let names: Vec<String> = self.accounts.values().filter(|a| a.registers()).map(|a| a.name.clone()).collect();
+                let names: Vec<String> =
+                    self.accounts.values().filter(|a| a.registers()).map(|a| a.name.clone()).collect();
                 names.iter().for_each(|name| self.want_registration(name));
                 done()
             }
@@ -138,7 +139,9 @@ impl Ua {
     fn find(&mut self, call_id: &str) -> Result<SessionId, Error> {
         let found = self.sessions.values().find(|s| s.call_id == call_id).map(|s| s.id);
         self.at_hand = found;
-        found.ok_or_else(|| Error::new(Code::NoSession, format!("there is no session {call_id:?}")).hint("phone.getSession lists them"))
+        found.ok_or_else(|| {
+            Error::new(Code::NoSession, format!("there is no session {call_id:?}")).hint("phone.getSession lists them")
+        })
     }
 
     fn mute(&mut self, call_id: &str, muted: bool) -> Result<Option<Value>, Error> {
@@ -181,12 +184,19 @@ impl Ua {
 
     fn device(&self, id: &str) -> Result<Value, Error> {
         let found = self.devices.iter().find(|d| d.id == id);
-        let found = found.ok_or_else(|| Error::new(Code::NoInput, format!("there is no device {id:?}")).hint("device.list names them"))?;
+        let found = found.ok_or_else(|| {
+            Error::new(Code::NoInput, format!("there is no device {id:?}")).hint("device.list names them")
+        })?;
         Ok(serde_json::to_value(found).unwrap_or(Value::Null))
     }
 }
 
-fn merge(person: &mut super::status::StaticCallStatus, name: Option<String>, avatar: Option<String>, company: Option<String>) {
+fn merge(
+    person: &mut super::status::StaticCallStatus,
+    name: Option<String>,
+    avatar: Option<String>,
+    company: Option<String>,
+) {
     for (field, value) in [(&mut person.name, name), (&mut person.avatar, avatar), (&mut person.company, company)] {
         if let Some(value) = value {
             *field = value;

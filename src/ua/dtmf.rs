@@ -41,7 +41,8 @@ impl Ua {
         let digits: Vec<char> = dtmf.dtmf.chars().map(|c| c.to_ascii_uppercase()).collect();
         if digits.is_empty() || digits.len() > 128 || !digits.iter().all(|c| "0123456789*#ABCD,".contains(*c)) {
             let what = if dtmf.redact { "the digits are".to_owned() } else { format!("{:?} is", dtmf.dtmf) };
-            return Err(Error::new(Code::InvalidDtmf, format!("{what} not DTMF")).hint("0-9 * # A-D, a comma pauses 2 s; 128 at most"));
+            return Err(Error::new(Code::InvalidDtmf, format!("{what} not DTMF"))
+                .hint("0-9 * # A-D, a comma pauses 2 s; 128 at most"));
         }
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         if !matches!(session.state, State::Talking(_)) {
@@ -52,7 +53,9 @@ impl Ua {
             DtmfMethod::Auto => negotiated,
             DtmfMethod::Info => false,
             DtmfMethod::Rtp if negotiated => true,
-            DtmfMethod::Rtp => return Err(wrong_state("the far end does not take telephone-event").hint("method \"info\" or \"auto\"")),
+            DtmfMethod::Rtp => {
+                return Err(wrong_state("the far end does not take telephone-event").hint("method \"info\" or \"auto\""));
+            }
         };
         session.dtmf.waiting.extend(digits.into_iter().map(|digit| Digit { digit, rtp, redact: dtmf.redact }));
         if session.dtmf.busy.is_none() {
@@ -135,7 +138,14 @@ impl Ua {
             return self.respond(tx, msg, 469);
         }
         self.respond(tx, msg, 200);
-        let kind = msg.header("Content-Type").unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let kind = msg
+            .header("Content-Type")
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
         if let Some((digit, ms)) = digit_in(&kind, &String::from_utf8_lossy(msg.body())) {
             self.on_remote_dtmf(id, digit, ms, "info");
         }
@@ -147,7 +157,10 @@ fn digit_in(kind: &str, body: &str) -> Option<(char, u32)> {
     let (signal, ms) = match kind {
         "application/dtmf-relay" => {
             let of = |key: &str| {
-                body.lines().filter_map(|l| l.split_once('=')).find(|(k, _)| k.trim().eq_ignore_ascii_case(key)).map(|(_, v)| v.trim().to_owned())
+                body.lines()
+                    .filter_map(|l| l.split_once('='))
+                    .find(|(k, _)| k.trim().eq_ignore_ascii_case(key))
+                    .map(|(_, v)| v.trim().to_owned())
             };
             (of("signal")?, of("duration").and_then(|d| d.parse().ok()).unwrap_or(TONE_MS))
         }

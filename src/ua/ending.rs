@@ -63,7 +63,15 @@ impl Ua {
         }
     }
 
-    fn bye_and_finish(&mut self, id: SessionId, mut dialog: Dialog, link: Option<Link>, account: &str, cause: &str, by: &str) {
+    fn bye_and_finish(
+        &mut self,
+        id: SessionId,
+        mut dialog: Dialog,
+        link: Option<Link>,
+        account: &str,
+        cause: &str,
+        by: &str,
+    ) {
         if let Some(link) = link {
             self.send_bye(&mut dialog, link, account, None);
         }

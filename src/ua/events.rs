@@ -97,7 +97,8 @@ impl Ua {
         let Some(session) = self.sessions.get(&id) else { return Value::Null };
         let talking = session.is_answered();
         let seat = &session.seat;
-        let ringing: Vec<&str> = self.sessions.values().filter(|s| is_ringing(s) && s.seat == *seat).map(|s| s.call_id.as_str()).collect();
+        let ringing: Vec<&str> =
+            self.sessions.values().filter(|s| is_ringing(s) && s.seat == *seat).map(|s| s.call_id.as_str()).collect();
         json!({
             "callId": session.call_id,
             "status": self.status(id),
@@ -145,7 +146,8 @@ fn rtc_session(session: &Session) -> Value {
 
 /// The names of the fields that differ, but name, avatar and company, which `staticStatusChange` tells.
 fn differences(old: &CallStatus, new: &CallStatus) -> Vec<String> {
-    let (Ok(Value::Object(old)), Ok(Value::Object(new))) = (serde_json::to_value(old), serde_json::to_value(new)) else {
+    let (Ok(Value::Object(old)), Ok(Value::Object(new))) = (serde_json::to_value(old), serde_json::to_value(new))
+    else {
         return Vec::new();
     };
     let told_elsewhere = |key: &str| matches!(key, "name" | "avatar" | "company" | "transferParent");

@@ -102,7 +102,11 @@ impl Ua {
             401 | 407 => self.on_reinvite_challenge(id, pending, sent, msg),
             491 => self.on_glare(id, pending),
             481 => self.end_by_us(id, "Dialog Error", "remote"),
-            code => self.roll_back(id, pending, Error::new(Code::PeerRefused, format!("the far end refused with {code}")).sip(code)),
+            code => self.roll_back(
+                id,
+                pending,
+                Error::new(Code::PeerRefused, format!("the far end refused with {code}")).sip(code),
+            ),
         }
     }
 
@@ -131,7 +135,11 @@ impl Ua {
             }
             Err(error) => {
                 tracing::debug!("an answer that cannot be read: {:?}", error.reason);
-                return self.roll_back(id, pending, Error::new(Code::PeerRefused, "the far end's answer cannot be read").sip(msg.status()));
+                return self.roll_back(
+                    id,
+                    pending,
+                    Error::new(Code::PeerRefused, "the far end's answer cannot be read").sip(msg.status()),
+                );
             }
         }
         self.after_verb(id, pending.op.hold);
@@ -173,7 +181,11 @@ impl Ua {
             None => return,
         };
         let Some(request) = self.with_digest(&sent, msg, cseq) else {
-            return self.roll_back(id, pending, Error::new(Code::PeerRefused, "the far end wants credentials").sip(msg.status()));
+            return self.roll_back(
+                id,
+                pending,
+                Error::new(Code::PeerRefused, "the far end wants credentials").sip(msg.status()),
+            );
         };
         let tx = self.send_request(request, sent.link, Owner::Reinvite(id), &sent.account, sent.tries + 1);
         if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
@@ -185,7 +197,11 @@ impl Ua {
     /// 491: both asked at once. The owner of the Call-ID waits 2.1–4 s, the other 0–2 s (RFC 3261 §14.1).
     fn on_glare(&mut self, id: SessionId, pending: Pending) {
         if pending.glares >= 3 {
-            return self.roll_back(id, pending, Error::new(Code::Glare, "the far end asks for changes at the same time").sip(491));
+            return self.roll_back(
+                id,
+                pending,
+                Error::new(Code::Glare, "the far end asks for changes at the same time").sip(491),
+            );
         }
         let ours = self.sessions.get(&id).is_some_and(|s| s.direction == CommunicationType::Outbound);
         let wait = if ours { 2_100_000 + self.chance(190) * 10_000 } else { self.chance(200) * 10_000 };

@@ -98,7 +98,8 @@ impl Ua {
     pub(super) fn reject(&mut self, id: SessionId, code: Option<u16>) -> Result<(), Error> {
         let code = code.unwrap_or(486);
         if !(400..=699).contains(&code) {
-            return Err(Error::new(Code::InvalidParams, format!("code: {code} is not a refusal")).hint("400–699; 486 is the default"));
+            return Err(Error::new(Code::InvalidParams, format!("code: {code} is not a refusal"))
+                .hint("400–699; 486 is the default"));
         }
         if !matches!(self.sessions.get(&id).map(|s| &s.state), Some(State::Incoming(_))) {
             return Err(wrong_state("only a ringing inbound session can be rejected").hint("session.hangup ends it"));

@@ -22,7 +22,8 @@ pub(super) fn request_uri(number: &str, domain: &str) -> Option<String> {
     }
     let dialled: String = number.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
     let legal = |c: char| c.is_ascii_alphanumeric() || "+*#_~!".contains(c);
-    let user = if dialled.chars().all(|c| c.is_ascii_digit() || "+*#".contains(c)) { dialled } else { number.to_owned() };
+    let user =
+        if dialled.chars().all(|c| c.is_ascii_digit() || "+*#".contains(c)) { dialled } else { number.to_owned() };
     if user.is_empty() || !user.chars().all(|c| legal(c) || "-.".contains(c)) {
         return None;
     }

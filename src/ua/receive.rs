@@ -92,7 +92,8 @@ impl Ua {
             return Some(420);
         }
         let encoded = msg.header("Content-Encoding").is_some_and(|e| !e.trim().eq_ignore_ascii_case("identity"));
-        let described = |t: &str| t.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/sdp");
+        let described =
+            |t: &str| t.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/sdp");
         let bodied = !msg.body().is_empty() && msg.method() == Method::Invite;
         if encoded || (bodied && !msg.header("Content-Type").is_some_and(described)) {
             return Some(415);
@@ -185,7 +186,13 @@ impl Ua {
     }
 
     /// A request in the dialog: with our Contact; its link is where the next hop points.
-    pub(super) fn in_dialog(&mut self, dialog: &mut Dialog, method: Method, account: &str, link: super::route::Link) -> Message {
+    pub(super) fn in_dialog(
+        &mut self,
+        dialog: &mut Dialog,
+        method: Method,
+        account: &str,
+        link: super::route::Link,
+    ) -> Message {
         let mut msg = dialog.request(method);
         msg.push("Contact", self.contact(account, link));
         msg.push("Allow", ALLOW);

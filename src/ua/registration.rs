@@ -162,7 +162,10 @@ impl Ua {
         let Some(account) = self.accounts.get(name) else { return };
         if account.registration.state == State::Connecting {
             self.register(name);
-        } else if !account.registers() && account.link.is_none() && let Some(target) = account.all_targets().first().cloned() {
+        } else if !account.registers()
+            && account.link.is_none()
+            && let Some(target) = account.all_targets().first().cloned()
+        {
             if let Connection::Ready(link) = self.connect(&target, Waiter::Account(name.into()))
                 && let Some(account) = self.accounts.get_mut(name)
             {
@@ -217,7 +220,8 @@ impl Ua {
         msg.push("Supported", "path");
         if let Some(password) = account.settings.password.clone() {
             let user = account.username();
-            let known = account.digest.preemptive(&Method::Register, msg.uri(), b"", &user, password.expose(), &mut self.rng);
+            let known =
+                account.digest.preemptive(&Method::Register, msg.uri(), b"", &user, password.expose(), &mut self.rng);
             known.into_iter().for_each(|(header, value)| msg.set(&header, value));
         }
         let tx = self.send_request(msg, link, Owner::Register(name.into()), name, 0);
@@ -239,7 +243,11 @@ impl Ua {
         let Some(account) = self.accounts.get_mut(name).filter(|a| a.registration.awaits(tx)) else { return };
         if !std::mem::replace(&mut account.registration.reached, true) {
             let transport = sent.link.hop.transport.param();
-            self.tell_account("connected", name, json!({"transport": transport, "server": sent.link.hop.addr.to_string()}));
+            self.tell_account(
+                "connected",
+                name,
+                json!({"transport": transport, "server": sent.link.hop.addr.to_string()}),
+            );
         }
         match msg.status() {
             0..200 => {}
@@ -247,7 +255,8 @@ impl Ua {
             401 | 407 => self.on_register_challenge(name, sent, msg),
             423 => self.on_interval_too_brief(name, msg),
             code => {
-                let after = msg.header("Retry-After").and_then(|v| v.trim().split([';', ' ', '(']).next()?.parse().ok());
+                let after =
+                    msg.header("Retry-After").and_then(|v| v.trim().split([';', ' ', '(']).next()?.parse().ok());
                 self.registration_failed(name, Some(code), cause::of_status(code), after);
             }
         }
@@ -384,12 +393,17 @@ impl Ua {
             self.tell_account("disconnected", name, json!({"cause": cause}));
         }
         let retry = (!gives_up).then_some(delay / 1000);
-        self.tell_account("registrationFailed", name, json!({"cause": cause, "code": code, "failures": failures, "retryInMs": retry}));
+        self.tell_account(
+            "registrationFailed",
+            name,
+            json!({"cause": cause, "code": code, "failures": failures, "retryInMs": retry}),
+        );
         if was {
             self.tell_account("isRegisteredChange", name, json!({"isRegistered": false, "code": code}));
         }
         let which = if gives_up { Code::RegisterAttempts } else { Code::RegistryFailed };
-        let error = Error::new(which, format!("not registered: {cause}")).hint("registration is tried again; registrationFailed tells each try");
+        let error = Error::new(which, format!("not registered: {cause}"))
+            .hint("registration is tried again; registrationFailed tells each try");
         let error = code.map_or(error.clone(), |c| error.sip(c));
         waiting.into_iter().for_each(|reply| self.reply(reply, Err(error.clone())));
     }

@@ -16,7 +16,9 @@ impl Ua {
         let retry_after = self.chance(11);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let (held, direction) = match &session.state {
-            State::Talking(t) if t.pending.as_ref().is_some_and(|p| p.tx.is_some()) => return self.respond(tx, msg, 491),
+            State::Talking(t) if t.pending.as_ref().is_some_and(|p| p.tx.is_some()) => {
+                return self.respond(tx, msg, 491);
+            }
             State::Talking(t) if t.unacked.is_none() => {
                 (t.held, if t.held { Direction::SendOnly } else { Direction::SendRecv })
             }

@@ -82,7 +82,11 @@ impl Ua {
         let extension = self.accounts.get(&session.account).map(|a| a.aor.user_unescaped()).unwrap_or_default();
         let whole = |n: u64| n.to_string();
         let ms = |x: f64| format!("{x:.3}");
-        let lost = if stats.rx_packets + stats.rx_lost == 0 { 0.0 } else { stats.rx_lost as f64 / (stats.rx_lost + stats.rx_packets) as f64 };
+        let lost = if stats.rx_packets + stats.rx_lost == 0 {
+            0.0
+        } else {
+            stats.rx_lost as f64 / (stats.rx_lost + stats.rx_packets) as f64
+        };
         let codec = session.negotiated.as_ref().map_or("", |n| n.codec.kind.name());
         json!({
             "lksTimestamp": session.answered_wall.to_string(),

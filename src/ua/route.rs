@@ -95,7 +95,9 @@ impl Ua {
         if target.transport == Transport::Udp {
             let fits = |f: &&Flow| f.up && f.transport == Transport::Udp && f.local.is_ipv4() == target.addr.is_ipv4();
             let flow = self.flows.iter().find(|(_, f)| fits(f)).map(|(id, _)| *id);
-            return flow.and_then(|f| self.link(f, target.addr, Some(target.local_ip))).map_or(Connection::None, Connection::Ready);
+            return flow
+                .and_then(|f| self.link(f, target.addr, Some(target.local_ip)))
+                .map_or(Connection::None, Connection::Ready);
         }
         let same = |f: &Flow| f.transport == target.transport && f.remote == Some(target.addr);
         if let Some((id, flow)) = self.flows.iter_mut().find(|(_, f)| same(f)) {
@@ -128,7 +130,8 @@ impl Ua {
             local.set_ip(local_ip.unwrap_or(addr.ip()));
         }
         if flow.transport.reliable() {
-            let listens = |f: &&Flow| f.transport == flow.transport && f.remote.is_none() && f.local.is_ipv4() == addr.is_ipv4();
+            let listens =
+                |f: &&Flow| f.transport == flow.transport && f.remote.is_none() && f.local.is_ipv4() == addr.is_ipv4();
             if let Some(listener) = self.flows.values().find(listens) {
                 local.set_port(listener.local.port());
             }
@@ -139,7 +142,13 @@ impl Ua {
         Some(Link { hop: Hop { flow: id, addr, transport: flow.transport }, local })
     }
 
-    pub(super) fn on_flow_up(&mut self, id: FlowId, transport: Transport, local: SocketAddr, remote: Option<SocketAddr>) {
+    pub(super) fn on_flow_up(
+        &mut self,
+        id: FlowId,
+        transport: Transport,
+        local: SocketAddr,
+        remote: Option<SocketAddr>,
+    ) {
         let known = self.flows.remove(&id);
         let (local_ip, waiting) = known.map_or((None, Vec::new()), |f| (f.local_ip, f.waiting));
         self.flows.insert(id, Flow { transport, local, remote, up: true, local_ip, waiting: Vec::new() });
@@ -202,7 +211,14 @@ impl Ua {
     }
 
     /// Sends a request: Via and User-Agent are added here.
-    pub(super) fn send_request(&mut self, mut msg: Message, link: Link, owner: Owner, account: &str, tries: u8) -> TxId {
+    pub(super) fn send_request(
+        &mut self,
+        mut msg: Message,
+        link: Link,
+        owner: Owner,
+        account: &str,
+        tries: u8,
+    ) -> TxId {
         msg.push_front("Via", self.via(link));
         msg.set("User-Agent", self.settings.sip.user_agent.clone());
         let sent = Sent {
@@ -268,15 +284,21 @@ impl Ua {
     pub(super) fn dialog_link(&mut self, next_hop: &str, current: Link) -> Link {
         let Ok(uri) = SipUri::parse(next_hop) else { return current };
         let host = host_of(&uri);
-        let transport = host.transport.unwrap_or(if current.hop.transport.reliable() { current.hop.transport } else { Transport::Udp });
+        let transport = host.transport.unwrap_or(if current.hop.transport.reliable() {
+            current.hop.transport
+        } else {
+            Transport::Udp
+        });
         let literal = host.name.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, host.port.unwrap_or(5060)));
-        let known = || self.resolved.get(&host).and_then(|t| t.iter().find(|t| t.transport == transport)).map(|t| t.addr);
+        let known =
+            || self.resolved.get(&host).and_then(|t| t.iter().find(|t| t.transport == transport)).map(|t| t.addr);
         let Some(addr) = literal.or_else(known) else { return current };
         if transport != current.hop.transport || addr.is_ipv4() != current.hop.addr.is_ipv4() {
             return current;
         }
         if transport.reliable() {
-            let open = |(id, f): (&FlowId, &Flow)| (f.up && f.transport == transport && f.remote == Some(addr)).then_some(*id);
+            let open =
+                |(id, f): (&FlowId, &Flow)| (f.up && f.transport == transport && f.remote == Some(addr)).then_some(*id);
             let flow = self.flows.iter().find_map(open);
             return flow.and_then(|f| self.link(f, addr, Some(current.local.ip()))).unwrap_or(current);
         }

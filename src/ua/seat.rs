@@ -105,7 +105,8 @@ impl Ua {
     pub(super) fn set_role(&mut self, role: SetRole) -> Result<serde_json::Value, Error> {
         let fits = |d: &DeviceInfo| d.id == role.id && if role.role == DeviceRole::Input { d.input } else { d.output };
         if role.id != "default" && !is_built_in(&role.id) && !self.devices.iter().any(fits) {
-            return Err(Error::new(Code::NoInput, format!("no device {:?} can do that", role.id)).hint("device.list names them"));
+            return Err(Error::new(Code::NoInput, format!("no device {:?} can do that", role.id))
+                .hint("device.list names them"));
         }
         if let Some(name) = &role.account {
             self.account(name)?;
@@ -115,7 +116,9 @@ impl Ua {
             Some(account) => match role.role {
                 DeviceRole::Input => account.settings.input = Some(id),
                 DeviceRole::Output => account.settings.output = Some(id),
-                DeviceRole::Ringer => return Err(Error::new(Code::InvalidParams, "a ringer is the host's").hint("leave account out")),
+                DeviceRole::Ringer => {
+                    return Err(Error::new(Code::InvalidParams, "a ringer is the host's").hint("leave account out"));
+                }
             },
             None => match role.role {
                 DeviceRole::Input => self.settings.audio.input = id,
