@@ -6,6 +6,7 @@
 pub mod audio;
 pub mod config;
 pub mod ctl;
+pub mod daemon;
 pub mod media;
 pub mod net;
 pub mod rpc;
