@@ -218,7 +218,8 @@ fn the_edges_do_not_know_each_other() {
 #[test]
 fn rsip_has_one_door() {
     let mut found = trespasses("src", &["rsip"]);
-    found.retain(|line| !line.starts_with("src/sip/message.rs:"));
+    // The message, and the files that it keeps private.
+    found.retain(|line| !line.starts_with("src/sip/message.rs:") && !line.starts_with("src/sip/message/"));
     none(found);
 }
 

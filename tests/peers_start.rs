@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::agent::Agent;
 use common::baresip::{Baresip, Setup as Phone};
 use common::kamailio::{DOMAIN, Kamailio, Setup, password};
 use common::sipp::{Run, Sipp};
@@ -88,4 +89,30 @@ fn a_tone_is_told_from_another_and_from_silence() {
     assert!(sound.has_tone(440.0) && !sound.has_tone(700.0) && !sound.is_silent());
     assert!((sound.seconds() - 2.0).abs() < 0.01);
     assert!(tone::Sound { rate: 8000, samples: vec![0.0; 8000] }.is_silent());
+}
+
+#[test]
+fn two_agents_hold_and_resume_each_other() {
+    let kamailio = Kamailio::start(&Setup::users(&["alice", "bob"]));
+    let proxy = format!("127.0.0.1:{}", kamailio.port);
+    let mut alice = Agent::start("alice", DOMAIN, &password("alice"), &proxy, 440, "pcmu");
+    let mut bob = Agent::start("bob", DOMAIN, &password("bob"), &proxy, 700, "pcmu");
+    alice.dial("sip:bob@pbx.test");
+    bob.event("incoming");
+    bob.accept();
+    alice.event("established");
+    bob.event("established");
+    alice.hears(700.0);
+    bob.hears(440.0);
+    alice.hold();
+    bob.event("held");
+    bob.hears_nothing();
+    alice.resume();
+    bob.event("resumed");
+    bob.hears(440.0);
+    alice.hears(700.0);
+    bob.press("7");
+    assert_eq!(alice.event("digit")["digit"], "7");
+    bob.hangup();
+    alice.event("closed");
 }

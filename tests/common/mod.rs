@@ -3,6 +3,8 @@
 //! Every test file takes the modules it needs; the rest is dead code there.
 
 #[allow(dead_code, clippy::unwrap_used)]
+pub mod agent;
+#[allow(dead_code, clippy::unwrap_used)]
 pub mod baresip;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod daemon;
