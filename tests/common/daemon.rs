@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::process::Process;
 use super::tone::Sound;
-use super::wait::{free_port, now, secs, until};
+use super::wait::{free_port, now, poll, secs, until};
 
 /// What the configuration says beside socket and ports: lines of each table, and the accounts' tables whole.
 #[derive(Debug, Clone, Default)]
@@ -19,16 +19,25 @@ pub struct Setup {
     pub media: String,
     /// Lines of `[phone]`.
     pub phone: String,
-    /// Whole tables: `[accounts.NAME]` and any other.
+    /// Lines of `[sip]` beside `listen`.
+    pub sip: String,
+    /// Whole tables: `[accounts.NAME]` and any other. `{port}` becomes phoned's SIP port, `{dir}` its folder.
     pub tables: String,
 }
 
-/// The table of an account that registers to a registrar of loopback as `user`, plays `tone:HZ` and writes what it hears to `heard`.
-pub fn account(user: &str, domain: &str, registrar: &str, password: &str, hz: u32, heard: &Path) -> String {
+/// The table of an account `user` of a registrar on loopback: it plays a tone of `hz` and writes what it hears to `USER.wav` in phoned's folder.
+pub fn account(user: &str, domain: &str, password: &str, registrar: &str, hz: u32) -> String {
     format!(
         "[accounts.{user}]\nuri = \"sip:{user}@{domain}\"\nregistrar = \"{registrar}\"\nproxies = [\"{registrar};lr\"]\n\
-         password = \"{password}\"\ninput = \"tone:{hz}\"\noutput = \"file:{}\"\n",
-        heard.display()
+         password = \"{password}\"\ninput = \"tone:{hz}\"\noutput = \"file:{{dir}}/{user}.wav\"\n\n"
+    )
+}
+
+/// The table of an account `user` that registers nowhere, takes calls from loopback and does as `account` else.
+pub fn trunk(user: &str, hz: u32) -> String {
+    format!(
+        "[accounts.{user}]\nuri = \"sip:{user}@127.0.0.1:{{port}}\"\nregister = false\ntrusted = [\"127.0.0.1\"]\npassword = \"{user}-secret\"\n\
+         realms = [\"sipp.test\"]\ninput = \"tone:{hz}\"\noutput = \"file:{{dir}}/{user}.wav\"\n\n"
     )
 }
 
@@ -55,13 +64,14 @@ impl Daemon {
         let file = dir.path().join("phoned.toml");
         let rtp = 30_000 + (port % 400) * 50;
         let text = format!(
-            "[rpc]\nsocket = \"{}\"\n\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\", \"tcp:127.0.0.1:{port}\"]\n\n\
+            "[rpc]\nsocket = \"{}\"\n\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\", \"tcp:127.0.0.1:{port}\"]\n{}\n\n\
              [media]\nrtp_ports = \"{rtp}-{}\"\n{}\n\n[audio]\ninput = \"null\"\noutput = \"null\"\nringer = \"null\"\n\n[phone]\n{}\n\n{}\n",
             socket.display(),
+            setup.sip,
             rtp + 1999,
             setup.media,
             setup.phone,
-            setup.tables
+            setup.tables.replace("{port}", &port.to_string()).replace("{dir}", &dir.path().display().to_string())
         );
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_phoned"));
@@ -101,10 +111,24 @@ impl Daemon {
         self.process.log()
     }
 
-    /// The WAV file of that name in its folder.
-    pub fn heard(&self, name: &str) -> Sound {
-        let path = self.dir.path().join(name);
-        Sound::read(&path).unwrap_or_else(|| panic!("no sound in {}", path.display()))
+    /// Waits until the last second of what `NAME.wav` holds is a clear tone of `hz`.
+    pub fn hears(&self, name: &str, hz: f64) {
+        let path = self.dir.path().join(format!("{name}.wav"));
+        let heard = poll(secs(10), || Sound::read(&path).filter(|s| s.seconds() > 1.0 && s.last(1.0).has_tone(hz)));
+        let last = Sound::read(&path).map(|s| (s.seconds(), s.last(1.0).level(), s.last(1.0).share(hz)));
+        assert!(heard.is_some(), "phoned does not hear {hz} Hz in {name}.wav (seconds, level, share): {last:?}");
+    }
+
+    /// Waits until `NAME.wav` has grown by a second of silence, or has not grown for a second.
+    pub fn hears_nothing(&self, name: &str) {
+        let path = self.dir.path().join(format!("{name}.wav"));
+        let samples = || Sound::read(&path).map(|s| s.samples).unwrap_or_default();
+        let quiet = poll(secs(10), || {
+            let before = samples().len();
+            std::thread::sleep(Duration::from_millis(1000));
+            Sound { rate: 8000, samples: samples()[before..].to_vec() }.is_silent().then_some(())
+        });
+        assert!(quiet.is_some(), "phoned still hears something in {name}.wav");
     }
 
     /// SIGTERM; true when it then ends by itself with 0.
@@ -203,6 +227,18 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Calls; the callId.
+    pub fn dial(&mut self, account: &str, number: &str) -> String {
+        let result = self.call("phone.call", json!({"number": number, "account": account}));
+        result.unwrap_or_else(|e| panic!("phone.call refused: {e:?}"))["callId"].as_str().unwrap().into()
+    }
+
+    /// `session.VERB` of a session, which must succeed.
+    pub fn verb(&mut self, verb: &str, call_id: &str) -> Value {
+        self.call(&format!("session.{verb}"), json!({"callId": call_id}))
+            .unwrap_or_else(|e| panic!("session.{verb} refused: {e:?}"))
     }
 
     /// Every event so far.

@@ -49,8 +49,12 @@ pub struct Kamailio {
 impl Kamailio {
     /// Starts it and waits until it answers OPTIONS.
     pub fn start(setup: &Setup) -> Kamailio {
+        Kamailio::start_at(free_port(), setup)
+    }
+
+    /// As `start`, on that port.
+    pub fn start_at(port: u16, setup: &Setup) -> Kamailio {
         let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
         let file = dir.path().join("kamailio.cfg");
         std::fs::write(&file, config(port, setup)).unwrap();
         let run = dir.path().join("run");
