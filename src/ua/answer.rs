@@ -105,6 +105,8 @@ impl Ua {
         let (tx, dialog) = (incoming.tx, incoming.dialog.clone());
         let Some(link) = session.link else { return };
         session.negotiated = negotiated.clone();
+        session.answered = Some(now.mono);
+        session.answered_wall = now.wall;
         self.tell_status(id);
         self.tell_with_session(id, "startSession", originator("remote"));
         let mut ok = self.dialog_response(id, &invite, 200);
@@ -119,8 +121,6 @@ impl Ua {
         dialog.early = false;
         let next_hop = dialog.next_hop_uri();
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.answered = Some(now.mono);
-            session.answered_wall = now.wall;
             session.state = State::Accepting(Box::new(Accepting { dialog, ok: unacked }));
         }
         if let Some(negotiated) = negotiated {
