@@ -1,4 +1,5 @@
 //! No bytes from the network make the SIP reader panic, and what it reads it writes so that it reads the same again.
+//! No text given to the writer becomes a line of its own.
 //!
 //! Mutations of the messages of RFC 4475 and of everyday ones, always the same for the same count: `PHONED_FUZZ` messages
 //! (1,500,000 unless set).
@@ -12,8 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mutate::{Mutator, corpus};
 use phoned::sip::auth::Challenge;
 use phoned::sip::framing::{Frame, Framer};
-use phoned::sip::message::Message;
-use phoned::sip::uri::{NameAddr, SipUri, Via};
+use phoned::sip::message::{Message, Method};
+use phoned::sip::uri::{NameAddr, Params, SipUri, Via};
 
 /// Messages a seed.
 const CHUNK: usize = 10_000;
@@ -70,6 +71,9 @@ fn whole(bytes: &[u8], name: impl Fn() -> String) -> bool {
 
 fn check(bytes: &[u8]) -> bool {
     stream(bytes);
+    if bytes.len().is_multiple_of(64) {
+        inject(&String::from_utf8_lossy(bytes));
+    }
     match Message::parse(bytes) {
         Ok(message) => {
             let written = message.to_bytes();
@@ -139,4 +143,29 @@ fn stream(bytes: &[u8]) {
         }
     }
     assert!(out <= bytes.len());
+}
+
+/// The same text in every place of a message where text from outside can come to stand.
+fn inject(text: &str) {
+    let address = NameAddr { display: Some(text.into()), uri: text.into(), params: Params::default() };
+    let mut request = Message::request(Method::from(text), text);
+    request.push("From", address.to_string());
+    request.push("To", "<sip:a@b>");
+    request.set_to_tag(text);
+    request.push("Subject", text);
+    request.push_front("Via", text);
+    request.set("Contact", text);
+    request.push(text, "a name is a token or nothing");
+    request.set_body(text, text.into());
+    let answer = Message::response(&request, 486, text);
+    for message in [request, answer] {
+        let bytes = message.to_bytes();
+        let head = bytes.strip_suffix(message.body()).expect("the body comes last").strip_suffix(b"\r\n\r\n");
+        let head = std::str::from_utf8(head.expect("an empty line before it")).expect("UTF-8");
+        for line in head.split(['\r', '\n', '\0']).skip(1).filter(|line| !line.is_empty()) {
+            let name = line.split(':').next().unwrap_or("");
+            let known = ["From", "To", "Subject", "Via", "Contact", "Content-Type", "Content-Length"];
+            assert!(known.contains(&name) || name == text, "{line:?}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ fn verdict(message: &Result<Message, phoned::sip::message::ParseError>) -> Verdi
 }
 
 fn row(name: &str) -> &'static Row {
-    TABLE.iter().find(|row| row.name == name).unwrap()
+    TABLE.iter().find(|row| row.name == name).expect("a row for each file")
 }
 
 fn read(name: &str) -> Message {

@@ -51,8 +51,8 @@ impl Message {
         message
     }
 
-    /// A response to a request: copies Via, From, To, Call-ID, CSeq, Record-Route into 101 to 299 and
-    /// Timestamp into 100 (RFC 3261 §8.2.6, §12.1.1). A To tag is the caller's to set. An empty reason stands for the usual phrase.
+    /// A response to a request: copies Via, From, To, Call-ID, CSeq, Record-Route into 101 to 299 and Timestamp into
+    /// 100 (RFC 3261 §8.2.6, §12.1.1). A To tag is the caller's to set. An empty reason stands for the usual phrase.
     pub fn response(to: &Message, status: u16, reason: &str) -> Message {
         let reason = if reason.is_empty() { reason_phrase(status) } else { reason };
         let mut message = Message::raw_response(status, one_line(reason.to_owned()));

@@ -13,7 +13,7 @@ use super::uri::{SipUri, UriError, write_token};
 pub struct NameAddr {
     /// The display name without quotes and escapes.
     pub display: Option<String>,
-    /// The URI as it came: any scheme, not looked into.
+    /// The URI as it came: any scheme, not looked into. Spaces, which should not be there, are escaped.
     pub uri: String,
     /// The header's parameters (`tag`, `expires`…), not the URI's.
     pub params: Params,
@@ -23,7 +23,7 @@ impl NameAddr {
     /// Reads a name-addr or an addr-spec, whose `;` begin header parameters.
     ///
     /// Lenient where only one meaning is left: commas and dots in a display name without quotes (RFC 4475 §3.1.2.15),
-    /// space inside the brackets (§3.1.2.14).
+    /// space inside the brackets (§3.1.2.14; gateways put names into user parts).
     pub fn parse(text: &str) -> Result<NameAddr, UriError> {
         let text = trim(text);
         let (display, rest) = match text.strip_prefix('"') {
@@ -48,7 +48,7 @@ impl NameAddr {
             return Err(UriError::Malformed("text after the address"));
         }
         let display = (!display.is_empty()).then_some(display);
-        Ok(NameAddr { display, uri: opaque_uri(uri)?, params: Params::parse(params) })
+        Ok(NameAddr { display, uri: opaque_uri(uri, false)?, params: Params::parse(params) })
     }
 
     /// The URI, read.
@@ -68,16 +68,16 @@ fn addr_spec(text: &str) -> Result<NameAddr, UriError> {
     if uri.contains('?') {
         return Err(UriError::Malformed("URI headers without brackets"));
     }
-    Ok(NameAddr { display: None, uri: opaque_uri(uri)?, params: Params::parse(params) })
+    Ok(NameAddr { display: None, uri: opaque_uri(uri, true)?, params: Params::parse(params) })
 }
 
-fn opaque_uri(uri: &str) -> Result<String, UriError> {
+fn opaque_uri(uri: &str, one_word: bool) -> Result<String, UriError> {
     let uri = trim(uri);
-    let bad = |c: char| c.is_ascii_control() || matches!(c, ' ' | '<' | '>' | '"');
+    let bad = |c: char| c.is_ascii_control() || matches!(c, '<' | '>' | '"') || (one_word && c == ' ');
     if !uri.contains(':') || uri.contains(bad) {
         return Err(UriError::Malformed("not a URI"));
     }
-    Ok(uri.to_owned())
+    Ok(uri.replace(' ', "%20"))
 }
 
 /// The text of a quoted string whose first quote is gone, and what follows its end.
@@ -131,6 +131,7 @@ mod tests {
             (r#""<not;this>" < sip:a@b >"#, Some("<not;this>"), "sip:a@b", None),
             ("<http://www.example.com>;tag=1", None, "http://www.example.com", Some("1")),
             ("isbn:2983792873", None, "isbn:2983792873", None),
+            ("<sip:J. Doe@b>;tag=1", None, "sip:J.%20Doe@b", Some("1")),
             (r#""" <sip:a@b>;q=0.1"#, None, "sip:a@b", None),
         ];
         for (text, display, uri, tag) in cases {
@@ -146,8 +147,7 @@ mod tests {
 
     #[test]
     fn refused() {
-        for bad in ["", "*", r#""open <sip:a@b>"#, "<sip:a@b", "<sip:a@b> x", "sip:a@b?Route=x", "<sip:a b@c>", "x <>"]
-        {
+        for bad in ["", "*", r#""open <sip:a@b>"#, "<sip:a@b", "<sip:a@b> x", "sip:a@b?Route=x", "sip:a b@c", "x <>"] {
             assert!(NameAddr::parse(bad).is_err(), "{bad:?}");
         }
     }
