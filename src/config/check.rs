@@ -12,10 +12,10 @@ use crate::ua::settings::{AccountSettings, Secret};
 const MAX_PASSWORD: u64 = 4096;
 
 /// A fault: the key's path, and what would be right.
-pub(super) type Fault = (Vec<String>, String);
+pub(super) type Wrong = (Vec<String>, String);
 
 /// Every fault of a whole configuration.
-pub(super) fn faults(config: &Config) -> Vec<Fault> {
+pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     let mut faults = Vec::new();
     let mut fault = |path: &[&str], result: Result<(), String>| {
         if let Err(why) = result {

@@ -1,11 +1,11 @@
 //! The configuration: `Config` is the schema of `/etc/phoned/phoned.toml`; its defaults are the daemon's.
 
 mod check;
-//mod load;
-//mod spans;
+mod load;
+mod spans;
 
 pub use check::{account_faults, read_password};
-//pub use load::{Faults, Sources, load};
+pub use load::{Fault, Faults, Sources, load};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -94,6 +94,8 @@ pub struct Jitter {
     last_at: u64,
     /// Media time concealed since the last packet that was played.
     hidden: i64,
+    /// The last packet held no sound: the sender speaks by events, nothing is missing.
+    soundless: bool,
     delay: Delay,
     counts: Counts,
     held_us: f64,
@@ -112,6 +114,7 @@ impl Jitter {
             frame: clock / 50,
             last_at: 0,
             hidden: 0,
+            soundless: false,
             delay: Delay::default(),
             counts: Counts::default(),
             held_us: 0.0,
@@ -176,7 +179,7 @@ impl Jitter {
             let frame = self.frame;
             let Some(head) = self.head() else { return (self.starve(now), frame) };
             let (seq, time, samples) = (self.slots[head].seq, self.slots[head].time, self.slots[head].samples);
-            if samples == 0 {
+            if samples == 0 && (seq == self.next || self.cursor.is_none_or(|cursor| time <= cursor)) {
                 self.take(head);
                 continue;
             }
@@ -250,7 +253,8 @@ impl Jitter {
             self.cursor = Some(cursor + i64::from(self.frame));
             self.hidden += i64::from(self.frame);
         }
-        if self.micros(self.hidden) > CONCEAL_US as i64 { Pull::Silence } else { Pull::Conceal }
+        let over = self.micros(self.hidden) > CONCEAL_US as i64;
+        if over || self.soundless { Pull::Silence } else { Pull::Conceal }
     }
 
     /// A late packet whose place was only concealed since, nothing after it having been played: play it after all, the
@@ -285,6 +289,7 @@ impl Jitter {
         self.slots[index].full = false;
         self.held -= 1;
         self.next = self.slots[index].seq + 1;
+        self.soundless = self.slots[index].samples == 0;
     }
 
     fn clear(&mut self) {

@@ -312,8 +312,9 @@ impl Streams {
 
     fn report(&mut self, ports: &Ports, control: &mut Control, bye: bool, loan: &Loan) {
         let block = self.inbound.ssrc.map(|ssrc| (ssrc, self.inbound.reception.block()));
-        let ntp = clock::ntp(loan.now, loan.wall_offset);
-        let bytes = control.report(loan.now, ntp, self.outbound.sent(), block, bye);
+        let now = clock::mono_ns() / 1_000; // not the grid's: round trips are measured by it
+        let ntp = clock::ntp(now, loan.wall_offset);
+        let bytes = control.report(now, ntp, self.outbound.sent(), block, bye);
         let rtp = self.lock.destination();
         let _ = if self.negotiated.rtcp_mux {
             ports.rtp.send_to(&bytes, rtp)

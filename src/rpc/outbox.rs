@@ -202,7 +202,7 @@ impl Outbox {
                     state.count(&note, false);
                     into.extend_from_slice(opening(note.subscription, note.seq, note.prev).as_bytes());
                     into.extend_from_slice(note.body.as_bytes());
-                    into.extend_from_slice(b"}}");
+                    into.extend_from_slice(b"}}}");
                 }
                 Item::Lagged { subscription, before, from, to, head } => {
                     let body =
@@ -332,7 +332,5 @@ fn opening(subscription: u64, seq: u64, prev: u64) -> String {
 }
 
 fn text(response: MethodResponse) -> String {
-    let mut line = String::from(Box::<str>::from(response.into_json()));
-    line.push('\n');
-    line
+    String::from(Box::<str>::from(response.into_json()))
 }

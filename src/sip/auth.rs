@@ -88,6 +88,8 @@ impl DigestState {
     /// Takes in the challenges of a 401 or 407 and gives the headers for the next try: an answer for each realm, with
     /// the strongest algorithm it offers, and for those that challenged before (a 407 after a 401 needs both).
     ///
+    /// They replace all Authorization and Proxy-Authorization headers the request had; two may have the same name.
+    ///
     /// `None` if none of them can be answered. Realms that `allowed_realm` does not take are passed over: a stranger's
     /// challenge gets no digest of our password.
     #[allow(clippy::too_many_arguments)] // What a digest is made of.

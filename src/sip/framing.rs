@@ -141,7 +141,7 @@ impl Framer {
         };
         let head = &rest[..length];
         let (state, refused) = match body_length(head) {
-            Ok(body) if body <= self.limit.saturating_sub(length) => (State::Body(length + body), None),
+            Ok(body) if length.saturating_add(body) <= self.limit => (State::Body(length + body), None),
             Ok(body) if body <= self.limit.saturating_mul(SKIPPABLE) => {
                 (State::Skip(body), Some(refuse(head, 513, "Message Too Large")))
             }

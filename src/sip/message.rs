@@ -4,10 +4,10 @@
 
 mod container;
 
-use super::headers::{is_hop_list, is_list, is_token_byte, long_name, one_line, split_list, trim};
+use super::headers::{is_list, is_token_byte, one_line, split_list, trim};
 pub use super::method::{Method, reason_phrase};
 use super::uri::{NameAddr, Via, write_token};
-use container::{make, name, value};
+use container::{name, value};
 
 /// A request or a response. Text is UTF-8 (bytes that are not are read as Latin-1), the body is bytes.
 ///
@@ -51,8 +51,8 @@ impl Message {
         message
     }
 
-    /// A response to a request: copies Via, From, To, Call-ID, CSeq, and Record-Route into 101 to 299
-    /// (RFC 3261 §8.2.6.2, §12.1.1). A To tag is the caller's to set. An empty reason stands for the usual phrase.
+    /// A response to a request: copies Via, From, To, Call-ID, CSeq, Record-Route into 101 to 299 and
+    /// Timestamp into 100 (RFC 3261 §8.2.6, §12.1.1). A To tag is the caller's to set. An empty reason stands for the usual phrase.
     pub fn response(to: &Message, status: u16, reason: &str) -> Message {
         let reason = if reason.is_empty() { reason_phrase(status) } else { reason };
         let mut message = Message::raw_response(status, one_line(reason.to_owned()));
@@ -64,6 +64,7 @@ impl Message {
                 | rsip::Header::CallId(_)
                 | rsip::Header::CSeq(_) => true,
                 rsip::Header::RecordRoute(_) => (101..300).contains(&status),
+                rsip::Header::Timestamp(_) => status == 100,
                 _ => false,
             };
             if wanted {
@@ -165,20 +166,20 @@ impl Message {
 
     /// Adds a header at the end; CR, LF and NUL in the value become spaces, a name that is no token is not added.
     pub fn push(&mut self, wanted: &str, value: impl Into<String>) {
-        let lines = header_lines(wanted, value.into());
+        let lines = container::lines(wanted, value.into());
         self.container_mut().extend(lines);
     }
 
     /// Adds a header before all others (a Via, a Route).
     pub fn push_front(&mut self, wanted: &str, value: impl Into<String>) {
-        self.insert(0, header_lines(wanted, value.into()));
+        self.insert(0, container::lines(wanted, value.into()));
     }
 
     /// Replaces every header of that name by one, in the place of the first.
     pub fn set(&mut self, wanted: &str, value: impl Into<String>) {
         let at = self.container().iter().position(|header| name(header).eq_ignore_ascii_case(wanted));
         self.remove(wanted);
-        self.insert(at.unwrap_or(usize::MAX), header_lines(wanted, value.into()));
+        self.insert(at.unwrap_or(usize::MAX), container::lines(wanted, value.into()));
     }
 
     /// Takes away every header of that name.
@@ -299,11 +300,7 @@ impl Message {
 
     /// Adds what was read from the wire: one line already, but perhaps with a NUL in a quoted string.
     pub(super) fn push_raw(&mut self, wanted: &str, value: String) {
-        if is_hop_list(wanted) {
-            self.container_mut().extend(split_list(&value).map(|one| make(wanted, one.to_owned())).collect());
-        } else {
-            self.container_mut().push(make(wanted, value));
-        }
+        self.container_mut().extend(container::raw_lines(wanted, value));
     }
 
     pub(super) fn put_body(&mut self, body: Vec<u8>) {
@@ -344,20 +341,6 @@ impl Message {
             Kind::Request(request) => &mut request.headers,
             Kind::Response(response) => &mut response.headers,
         }
-    }
-}
-
-/// A header as the lines a message keeps: hop lists one value to a line; none if the name is no token.
-fn header_lines(wanted: &str, value: String) -> Vec<rsip::Header> {
-    let wanted = long_name(wanted);
-    if !super::headers::is_token(wanted) || wanted.eq_ignore_ascii_case("Content-Length") {
-        return Vec::new();
-    }
-    let value = one_line(value);
-    if is_hop_list(wanted) {
-        split_list(&value).map(|one| make(wanted, one.to_owned())).collect()
-    } else {
-        vec![make(wanted, trim(&value).to_owned())]
     }
 }
 

@@ -32,6 +32,9 @@ impl NameAddr {
                 (display, trim(rest))
             }
             None => match text.find('<') {
+                Some(open) if text[..open].contains(|c: char| c.is_ascii_control() && c != '\t') => {
+                    return Err(UriError::Malformed("control character in a display name"));
+                }
                 Some(open) => (trim(&text[..open]).to_owned(), &text[open..]),
                 None => return addr_spec(text),
             },

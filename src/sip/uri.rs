@@ -90,11 +90,16 @@ fn parse_sip(scheme: String, rest: &str) -> Result<SipUri, UriError> {
         Some((userinfo, rest)) => (Some(userinfo), rest),
         None => (None, rest),
     };
-    let (user, password) = match userinfo.map(|text| text.split_once(':').unwrap_or((text, ""))) {
-        Some(("", _)) => return Err(UriError::Malformed("empty user part")),
-        Some((user, password)) => (Some(user.to_owned()), (!password.is_empty()).then(|| password.to_owned())),
+    let (user, password) = match userinfo {
+        Some(text) => match text.split_once(':') {
+            Some((user, password)) => (Some(user.to_owned()), Some(password.to_owned())),
+            None => (Some(text.to_owned()), None),
+        },
         None => (None, None),
     };
+    if user.as_deref() == Some("") {
+        return Err(UriError::Malformed("empty user part"));
+    }
     let (rest, headers) = rest.split_once('?').unwrap_or((rest, ""));
     let (sent, params) = rest.split_once(';').unwrap_or((rest, ""));
     let (host, port) = host_port(sent)?;
@@ -256,6 +261,7 @@ mod tests {
             "tel:+33123;isub=12",
             "sip:a@b;par=u%40x",
             "sip:%00@h.example.com",
+            "sip:a:@h",
         ] {
             assert_eq!(SipUri::parse(text).unwrap().to_string(), text);
         }

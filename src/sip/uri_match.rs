@@ -39,9 +39,9 @@ fn same_host(a: &str, b: &str) -> bool {
 
 fn same_params(a: &SipUri, b: &SipUri, strict: impl Fn(&str) -> bool) -> bool {
     let one_way = |from: &SipUri, to: &SipUri| {
-        from.params.0.iter().all(|(name, value)| match to.params.get(name) {
-            Some(other) => plain(value.as_deref().unwrap_or("")).eq_ignore_ascii_case(&plain(other)),
-            None => !strict(name),
+        from.params.0.iter().all(|(name, _)| match (from.params.get(name), to.params.get(name)) {
+            (Some(value), Some(other)) => plain(value).eq_ignore_ascii_case(&plain(other)),
+            _ => !strict(name),
         })
     };
     one_way(a, b) && one_way(b, a)

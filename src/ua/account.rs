@@ -97,7 +97,7 @@ impl Account {
     }
 
     /// The text of From in requests of ours, without a tag.
-    pub fn from_header(&self) -> String {
+    pub fn address(&self) -> String {
         let uri = format!("sip:{}@{}", self.aor.user.as_deref().unwrap_or_default(), self.domain());
         let name =
             crate::sip::uri::NameAddr { display: self.settings.display_name.clone(), uri, params: Default::default() };

@@ -323,7 +323,7 @@ impl Ua {
             msg.push("Route", route.clone());
         }
         msg.push("Max-Forwards", "70");
-        msg.push("From", format!("{};tag={}", account.from_header(), session.local_tag));
+        msg.push("From", format!("{};tag={}", account.address(), session.local_tag));
         msg.push("To", format!("<{}>", preparing.request_uri));
         msg.push("Call-ID", session.sip_call_id.clone());
         msg.push("CSeq", format!("{} INVITE", preparing.cseq));

@@ -160,29 +160,31 @@ impl Ua {
     /// A link or an address came: whoever waited for it goes on.
     pub(super) fn on_account_link(&mut self, name: &str) {
         let Some(account) = self.accounts.get(name) else { return };
-        if account.registration.state == State::Connecting {
+        let lost = account.registration.is_registered() && account.link.is_none();
+        if account.registration.state == State::Connecting || lost {
             self.register(name);
         } else if !account.registers()
             && account.link.is_none()
             && let Some(target) = account.all_targets().first().cloned()
+            && let Connection::Ready(link) = self.connect(&target, Waiter::Account(name.into()))
+            && let Some(account) = self.accounts.get_mut(name)
         {
-            if let Connection::Ready(link) = self.connect(&target, Waiter::Account(name.into()))
-                && let Some(account) = self.accounts.get_mut(name)
-            {
-                account.link = Some(link);
-            }
+            account.link = Some(link);
         }
     }
 
     pub(super) fn on_account_flow_closed(&mut self, name: &str, reason: &str) {
         let Some(account) = self.accounts.get_mut(name) else { return };
-        account.link = None;
+        let was_open = account.link.take().is_some();
         if std::mem::take(&mut account.registration.reached) {
             self.tell_account("disconnected", name, json!({"cause": "Connection Error", "reason": reason}));
         }
         let Some(account) = self.accounts.get(name) else { return };
         match account.registration.state {
             State::Connecting => self.registration_failed(name, None, "Connection Error", None),
+            State::Registered { refresh: None, .. } if !was_open => {
+                self.registration_failed(name, None, "Connection Error", None);
+            }
             State::Registered { refresh: None, .. } => {
                 let jitter = self.chance(SECOND);
                 self.account_due(name, jitter);
@@ -207,8 +209,8 @@ impl Ua {
             msg.push("Route", proxy.clone());
         }
         msg.push("Max-Forwards", "70");
-        msg.push("From", format!("{};tag={tag}", account.from_header()));
-        msg.push("To", account.from_header());
+        msg.push("From", format!("{};tag={tag}", account.address()));
+        msg.push("To", account.address());
         msg.push("Call-ID", call_id);
         msg.push("CSeq", format!("{cseq} REGISTER"));
         msg.push("Contact", format!("{contact};expires={asked}"));

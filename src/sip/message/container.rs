@@ -2,6 +2,7 @@
 
 use rsip::headers::UntypedHeader;
 
+use crate::sip::headers::{is_hop_list, is_token, long_name, one_line, split_list, trim};
 use crate::sip::method::Method;
 
 /// Both ways between a header's name and rsip's variant for it.
@@ -80,6 +81,24 @@ known! {
     Unsupported "Unsupported"
     Warning "Warning"
     WwwAuthenticate "WWW-Authenticate"
+}
+
+/// A header as the lines a message keeps; none if the name is no token, or the Content-Length we write ourselves.
+pub(super) fn lines(name: &str, value: String) -> Vec<rsip::Header> {
+    let name = long_name(name);
+    if !is_token(name) || name.eq_ignore_ascii_case("Content-Length") {
+        return Vec::new();
+    }
+    raw_lines(name, trim(&one_line(value)).to_owned())
+}
+
+/// The same for what is known to be one line: hop lists one value to a line, anything else as it is.
+pub(super) fn raw_lines(name: &str, value: String) -> Vec<rsip::Header> {
+    if is_hop_list(name) {
+        split_list(&value).map(|one| make(name, one.to_owned())).collect()
+    } else {
+        vec![make(name, value)]
+    }
 }
 
 /// Both ways between our methods and rsip's.

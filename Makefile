@@ -1,0 +1,49 @@
+# make demo    builds phoned and carries a call between two of them: the timeline, and what was heard
+# make test    all tests, against real peers (under 30 minutes)
+# make bench   the load table, phoned beside baresip, into docs/BENCHMARKS.md
+# make run     the daemon in the foreground with config/phoned.toml, socket target/phoned.sock
+# make lint    clippy and rustfmt
+# make fuzz    10 million mutated messages
+# make soak    the long proofs in full
+#
+# What is missing is installed with apt and said first. Rust itself is yours to install; the line is printed.
+
+SHELL := /bin/bash
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+NEED := tests/tools/need.sh
+
+.PHONY: demo test bench run lint fuzz soak build
+.DEFAULT_GOAL := build
+
+build:
+	@$(NEED) rust build
+	cargo build --release
+
+demo:
+	@$(NEED) rust build demo
+	cargo build --release
+	@python3 tests/tools/demo.py target/release/phoned
+
+test:
+	@$(NEED) rust test
+	@tests/tools/test.sh
+
+bench:
+	@$(NEED) rust build bench
+	cargo bench --bench load
+
+run: build
+	target/release/phoned --config config/phoned.toml --socket target/phoned.sock
+
+lint:
+	@$(NEED) rust build
+	cargo clippy --all-targets -- -D warnings
+	cargo fmt --check
+
+fuzz:
+	@$(NEED) rust build
+	PHONED_FUZZ=10000000 cargo test --release fuzz -- --nocapture
+
+soak:
+	@$(NEED) rust test
+	@PHONED_SOAK=1 tests/tools/test.sh --release

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Installs what a target of the Makefile needs and this machine lacks, and says what. Nothing is touched when all is there.
+#   need.sh rust | build | demo | test | bench ...
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+RUST=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+GET_RUST="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal -c clippy -c rustfmt --default-toolchain $RUST && . \"\$HOME/.cargo/env\""
+
+# PACKAGE (Debian's name), a command that succeeds when it is there, what needs it
+packages() {
+  case $1 in
+  build) cat <<'L'
+build-essential|cc --version && make --version
+cmake|cmake --version
+pkg-config|pkg-config --version
+libasound2-dev|pkg-config --exists alsa
+L
+    ;;
+  demo) echo 'python3|python3 -c "import json, socket, wave"' ;;
+  bench) echo 'baresip-core|command -v baresip' ;;
+  test) cat <<'L'
+kamailio|command -v kamailio
+sip-tester|command -v sipp
+baresip-core|command -v baresip
+pulseaudio|command -v pulseaudio
+pulseaudio-utils|command -v pactl
+sox|command -v sox
+espeak-ng|command -v espeak-ng
+netcat-openbsd|nc -h 2>&1 | grep -q -- -U
+python3|python3 -c "import json, socket, wave"
+python3-venv|python3 -c "import ensurepip, venv"
+python3-dev|test -e "$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h"
+L
+    ;;
+  esac
+}
+
+rust() {
+  local have
+  have=$(cargo --version 2>/dev/null | sed 's/^cargo \([0-9.]*\).*/\1/') || true
+  if [ -z "$have" ] || [ "$(printf '%s\n' "$RUST" "$have" | sort -V | head -n 1)" != "$RUST" ]; then
+    local state="there is no cargo"
+    [ -z "$have" ] || state="cargo is $have"
+    echo "phoned needs Rust $RUST, $state. This line gets it:" >&2
+    command -v curl >/dev/null || GET_RUST="apt-get install -y curl ca-certificates && $GET_RUST"
+    echo "  $GET_RUST" >&2
+    exit 1
+  fi
+}
+
+install() {
+  local missing=() line package check
+  for purpose in "$@"; do
+    while IFS='|' read -r package check; do
+      [ -n "$package" ] || continue
+      if ! eval "$check" >/dev/null 2>&1; then missing+=("$package"); fi
+    done < <(packages "$purpose")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+  if ! command -v apt-get >/dev/null; then
+    echo "There is no apt here. Install what these Debian packages hold, then run make again:" >&2
+    printf '  %s\n' "${missing[@]}" >&2
+    exit 1
+  fi
+  local sudo=()
+  if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      echo "Run this as root, then run make again:  apt-get install -y ${missing[*]}" >&2
+      exit 1
+    fi
+    sudo=(sudo)
+  fi
+  echo "Installing with apt: ${missing[*]}"
+  "${sudo[@]}" apt-get update -q
+  # Kamailio's package would start its own server: the tests start theirs.
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+# Python's packages of the tests, in target/venv.
+venv() {
+  local want stamp=target/venv/.installed
+  want=$(cat tests/tools/requirements.txt)
+  if [ -e $stamp ] && [ "$(cat $stamp)" = "$want" ]; then return 0; fi
+  echo "Installing with pip into target/venv:" $want
+  mkdir -p target
+  python3 -m venv target/venv
+  target/venv/bin/pip install --disable-pip-version-check -q -r tests/tools/requirements.txt
+  printf '%s' "$want" > $stamp
+}
+
+for purpose in "$@"; do
+  case $purpose in
+  rust) rust ;;
+  build | demo | bench) install "$purpose" ;;
+  test) install build test && venv ;;
+  *) echo "need.sh: what is $purpose?" >&2; exit 2 ;;
+  esac
+done
