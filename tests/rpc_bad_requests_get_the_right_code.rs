@@ -1,5 +1,6 @@
 //! Every wrong line gets its own error: not JSON −32700, not a request −32600, no such method −32601, wrong params −32602 with
 //! `data.path`, a role too low −231; and the connection stays.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
 
 mod fake_phone;
 

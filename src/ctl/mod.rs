@@ -190,14 +190,17 @@ fn dial(client: &mut Client, out: &mut Out, number: &str, account: Option<String
     }
     let called = client.call("phone.call", params)?;
     out.document(&called, |called| vec![show::clean(called["callId"].as_str().unwrap_or_default())])?;
-    while wait {
+    if !wait {
+        return Ok(());
+    }
+    loop {
         let event = client.event()?;
         if event["callId"] != called["callId"] {
             continue;
         }
         out.document(&event, |event| vec![show::event(event, false)])?;
         match event["event"].as_str().unwrap_or_default() {
-            "accepted" | "confirmed" => break,
+            "accepted" | "confirmed" => return Ok(()),
             "ended" | "failed" | "clientError" => {
                 return Err(Failure::Nothing(format!(
                     "not answered: {}",
@@ -207,7 +210,6 @@ fn dial(client: &mut Client, out: &mut Out, number: &str, account: Option<String
             _ => {}
         }
     }
-    Ok(())
 }
 
 fn watch(client: &mut Client, out: &mut Out, topics: Vec<String>) -> Result<(), Failure> {
