@@ -1,1 +1,250 @@
-//! The command line.
+//! `phonectl`: the daemon's API from a shell.
+
+mod client;
+mod show;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use serde_json::{Value, json};
+
+use client::{Client, Failure};
+
+/// Steers phoned. Exit codes: 0 done, 1 refused by the daemon, 2 wrong usage, 3 no daemon there, 4 not allowed.
+#[derive(Debug, Parser)]
+#[command(name = "phonectl", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// The daemon's socket [default: $XDG_RUNTIME_DIR/phoned.sock if it is there, else /run/phoned/phoned.sock]
+    #[arg(long, global = true, env = "PHONED_SOCKET", value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Print JSON, one document a line
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Call a number or a SIP URI
+    Dial {
+        /// A number, sip: or tel: URI
+        number: String,
+        /// The account to call from
+        #[arg(long, short)]
+        account: Option<String>,
+        /// Return when the call is answered (0) or over (1)
+        #[arg(long, short)]
+        wait: bool,
+    },
+    /// Answer the ringing call
+    Answer(Which),
+    /// End the call
+    Hangup(Which),
+    /// Put the call on hold
+    Hold(Which),
+    /// Resume the call
+    Unhold(Which),
+    /// Silence the microphone
+    Mute(Which),
+    /// Open the microphone
+    Unmute(Which),
+    /// Send digits
+    Dtmf {
+        /// 0-9 * # A-D, and , for a pause of 2 s
+        digits: String,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// List the calls
+    Ls,
+    /// Show all of a call
+    Show(Which),
+    /// List the accounts
+    Accounts,
+    /// List the sound devices
+    Devices,
+    /// Print events as they come
+    Watch {
+        /// Event names, device.* for a family; none: all
+        topics: Vec<String>,
+    },
+    /// Call any method
+    Rpc {
+        /// As rpc.discover lists them
+        method: String,
+        /// Params: an object or an array
+        params: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// The call; left out: the only one, or the current one (answer: the only one that rings)
+    #[arg(value_name = "CALLID")]
+    call_id: Option<String>,
+}
+
+/// Does what the arguments say and returns the exit code.
+pub fn run(arguments: Arguments) -> u8 {
+    let json = arguments.json;
+    let mut out = Out { colour: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(), json };
+    match perform(arguments, &mut out) {
+        Ok(()) => 0,
+        Err(failure) => {
+            if json {
+                let _ = writeln!(io::stdout(), "{}", failure.document());
+            }
+            if !matches!(failure, Failure::OutputClosed) {
+                let _ = writeln!(io::stderr(), "phonectl: {}", show::clean(&failure.to_string()));
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
+    let params = match &arguments.verb {
+        Verb::Rpc { params: Some(text), .. } => {
+            serde_json::from_str(text).map_err(|error| Failure::Usage(format!("the params are not JSON: {error}")))?
+        }
+        _ => json!({}),
+    };
+    let mut client = Client::connect(arguments.socket)?;
+    match arguments.verb {
+        Verb::Dial { number, account, wait } => dial(&mut client, out, &number, account, wait),
+        Verb::Answer(which) => verb(&mut client, out, "session.answer", which),
+        Verb::Hangup(which) => verb(&mut client, out, "session.hangup", which),
+        Verb::Hold(which) => verb(&mut client, out, "session.hold", which),
+        Verb::Unhold(which) => verb(&mut client, out, "session.unhold", which),
+        Verb::Mute(which) => verb(&mut client, out, "session.mute", which),
+        Verb::Unmute(which) => verb(&mut client, out, "session.unmute", which),
+        Verb::Dtmf { digits, which } => {
+            let call_id = session(&mut client, which, false)?;
+            let done = client.call("session.dtmf", json!({ "callId": call_id, "dtmf": digits }))?;
+            out.document(&done, |_| Vec::new())
+        }
+        Verb::Ls => {
+            let sessions = client.call("phone.getSession", json!({}))?;
+            out.documents(&sessions, show::sessions)
+        }
+        Verb::Show(which) => {
+            let call_id = session(&mut client, which, false)?;
+            let snapshot = client.call("session.get", json!({ "callId": call_id }))?;
+            out.document(&snapshot, show::pretty)
+        }
+        Verb::Accounts => {
+            let accounts = client.call("account.list", json!({}))?;
+            out.documents(&accounts, show::accounts)
+        }
+        Verb::Devices => {
+            let devices = client.call("device.list", json!({}))?;
+            out.documents(&devices, show::devices)
+        }
+        Verb::Watch { topics } => watch(&mut client, out, topics),
+        Verb::Rpc { method, .. } => {
+            let result = client.call(&method, params)?;
+            out.document(&result, show::pretty)
+        }
+    }
+}
+
+fn verb(client: &mut Client, out: &mut Out, method: &str, which: Which) -> Result<(), Failure> {
+    let call_id = session(client, which, method == "session.answer")?;
+    let done = client.call(method, json!({ "callId": call_id }))?;
+    out.document(&done, |_| Vec::new())
+}
+
+/// The session that is meant: the named one, the only one, or the current one.
+fn session(client: &mut Client, which: Which, ringing: bool) -> Result<String, Failure> {
+    if let Some(call_id) = which.call_id {
+        return Ok(call_id);
+    }
+    let all = client.call("phone.getSession", json!({}))?;
+    let rings = |session: &&Value| !ringing || session["status"]["isRing"] == true;
+    let ids: Vec<&str> =
+        all.as_array().into_iter().flatten().filter(rings).filter_map(|session| session["callId"].as_str()).collect();
+    match ids.as_slice() {
+        [only] => return Ok((*only).to_owned()),
+        [] if ringing => return Err(Failure::Nothing("no call rings".into())),
+        [] => return Err(Failure::Nothing("there is no call".into())),
+        _ => {}
+    }
+    let current = if ringing { Value::Null } else { client.call("phone.getCurrentSession", json!({}))? };
+    let current = current["callId"].as_str().map(str::to_owned);
+    current.ok_or_else(|| Failure::Usage(format!("there are several calls, name one: {}", ids.join(" "))))
+}
+
+fn dial(client: &mut Client, out: &mut Out, number: &str, account: Option<String>, wait: bool) -> Result<(), Failure> {
+    if wait {
+        // Before the call, so that nothing is missed.
+        client.call(
+            "events.subscribe",
+            json!({ "topics": ["progress", "accepted", "confirmed", "ended", "failed", "clientError"] }),
+        )?;
+    }
+    let mut params = json!({ "number": number });
+    if let Some(account) = account {
+        params["account"] = account.into();
+    }
+    let called = client.call("phone.call", params)?;
+    out.document(&called, |called| vec![show::clean(called["callId"].as_str().unwrap_or_default())])?;
+    if !wait {
+        return Ok(());
+    }
+    loop {
+        let event = client.event()?;
+        if event["callId"] != called["callId"] {
+            continue;
+        }
+        out.document(&event, |event| vec![show::event(event, false)])?;
+        match event["event"].as_str().unwrap_or_default() {
+            "accepted" | "confirmed" => return Ok(()),
+            "ended" | "failed" | "clientError" => {
+                return Err(Failure::Nothing(format!(
+                    "not answered: {}",
+                    event["data"]["cause"].as_str().unwrap_or("unknown")
+                )));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn watch(client: &mut Client, out: &mut Out, topics: Vec<String>) -> Result<(), Failure> {
+    client.call("events.subscribe", if topics.is_empty() { json!({}) } else { json!({ "topics": topics }) })?;
+    loop {
+        let (event, colour) = (client.event()?, out.colour);
+        out.document(&event, |event| vec![show::event(event, colour)])?;
+    }
+}
+
+/// Standard output, as documents or as text.
+struct Out {
+    colour: bool,
+    json: bool,
+}
+
+impl Out {
+    /// One document, or the lines that tell it.
+    fn document(&mut self, value: &Value, lines: impl Fn(&Value) -> Vec<String>) -> Result<(), Failure> {
+        if self.json { self.lines(&[value.to_string()]) } else { self.lines(&lines(value)) }
+    }
+
+    /// A document for each entry of an array, or one table.
+    fn documents(&mut self, values: &Value, table: impl Fn(&[Value], bool) -> Vec<String>) -> Result<(), Failure> {
+        let values = values.as_array().map(Vec::as_slice).unwrap_or_default();
+        let lines = if self.json { values.iter().map(Value::to_string).collect() } else { table(values, self.colour) };
+        self.lines(&lines)
+    }
+
+    fn lines(&mut self, lines: &[String]) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        lines
+            .iter()
+            .try_for_each(|line| writeln!(stdout, "{line}"))
+            .and_then(|()| stdout.flush())
+            .map_err(|_| Failure::OutputClosed)
+    }
+}

@@ -56,7 +56,7 @@ impl Hub {
     pub fn take(&mut self, request: Request) -> Option<(ReplyId, UaCommand)> {
         let Request { command, reply } = request;
         let (command, then) = match command {
-            Command::Ua(command) => (command, Then::Answer),
+            Command::Ua(command) => (*command, Then::Answer),
             Command::Health => (UaCommand::AccountList, Then::Health),
             Command::Subscribe(subscribe) => (
                 UaCommand::Snapshot(Snapshot { call_id: subscribe.filter.call_id.clone() }),

@@ -203,7 +203,7 @@ struct Off {
 }
 
 fn own(command: Ua) -> Made {
-    Ok(Command::Ua(command))
+    Ok(Command::Ua(Box::new(command)))
 }
 
 fn on(call_id: Option<String>, event: String) -> Made {

@@ -78,7 +78,7 @@ pub struct Request {
 #[derive(Debug, Clone)]
 pub enum Command {
     /// For the phone. `daemon.shutdown` too.
-    Ua(ua::command::Command),
+    Ua(Box<ua::command::Command>),
     /// `events.subscribe`, `session.on`, `phone.on`
     Subscribe(Subscribe),
     /// `events.unsubscribe`, `session.off`, `phone.off`: by subscription id.

@@ -77,7 +77,13 @@ async fn phone(
 fn answer(command: Command, seq: u64, seen: &Mutex<Vec<Command>>) -> Option<Result<Value, Error>> {
     let known =
         |id: &str| if id == "none" { Err(Error::new(Code::NoSession, "no session has that callId")) } else { Ok(()) };
-    let session = |id: &str| json!({ "callId": id, "status": { "number": "100", "callStatus": "talking", "account": "a", "communicationType": "outbound", "isHold": false, "isMute": false, "name": "" }, "timer": { "callDuration": 3 }, "seq": seq });
+    // "2" rings, and its name is a peer's mischief.
+    let session = |id: &str| {
+        let (ring, direction, name) =
+            if id == "2" { (true, "inbound", "\u{1b}[31mEve") } else { (false, "outbound", "Bob") };
+        let status = json!({ "number": "100", "callStatus": "talking", "account": "a", "communicationType": direction, "isRing": ring, "isHold": false, "isMute": true, "name": name });
+        json!({ "callId": id, "status": status, "timer": { "callDuration": 63 }, "seq": seq })
+    };
     Some(match command {
         Command::Hold(call) if call.call_id == "silent" => return None,
         Command::Hold(call) if call.call_id == "refused" => {

@@ -1,0 +1,130 @@
+//! Answers and events as text for people.
+
+use serde_json::Value;
+
+/// Text that may come from a far peer: nothing of it may steer the terminal.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// All of it, indented.
+pub(super) fn pretty(value: &Value) -> Vec<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => format!("{other:#}"),
+    };
+    text.lines().map(clean).collect()
+}
+
+/// The calls, a line each.
+pub(super) fn sessions(sessions: &[Value], colour: bool) -> Vec<String> {
+    let row = |session: &Value| {
+        let status = &session["status"];
+        let flags = [("isHold", "held"), ("isRemoteHold", "held by peer"), ("isMute", "muted")];
+        let flags: Vec<&str> = flags.iter().filter(|(key, _)| status[key] == true).map(|(_, word)| *word).collect();
+        let state = if status["isRing"] == true { "ringing here".to_owned() } else { text(&status["callStatus"]) };
+        let seconds = session["timer"]["callDuration"].as_u64().unwrap_or_default();
+        vec![
+            text(&session["callId"]),
+            text(&status["communicationType"]),
+            text(&status["number"]),
+            text(&status["name"]),
+            text(&status["account"]),
+            state,
+            format!("{}:{:02}", seconds / 60, seconds % 60),
+            flags.join(", "),
+        ]
+    };
+    table(&["CALL", "DIRECTION", "NUMBER", "NAME", "ACCOUNT", "STATE", "TIME", ""], sessions.iter().map(row), colour)
+}
+
+/// The accounts, a line each.
+pub(super) fn accounts(accounts: &[Value], colour: bool) -> Vec<String> {
+    let row = |account: &Value| {
+        let registered = account.get("isRegistered").or(account.get("registered")).and_then(Value::as_bool);
+        let state = match (account["register"].as_bool(), registered) {
+            (_, Some(true)) => "registered",
+            (Some(false), _) => "-",
+            _ => "not registered",
+        };
+        vec![text(&account["name"]), text(&account["uri"]), state.to_owned()]
+    };
+    table(&["NAME", "URI", "STATE"], accounts.iter().map(row), colour)
+}
+
+/// The sound devices, a line each.
+pub(super) fn devices(devices: &[Value], colour: bool) -> Vec<String> {
+    let row = |device: &Value| {
+        let can = [
+            ("input", "input"),
+            ("output", "output"),
+            ("defaultInput", "default input"),
+            ("defaultOutput", "default output"),
+        ];
+        let can: Vec<&str> = can.iter().filter(|(key, _)| device[key] == true).map(|(_, word)| *word).collect();
+        vec![text(&device["id"]), text(&device["name"]), can.join(", ")]
+    };
+    table(&["ID", "NAME", "CAN"], devices.iter().map(row), colour)
+}
+
+/// An event on one line: its time, name, session and what matters of its data.
+pub(super) fn event(event: &Value, colour: bool) -> String {
+    let name = text(&event["event"]);
+    let paint = match name.as_str() {
+        "failed" | "clientError" | "registrationFailed" | "alert" | "lagged" => "31",
+        "incoming" | "confirmed" | "accepted" | "registered" => "32",
+        "updateTimer" | "callReport" => "2",
+        _ => "1",
+    };
+    let name = if colour { format!("\x1b[{paint}m{name}\x1b[0m") } else { name };
+    let about = event["callId"].as_str().or(event["account"].as_str()).map(clean).unwrap_or_default();
+    let data = &event["data"];
+    let mut parts: Vec<String> =
+        ["cause", "code", "by", "sipCode", "digit", "reason", "earlyMedia", "fromSeq", "toSeq"]
+            .iter()
+            .filter(|key| !data[**key].is_null())
+            .map(|key| format!("{key}={}", text(&data[*key])))
+            .collect();
+    if let Some(changed) = data["changed"].as_array() {
+        parts.extend(
+            changed
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|key| format!("{}={}", clean(key), text(&data["newStatus"][key]))),
+        );
+    }
+    if let Some(mos) = data["metrics"]["mos"].as_f64() {
+        parts.push(format!("mos={mos:.2}"));
+    }
+    [text(&event["time"]), name, about]
+        .into_iter()
+        .chain(parts)
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => clean(text),
+        Value::Null => String::new(),
+        other => clean(&other.to_string()),
+    }
+}
+
+fn table(titles: &[&str], rows: impl Iterator<Item = Vec<String>>, colour: bool) -> Vec<String> {
+    let titles: Vec<String> = titles.iter().map(ToString::to_string).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(titles).chain(rows).collect();
+    let widths: Vec<usize> = (0..rows[0].len())
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    let mut lines: Vec<String> = rows.iter().map(line).collect();
+    if colour {
+        lines[0] = format!("\x1b[1m{}\x1b[0m", lines[0]);
+    }
+    lines
+}

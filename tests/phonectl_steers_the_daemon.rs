@@ -1,0 +1,217 @@
+//! `phonectl`: its verbs, what they act on when nobody says, what they print, and its exit codes.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
+
+mod fake_phone;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use fake_phone::{FakePhone, event};
+use phoned::ua::command::{self, Command as Asked};
+use serde_json::{Value, json};
+
+fn phonectl(phone: &FakePhone) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_phonectl"));
+    command.env("PHONED_SOCKET", &phone.socket).stdin(Stdio::null());
+    command
+}
+
+async fn run(phone: &FakePhone, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = phonectl(phone);
+    command.args(arguments);
+    let Output { status, stdout, stderr } =
+        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+fn last(phone: &FakePhone) -> Asked {
+    phone.seen.lock().unwrap().last().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_verb_asks_its_method() {
+    let phone = FakePhone::start();
+    let call = |id: &str| command::CallRef { call_id: id.into() };
+    let table: Vec<(&[&str], Asked)> = vec![
+        (&["hangup", "7"], Asked::Hangup(call("7"))),
+        (&["hangup"], Asked::Hangup(call("1"))),
+        (&["hold"], Asked::Hold(call("1"))),
+        (&["unhold", "2"], Asked::Unhold(call("2"))),
+        (&["mute"], Asked::Mute(call("1"))),
+        (&["unmute"], Asked::Unmute(call("1"))),
+        (&["answer"], Asked::Answer(command::Answer { call_id: "2".into(), option: None })),
+        (&["answer", "3"], Asked::Answer(command::Answer { call_id: "3".into(), option: None })),
+        (
+            &["dtmf", "12#"],
+            Asked::Dtmf(command::Dtmf {
+                call_id: "1".into(),
+                dtmf: "12#".into(),
+                method: Default::default(),
+                redact: false,
+            }),
+        ),
+        (&["dial", "100"], Asked::Call(command::Call { number: "100".into(), ..Default::default() })),
+        (
+            &["dial", "-a", "office", "100"],
+            Asked::Call(command::Call { number: "100".into(), account: Some("office".into()), ..Default::default() }),
+        ),
+        (&["show", "5"], Asked::GetSession(command::GetSession { call_id: Some("5".into()) })),
+        (&["ls"], Asked::GetSession(command::GetSession { call_id: None })),
+        (&["accounts"], Asked::AccountList),
+        (&["devices"], Asked::DeviceList),
+        (&["rpc", "phone.get"], Asked::PhoneGet),
+        (
+            &["rpc", "session.reject", "[\"1\", 603]"],
+            Asked::Reject(command::Reject { call_id: "1".into(), code: Some(603) }),
+        ),
+    ];
+    for (arguments, asked) in table {
+        let (code, out, told) = run(&phone, arguments).await;
+        assert_eq!((code, told.as_str()), (Some(0), ""), "{arguments:?} {out}");
+        assert_eq!(last(&phone), asked, "{arguments:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exit_codes() {
+    let phone = FakePhone::start();
+    let table: &[(&[&str], i32, &str)] = &[
+        (&["hangup", "none"], 1, "NOT_FOUND_CALL_ID (-211): no session has that callId"),
+        (&["hold", "refused"], 1, "(SIP 488)"),
+        (&["rpc", "nothing"], 1, "-32601"),
+        (&["rpc", "session.get", "{}"], 1, "(-32602): callId: missing field"),
+        (&["rpc", "phone.get", "{"], 2, "not JSON"),
+        (&["dance"], 2, "unrecognized subcommand"),
+        (&[], 2, "Usage"),
+        (&["--socket", "/nowhere/phoned.sock", "ls"], 3, "no phoned at /nowhere/phoned.sock"),
+    ];
+    for (arguments, wanted, words) in table {
+        let (code, out, told) = run(&phone, arguments).await;
+        assert_eq!(code, Some(*wanted), "{arguments:?} {out} {told}");
+        assert!(told.contains(words), "{arguments:?} {told}");
+    }
+    let (code, out, _) = run(&phone, &["--json", "hangup", "none"]).await;
+    let error: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &error["error"]["code"]), (Some(1), &json!(-211)));
+    let (code, out, _) = run(&phone, &["--help"]).await;
+    assert!(code == Some(0) && out.contains("Answer the ringing call"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_for_people_and_documents_for_programs() {
+    let phone = FakePhone::start();
+    let (_, out, _) = run(&phone, &["ls"]).await;
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[0].starts_with("CALL  DIRECTION"), "{out}");
+    assert!(lines[1].contains("talking") && lines[1].contains("1:03") && lines[1].ends_with("muted"), "{out}");
+    assert!(lines[2].contains("ringing here"), "{out}");
+    for arguments in [&["ls"][..], &["show", "2"], &["rpc", "session.get", "[\"2\"]"]] {
+        let (_, out, _) = run(&phone, arguments).await;
+        assert!(!out.contains('\u{1b}'), "neither colours nor a peer's escapes: {out:?}");
+    }
+    let (_, out, _) = run(&phone, &["accounts"]).await;
+    assert!(out.lines().nth(1).unwrap().split_whitespace().eq(["a", "sip:a@h", "registered"]), "{out}");
+    let (_, out, _) = run(&phone, &["devices"]).await;
+    assert!(out.contains("silence") && out.contains("input, output"), "{out}");
+    for (arguments, count) in [
+        (&["--json", "ls"][..], 2),
+        (&["ls", "--json"], 2),
+        (&["accounts", "--json"], 1),
+        (&["rpc", "--json", "rpc.discover"], 1),
+        (&["mute", "--json"], 1),
+    ] {
+        let (_, out, _) = run(&phone, arguments).await;
+        assert_eq!(
+            out.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).count(),
+            count,
+            "{arguments:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watch_prints_events_as_they_come() {
+    let phone = FakePhone::start();
+    for (json, topics) in [(false, vec!["ended", "statusChange"]), (true, vec![])] {
+        let mut command = phonectl(&phone);
+        command.arg("watch").args(if json { vec!["--json"] } else { vec![] }).args(&topics).stdout(Stdio::piped());
+        let before = phone.seen.lock().unwrap().len();
+        let mut child = command.spawn().unwrap();
+        while phone.seen.lock().unwrap().len() == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        phone.events.send(event(1, "dtmf", Some("1"), json!({ "digit": "5" }))).await.unwrap();
+        phone
+            .events
+            .send(event(
+                2,
+                "statusChange",
+                Some("1"),
+                json!({ "changed": ["isHold"], "newStatus": { "isHold": true } }),
+            ))
+            .await
+            .unwrap();
+        phone
+            .events
+            .send(event(3, "ended", Some("1"), json!({ "cause": "Terminated\u{1b}", "by": "remote" })))
+            .await
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let lines: Vec<String> = tokio::task::spawn_blocking(move || {
+            stdout.lines().take(if json { 3 } else { 2 }).map(Result::unwrap).collect()
+        })
+        .await
+        .unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if json {
+            assert_eq!(serde_json::from_str::<Value>(&lines[2]).unwrap()["data"]["by"], "remote");
+        } else {
+            assert_eq!(
+                lines,
+                [
+                    "2026-11-23T00:55:46.001Z statusChange 1 isHold=true",
+                    "2026-11-23T00:55:46.001Z ended 1 cause=Terminated\u{fffd} by=remote"
+                ]
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dial_waits_for_the_answer_when_told() {
+    for (name, data, wanted) in [("accepted", json!({}), 0), ("failed", json!({ "cause": "Busy", "code": 486 }), 1)] {
+        let phone = FakePhone::start();
+        let mut command = phonectl(&phone);
+        command.args(["dial", "100", "--wait"]);
+        let done = tokio::task::spawn_blocking(move || command.output());
+        while !matches!(phone.seen.lock().unwrap().last(), Some(Asked::Call(_))) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        phone.events.send(event(1, "failed", Some("another"), json!({}))).await.unwrap();
+        phone
+            .events
+            .send(event(2, "progress", Some("100"), json!({ "code": 180, "earlyMedia": false })))
+            .await
+            .unwrap();
+        phone.events.send(event(3, name, Some("100"), data)).await.unwrap();
+        let output = done.await.unwrap().unwrap();
+        assert_eq!(output.status.code(), Some(wanted), "{output:?}");
+        let out = String::from_utf8(output.stdout).unwrap();
+        assert!(out.starts_with("100\n") && out.contains("progress 100 code=180") && out.lines().count() == 3, "{out}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_may_go_while_we_watch() {
+    let mut phone = FakePhone::start();
+    let mut command = phonectl(&phone);
+    command.arg("watch");
+    let done = tokio::task::spawn_blocking(move || command.output());
+    while phone.seen.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    phone.stop.take().unwrap().send(()).unwrap();
+    assert_eq!(done.await.unwrap().unwrap().status.code(), Some(3));
+}
