@@ -2,18 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use cpal::traits::{DeviceTrait, HostTrait};
-use tokio::sync::mpsc::Sender;
-
-use super::{HostChoice, pulse};
+use super::pulse;
 use crate::ua::io::DeviceInfo;
-
-/// The list is read again at least this often.
-const EVERY: Duration = Duration::from_secs(1);
-/// Before a sound server that did not answer is asked again.
-const AGAIN: Duration = Duration::from_millis(500);
 
 /// Which way the sound goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +29,9 @@ pub(super) struct Found {
 #[derive(Clone)]
 pub(super) struct Present {
     pub id: String,
-    /// Turns false the moment it is gone, and stays so: a device that comes back is a new one.
+    pub direction: Direction,
+    pub index: u32,
+    /// Turns false the moment it is gone or our stream is moved from it, and stays so: what comes back is a new one.
     pub here: Arc<AtomicBool>,
 }
 
@@ -49,6 +42,8 @@ pub(super) struct Directory {
     stopped: AtomicBool,
     /// Streams being opened, open, or being closed.
     pub streams: AtomicUsize,
+    /// Those of them being closed.
+    pub closing: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -56,19 +51,10 @@ struct Known {
     looked: bool,
     ever: bool,
     devices: Vec<(Found, Arc<AtomicBool>)>,
+    open: Vec<Present>,
 }
 
 impl Directory {
-    /// Starts the thread that looks.
-    pub(super) fn watch(self: &Arc<Self>, host: HostChoice, facts: Sender<Vec<DeviceInfo>>) {
-        let directory = self.clone();
-        let watch = move || Watch { directory, host, facts, told: None, pulse_seen: false }.run();
-        if let Err(error) = std::thread::Builder::new().name("audio-watch".into()).spawn(watch) {
-            tracing::warn!(%error, "no thread to look for sound devices: there are none");
-            self.known().looked = true;
-        }
-    }
-
     /// The owner is gone: all threads end.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
@@ -83,7 +69,7 @@ impl Directory {
         let known = self.known();
         let mut these = known.devices.iter().filter(|(found, _)| found.direction == direction);
         let (found, here) = these.find(|(found, _)| found.id == id || (id == "default" && found.default))?;
-        Some(Present { id: found.id.clone(), here: here.clone() })
+        Some(Present { id: found.id.clone(), direction, index: found.index, here: here.clone() })
     }
 
     /// It was looked for devices, and none has ever been seen: this host has no sound card.
@@ -130,7 +116,8 @@ impl Directory {
         list
     }
 
-    fn replace(&self, found: Vec<Found>) {
+    /// A new look.
+    pub(super) fn replace(&self, found: Vec<Found>) {
         let mut known = self.known();
         let old = std::mem::take(&mut known.devices);
         known.looked = true;
@@ -153,7 +140,8 @@ impl Directory {
         }
     }
 
-    fn gone(&self, gone: &pulse::Gone) {
+    /// Told by the server itself.
+    pub(super) fn gone(&self, gone: &pulse::Gone) {
         self.known().devices.retain(|(found, here)| {
             let stays = found.direction != gone.direction || found.index != gone.index;
             if !stays {
@@ -163,93 +151,39 @@ impl Directory {
         });
     }
 
+    /// A stream is open there from now on.
+    pub(super) fn opened(&self, present: &Present) {
+        self.known().open.push(present.clone());
+    }
+
+    /// One such stream less.
+    pub(super) fn closed(&self, present: &Present) {
+        let mut known = self.known();
+        if let Some(i) = known.open.iter().position(|open| Arc::ptr_eq(&open.here, &present.here)) {
+            known.open.swap_remove(i);
+        }
+    }
+
+    /// Where streams are open.
+    pub(super) fn open(&self) -> Vec<Present> {
+        self.known().open.clone()
+    }
+
+    /// Gives up those of `open` that are not where they were opened; `streams`, looked up later, says where they are.
+    pub(super) fn displaced(&self, open: &[Present], streams: &[(Direction, u32)]) {
+        for stream in open.iter().filter(|stream| stream.id.starts_with("pulse:")) {
+            let place = (stream.direction, stream.index);
+            let expected = open.iter().filter(|other| (other.direction, other.index) == place).count();
+            if streams.iter().filter(|other| **other == place).count() < expected {
+                stream.here.store(false, Ordering::Release);
+                for (_, here) in self.known().devices.iter_mut().filter(|(_, here)| Arc::ptr_eq(here, &stream.here)) {
+                    *here = Arc::new(AtomicBool::new(true));
+                }
+            }
+        }
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-struct Watch {
-    directory: Arc<Directory>,
-    host: HostChoice,
-    facts: Sender<Vec<DeviceInfo>>,
-    told: Option<Vec<DeviceInfo>>,
-    pulse_seen: bool,
-}
-
-impl Watch {
-    fn run(mut self) {
-        while !self.directory.stopped() {
-            if matches!(self.host, HostChoice::Auto | HostChoice::Pulse)
-                && let Err(reason) = self.follow_pulse()
-            {
-                tracing::debug!(reason, "PulseAudio does not answer");
-            }
-            // A sound server that is only away shall find its cards free when it is back.
-            let alsa = self.host == HostChoice::Alsa || (self.host == HostChoice::Auto && !self.pulse_seen);
-            self.saw(if alsa { alsa_devices(self.host == HostChoice::Alsa) } else { Vec::new() });
-            std::thread::sleep(AGAIN);
-        }
-    }
-
-    /// Stays with the server until it fails.
-    fn follow_pulse(&mut self) -> Result<(), String> {
-        let mut server = pulse::Server::connect()?;
-        self.pulse_seen = true;
-        while !self.directory.stopped() {
-            let found = server.list()?;
-            self.saw(found);
-            // Silenced by its number at once; the new list follows.
-            server.news(EVERY)?.iter().for_each(|gone| self.directory.gone(gone));
-        }
-        Ok(())
-    }
-
-    fn saw(&mut self, found: Vec<Found>) {
-        self.directory.replace(found);
-        let list = self.directory.list();
-        if self.told.as_ref() == Some(&list) {
-            return;
-        }
-        if list.len() == 1 {
-            tracing::info!("no sound card: calls go on with silence");
-        } else {
-            tracing::info!(devices = list.len() - 1, "sound devices");
-        }
-        // A full channel is tried again with the next look.
-        if self.facts.try_send(list.clone()).is_ok() || self.facts.is_closed() {
-            self.told = Some(list);
-        }
-    }
-}
-
-/// The sound cards by name, each through ALSA's own conversion, and ALSA's `default`.
-fn alsa_devices(even_without_card: bool) -> Vec<Found> {
-    let card = std::fs::read_dir("/dev/snd")
-        .is_ok_and(|nodes| nodes.flatten().any(|node| node.file_name().to_string_lossy().starts_with("pcmC")));
-    if !card && !even_without_card {
-        return Vec::new();
-    }
-    let Ok(devices) = cpal::host_from_id(cpal::HostId::Alsa).and_then(|host| host.devices()) else { return Vec::new() };
-    let mut found = Vec::new();
-    for device in devices {
-        let Ok(id) = device.id() else { continue };
-        // Numbers of cards change from boot to boot, their names do not.
-        let named =
-            id.id().strip_prefix("plughw:CARD=").is_some_and(|card| !card.starts_with(|c: char| c.is_ascii_digit()));
-        if !named && id.id() != "default" {
-            continue;
-        }
-        let name = device.description().map_or_else(|_| id.id().to_owned(), |about| about.name().to_owned());
-        let about = device.description().ok();
-        for (direction, can) in [
-            (Direction::Input, about.as_ref().is_none_or(|a| a.supports_input())),
-            (Direction::Output, about.as_ref().is_none_or(|a| a.supports_output())),
-        ] {
-            if can {
-                let (id, default) = (format!("alsa:{}", id.id()), id.id() == "default");
-                found.push(Found { id, name: name.clone(), direction, index: 0, default });
-            }
-        }
-    }
-    found
 }

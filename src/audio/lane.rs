@@ -3,15 +3,14 @@
 //! sessions have silence, and it is opened again as soon as it is back.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 use rtrb::{Consumer, Producer, RingBuffer};
 use thread_priority::{ThreadPriority, set_current_thread_priority};
 
+use super::clock::{now, sleep_until};
 use super::directory::{Direction, Directory};
 use super::end::{Sink, Source};
 use super::ring::{CAPACITY, RATE, Reader};
@@ -40,15 +39,16 @@ type Inbox = Arc<Mutex<Option<Vec<End>>>>;
 
 /// The lane's end of a session's ring.
 enum End {
-    Input(Producer<i16>),
+    Input { ring: Producer<i16>, cut: Arc<AtomicBool> },
     Output(Box<Reader>),
 }
 
 impl Lanes {
     pub(super) fn source(&self, directory: &Arc<Directory>, id: &str) -> Result<Source, String> {
         let (producer, ring) = RingBuffer::new(CAPACITY);
-        self.attach(directory, id, Direction::Input, End::Input(producer))?;
-        Ok(Source::device(Reader::new(ring)))
+        let reader = Reader::new(ring);
+        self.attach(directory, id, Direction::Input, End::Input { ring: producer, cut: reader.cut() })?;
+        Ok(Source::device(reader))
     }
 
     pub(super) fn sink(&self, directory: &Arc<Directory>, id: &str) -> Result<Sink, String> {
@@ -154,7 +154,7 @@ impl Lane {
                 Some(present) => {
                     // `default` is chosen once: a call never moves to another device by itself.
                     self.id.clone_from(&present.id);
-                    match open(&self.directory, present, self.direction) {
+                    match open(&self.directory, present) {
                         Ok(opening) => State::Opening(opening, now + START),
                         Err(reason) => self.lost(now, &reason),
                     }
@@ -187,6 +187,13 @@ impl Lane {
 
     fn lost(&self, now: Duration, reason: &str) -> State {
         tracing::info!(id = self.id, direction = ?self.direction, reason, "device away: silence");
+        for end in &self.ends {
+            // The server may have moved the stream to another microphone some ms before it said so. What came from
+            // there still waits in the rings.
+            if let End::Input { cut, .. } = end {
+                cut.store(true, Ordering::Relaxed);
+            }
+        }
         State::Away(now + RETRY)
     }
 
@@ -212,7 +219,7 @@ impl Lane {
 impl End {
     fn is_abandoned(&self) -> bool {
         match self {
-            End::Input(ring) => ring.is_abandoned(),
+            End::Input { ring, .. } => ring.is_abandoned(),
             End::Output(ring) => ring.is_abandoned(),
         }
     }
@@ -242,7 +249,7 @@ impl Mix {
     fn fan_out(&mut self, card: &mut Consumer<i16>, ends: &mut [End]) {
         let (pcm, _) = card.pop_partial_slice(&mut self.one);
         for end in ends {
-            if let End::Input(ring) = end {
+            if let End::Input { ring, .. } = end {
                 let _ = ring.push_partial_slice(pcm);
             }
         }
@@ -273,15 +280,4 @@ impl Mix {
             }
         }
     }
-}
-
-/// CLOCK_MONOTONIC.
-fn now() -> Duration {
-    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
-}
-
-fn sleep_until(time: Duration) {
-    // Interrupted by a signal: the turn is early, which the rings bear.
-    let _ =
-        clock_nanosleep(ClockId::CLOCK_MONOTONIC, ClockNanosleepFlags::TIMER_ABSTIME, &TimeSpec::from_duration(time));
 }

@@ -3,6 +3,7 @@
 //! A session holds a [`Source`] and a [`Sink`]; both only copy to and from memory, so the media engine may use them on
 //! its real-time workers. Whatever can block (files, sound servers) has a thread of its own behind a bounded ring.
 
+mod clock;
 mod directory;
 mod end;
 mod file;
@@ -11,6 +12,7 @@ mod pulse;
 mod ring;
 mod stream;
 mod tone;
+mod watch;
 
 use std::sync::Arc;
 
@@ -63,7 +65,7 @@ impl Devices {
     /// Starts looking for devices and returns at once. `facts` gets the whole list whenever it changes.
     pub fn start(config: Config, facts: tokio::sync::mpsc::Sender<Vec<DeviceInfo>>) -> Devices {
         let directory = Arc::new(Directory::default());
-        directory.watch(config.host, facts);
+        watch::start(&directory, config.host, facts);
         Devices(Arc::new(Inner { host: config.host, directory, lanes: Lanes::default(), files: Files::start() }))
     }
 

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pulseaudio::protocol::{
-    AuthParams, AuthReply, Command, CommandReply, MAX_MEMBLOCKQ_LENGTH, MAX_VERSION, Prop, Props, ProtocolError,
-    ServerInfo, SetClientNameReply, SinkInfo, SourceInfo, SubscriptionEvent, SubscriptionEventFacility,
-    SubscriptionEventType, SubscriptionMask, TagStructReader, read_descriptor, write_command_message,
+    AuthParams, AuthReply, ClientInfo, Command, CommandReply, MAX_MEMBLOCKQ_LENGTH, MAX_VERSION, Prop, Props,
+    ProtocolError, ServerInfo, SetClientNameReply, SinkInfo, SinkInputInfo, SourceInfo, SourceOutputInfo,
+    SubscriptionEvent, SubscriptionEventFacility, SubscriptionEventType, SubscriptionMask, TagStructReader,
+    read_descriptor, write_command_message,
 };
 
 use super::directory::{Direction, Found};
@@ -25,6 +26,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Gone {
     pub direction: Direction,
     pub index: u32,
+}
+
+/// What the server has of this process.
+#[derive(Default)]
+pub(super) struct Ours {
+    /// Where each stream is now: on which device.
+    pub streams: Vec<(Direction, u32)>,
+    /// Connections that carry no stream.
+    pub idle: Vec<u32>,
 }
 
 /// One connection; any error ends it.
@@ -55,7 +65,8 @@ impl Server {
         let mut props = Props::new();
         props.set(Prop::ApplicationName, c"phoned");
         let _: SetClientNameReply = self.ask(&Command::SetClientName(props))?;
-        let mask = SubscriptionMask::SINK | SubscriptionMask::SOURCE | SubscriptionMask::SERVER;
+        let devices = SubscriptionMask::SINK | SubscriptionMask::SOURCE | SubscriptionMask::SERVER;
+        let mask = devices | SubscriptionMask::SINK_INPUT | SubscriptionMask::SOURCE_OUTPUT;
         self.tell(&Command::Subscribe(mask))
     }
 
@@ -96,6 +107,37 @@ impl Server {
             limit = PollTimeout::ZERO;
         }
         Ok(std::mem::take(&mut self.gone))
+    }
+
+    /// Our own streams and connections (cpal names them by process).
+    pub(super) fn ours(&mut self) -> Result<Ours, String> {
+        self.ask_ours().map_err(|e| e.to_string())
+    }
+
+    fn ask_ours(&mut self) -> Result<Ours, ProtocolError> {
+        let name = format!("cpal-pulseaudio-{}", std::process::id());
+        let clients: Vec<ClientInfo> = self.ask(&Command::GetClientInfoList)?;
+        let playing: Vec<SinkInputInfo> = self.ask(&Command::GetSinkInputInfoList)?;
+        let recording: Vec<SourceOutputInfo> = self.ask(&Command::GetSourceOutputInfoList)?;
+        let playing = playing.iter().map(|stream| (stream.client_index, Direction::Output, stream.sink_index));
+        let recording = recording.iter().map(|stream| (stream.client_index, Direction::Input, stream.source_index));
+        let streams: Vec<_> = playing.chain(recording).collect();
+        let ours = clients.iter().filter(|client| client.name.to_bytes() == name.as_bytes());
+        let mut found = Ours::default();
+        for client in ours.map(|client| client.index) {
+            let at = streams.iter().filter(|stream| stream.0 == Some(client)).map(|stream| (stream.1, stream.2));
+            let before = found.streams.len();
+            found.streams.extend(at);
+            if found.streams.len() == before {
+                found.idle.push(client);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Ends a connection from the server's side.
+    pub(super) fn hang_up(&mut self, client: u32) -> Result<(), String> {
+        self.tell(&Command::KillClient(client)).map_err(|e| e.to_string())
     }
 
     fn readable(&self, limit: PollTimeout) -> Result<bool, String> {

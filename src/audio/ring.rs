@@ -1,5 +1,8 @@
 //! The reading end of a session's ring: it meets two clocks (the phone's and the card's) without a gap or a click.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rtrb::Consumer;
 
 /// Samples a second of every real device.
@@ -22,6 +25,7 @@ pub(super) struct Reader {
     slip: Slip,
     dropped: u64,
     block: Vec<i16>,
+    cut: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -35,12 +39,25 @@ enum Slip {
 
 impl Reader {
     pub(super) fn new(ring: Consumer<i16>) -> Reader {
-        Reader { ring, flowing: false, fill: TARGET as f32, slip: Slip::None, dropped: 0, block: vec![0; CAPACITY] }
+        Reader {
+            ring,
+            flowing: false,
+            fill: TARGET as f32,
+            slip: Slip::None,
+            dropped: 0,
+            block: vec![0; CAPACITY],
+            cut: Arc::default(),
+        }
     }
 
     /// The writing end is gone.
     pub(super) fn is_abandoned(&self) -> bool {
         self.ring.is_abandoned()
+    }
+
+    /// Set: all that waits is forgotten before the next reading.
+    pub(super) fn cut(&self) -> Arc<AtomicBool> {
+        self.cut.clone()
     }
 
     /// Samples that came too late to be heard.
@@ -58,6 +75,10 @@ impl Reader {
 
     /// Fills all of `out`; false when all of it is silence.
     pub(super) fn read(&mut self, out: &mut [i16]) -> bool {
+        if self.cut.load(Ordering::Relaxed) {
+            self.cut.store(false, Ordering::Relaxed);
+            self.clear();
+        }
         let mut there = self.ring.slots();
         if there > BOUND {
             there -= self.skip(there - TARGET);

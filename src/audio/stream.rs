@@ -64,7 +64,7 @@ impl Opening {
 }
 
 /// Opens `present`; its callbacks carry sound only as long as it is here.
-pub(super) fn open(directory: &Arc<Directory>, present: Present, direction: Direction) -> Result<Opening, String> {
+pub(super) fn open(directory: &Arc<Directory>, present: Present) -> Result<Opening, String> {
     if directory.streams.fetch_add(1, Ordering::Relaxed) >= MOST {
         directory.streams.fetch_sub(1, Ordering::Relaxed);
         return Err("too many streams hang in the sound server".into());
@@ -72,8 +72,10 @@ pub(super) fn open(directory: &Arc<Directory>, present: Present, direction: Dire
     let (answer, opening) = sync_channel(1);
     let place = Place(directory.clone());
     let keep = move || {
-        let _place = place;
-        keep(&present, direction, &answer);
+        let stream = keep(&place.0, &present, &answer);
+        place.0.closing.fetch_add(1, Ordering::Relaxed);
+        drop(stream);
+        place.0.closing.fetch_sub(1, Ordering::Relaxed);
     };
     std::thread::Builder::new().name("audio-stream".into()).spawn(keep).map_err(|e| e.to_string())?;
     Ok(Opening(opening))
@@ -88,34 +90,37 @@ impl Drop for Place {
     }
 }
 
-fn keep(present: &Present, direction: Direction, answer: &SyncSender<Result<Stream, String>>) {
+/// Opens a stream and holds it as long as it is wanted and its device is here; it is left to be closed.
+fn keep(directory: &Directory, present: &Present, answer: &SyncSender<Result<Stream, String>>) -> Option<Keep> {
     let vitals = Arc::new(Vitals::default());
-    let built = match direction {
+    let built = match present.direction {
         Direction::Input => build_input(present, &vitals),
         Direction::Output => build_output(present, &vitals),
     };
-    let (stream, ring, _host) = match built {
+    let (keep, ring) = match built {
         Ok(built) => built,
         Err(error) => {
             let _ = answer.try_send(Err(error.to_string()));
-            return;
+            return None;
         }
     };
+    directory.opened(present);
     let (stop, stopped) = sync_channel(0);
-    if answer.try_send(Ok(Stream { ring, vitals, here: present.here.clone(), _stop: stop })).is_err() {
-        return;
-    }
-    // An answer that nobody takes is dropped with the channel, and `stop` with it. Until then a device that goes is
-    // left at once, without waiting for anybody.
-    while stopped.recv_timeout(Duration::from_millis(20)) == Err(RecvTimeoutError::Timeout) {
-        if !present.here.load(Ordering::Acquire) {
-            break;
-        }
-    }
-    drop(stream);
+    // An answer that nobody takes is dropped with the channel, and `stop` with it.
+    let taken = answer.try_send(Ok(Stream { ring, vitals, here: present.here.clone(), _stop: stop })).is_ok();
+    while taken
+        && present.here.load(Ordering::Acquire)
+        && stopped.recv_timeout(Duration::from_millis(20)) == Err(RecvTimeoutError::Timeout)
+    {}
+    directory.closed(present);
+    Some(keep)
 }
 
-type Built = (cpal::Stream, RingEnd, cpal::Host);
+/// Dropped in this order.
+struct Keep {
+    _stream: cpal::Stream,
+    _host: cpal::Host,
+}
 
 /// A fresh host and a fresh look-up: a `Device` and even a `Host` goes stale with the server.
 fn look_up(present: &Present) -> Result<(cpal::Host, cpal::Device), cpal::Error> {
@@ -130,7 +135,7 @@ fn look_up(present: &Present) -> Result<(cpal::Host, cpal::Device), cpal::Error>
     Ok((host, device))
 }
 
-fn build_input(present: &Present, vitals: &Arc<Vitals>) -> Result<Built, cpal::Error> {
+fn build_input(present: &Present, vitals: &Arc<Vitals>) -> Result<(Keep, RingEnd), cpal::Error> {
     let (host, device) = look_up(present)?;
     let (mut ring, consumer) = RingBuffer::new(CAPACITY);
     let (here, pulse) = (present.here.clone(), vitals.clone());
@@ -143,10 +148,10 @@ fn build_input(present: &Present, vitals: &Arc<Vitals>) -> Result<Built, cpal::E
     };
     let stream = device.build_input_stream(CONFIG, heard, on_error(vitals), Some(LIMIT))?;
     stream.play()?;
-    Ok((stream, RingEnd::Input(consumer), host))
+    Ok((Keep { _stream: stream, _host: host }, RingEnd::Input(consumer)))
 }
 
-fn build_output(present: &Present, vitals: &Arc<Vitals>) -> Result<Built, cpal::Error> {
+fn build_output(present: &Present, vitals: &Arc<Vitals>) -> Result<(Keep, RingEnd), cpal::Error> {
     let (host, device) = look_up(present)?;
     let (producer, mut ring) = RingBuffer::new(CAPACITY);
     let (here, pulse) = (present.here.clone(), vitals.clone());
@@ -160,7 +165,7 @@ fn build_output(present: &Present, vitals: &Arc<Vitals>) -> Result<Built, cpal::
     };
     let stream = device.build_output_stream(CONFIG, play, on_error(vitals), Some(LIMIT))?;
     stream.play()?;
-    Ok((stream, RingEnd::Output(producer), host))
+    Ok((Keep { _stream: stream, _host: host }, RingEnd::Output(producer)))
 }
 
 fn on_error(vitals: &Arc<Vitals>) -> impl FnMut(cpal::Error) + Send + 'static {

@@ -91,6 +91,13 @@ impl Cards {
         self.script("plug", &[name]);
     }
 
+    /// Asks the server.
+    pub fn pactl(&self, arguments: &[&str]) -> String {
+        let output = Command::new("pactl").args(arguments).envs(self.env()).output().unwrap();
+        assert!(output.status.success(), "pactl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Sends a signal (`STOP`, `CONT`) to the server.
     pub fn signal(&self, signal: &str) {
         let pid = std::fs::read_to_string(self.dir.join("server.pid")).unwrap();
