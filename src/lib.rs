@@ -1,8 +1,12 @@
 //! phoned: a softphone without a screen.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 pub mod audio;
+pub mod config;
+pub mod ctl;
+pub mod daemon;
 pub mod media;
 pub mod net;
 pub mod rpc;

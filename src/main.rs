@@ -1,1 +1,74 @@
-fn main() {}
+//! phoned, the daemon.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use phoned::config::{self, Config, LogConfig, Sources};
+use phoned::daemon::{Daemon, End};
+use tracing_subscriber::EnvFilter;
+
+/// A softphone without a screen: many calls, real audio devices, JSON-RPC on a local socket.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The configuration; left out: /etc/phoned/phoned.toml, where there is one. `conf.d/*.toml` beside it is read too.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The RPC socket, whatever the configuration says.
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Only say whether the configuration is right: exit code 0, or 2 with every fault.
+    #[arg(long)]
+    check_config: bool,
+}
+
+/// Exit codes: 0 stopped as asked, 1 could not start or was cut off, 2 wrong arguments or configuration.
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut config = match config::load(&Sources::standard(arguments.config.as_deref())) {
+        Ok(config) => config,
+        Err(faults) => {
+            eprint!("{faults}");
+            return ExitCode::from(2);
+        }
+    };
+    if arguments.check_config {
+        println!("the configuration is right");
+        return ExitCode::SUCCESS;
+    }
+    if let Some(socket) = arguments.socket {
+        config.rpc.socket = Some(socket);
+    }
+    log(&config.log);
+    match run(&config) {
+        Ok(End::Drained) => ExitCode::SUCCESS,
+        Ok(End::Cut) => ExitCode::FAILURE,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: &Config) -> Result<End, Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let end =
+        runtime.block_on(async { Daemon::start(config)?.run().await.map_err(Box::<dyn std::error::Error>::from) });
+    // Tasks may wait for peers; the daemon does not.
+    runtime.shutdown_background();
+    end
+}
+
+/// To stderr. RUST_LOG counts more than the configuration; the journal writes the time itself.
+fn log(config: &LogConfig) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&config.level));
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match (config.format.as_str(), journal) {
+        ("json", _) => builder.json().init(),
+        (_, true) => builder.without_time().with_ansi(false).init(),
+        (_, false) => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+    }
+}

@@ -1,1 +1,23 @@
-//! Filled in by its own change.
+//! The media engine: real-time workers that tick all sessions, and the pure parts that they are made of.
+
+mod clock;
+pub mod codec;
+pub mod delay;
+mod engine;
+mod inbound;
+pub mod jitter;
+pub mod level;
+pub mod lock;
+mod outbound;
+pub mod plc;
+mod ports;
+pub mod quality;
+pub mod reception;
+pub mod resample;
+pub mod rtcp;
+pub mod rtp;
+mod session;
+pub mod telephone_event;
+mod worker;
+
+pub use engine::{Engine, MediaConfig};

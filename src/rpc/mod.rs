@@ -1,1 +1,114 @@
-//! Filled in by its own change.
+//! The socket: JSON-RPC 2.0, one document a line, on a Unix socket.
+//!
+//! Three things meet here. [`Server`] accepts connections and knows who they are; each connection turns lines into
+//! [`Request`]s, in the order sent, and hands them through one bounded channel to the loop that owns the phone. That loop
+//! owns a [`Hub`], which is the whole of its duty towards users:
+//!
+//! ```ignore
+//! let (requests, mut inbox) = tokio::sync::mpsc::channel(rpc::INBOX);
+//! let server = rpc::Server::bind(&config.rpc)?;                 // before anything else: a live socket is refused here
+//! tokio::spawn(server.run(requests, stop));                     // `stop`: any future; then answers are finished, sockets closed
+//! let mut hub = rpc::Hub::new(epoch);
+//! // in the loop:
+//! //   Some(request) = inbox.recv()     => if let Some((id, command)) = hub.take(request) { ua.handle(now, Input::Command { reply: id, command }) }
+//! //   Output::Reply(id, result)        => hub.reply(id, result)
+//! //   Output::Event(event)             => hub.publish(&event)
+//! ```
+//! `daemon.shutdown` arrives as `ua::Command::Shutdown`: the loop notes that it has to stop once that reply is out. Commands of
+//! the daemon's own (a signal) use `ReplyId(0)`, which the hub never gives out and whose reply it ignores.
+//!
+//! Everything a line can ask, even a refusal of it, takes the way through the loop: so replies that wait for nobody come in
+//! order, and a reply and the events around it reach a connection in the order in which the phone made them.
+
+mod connection;
+mod errors;
+mod events;
+mod filter;
+mod hub;
+mod methods;
+mod openrpc;
+mod outbox;
+mod params;
+mod roles;
+mod server;
+mod wire;
+
+pub use filter::{EventsSubscribe, Filter};
+pub use hub::Hub;
+pub use methods::{METHODS, Method};
+pub use openrpc::document;
+pub use outbox::Reply;
+pub use roles::Role;
+pub use server::{BindError, Server};
+pub use wire::{Call, Parsed, parse_line};
+
+use jsonrpsee::types::ErrorObjectOwned;
+
+use crate::ua;
+
+/// Requests waiting for the loop; when it is full, connections wait.
+pub const INBOX: usize = 64;
+/// Longest line, bytes, its newline not counted.
+pub const MAX_LINE: usize = 64 * 1024;
+/// Connections at once.
+pub const MAX_CONNECTIONS: usize = 32;
+/// Requests of one connection that are not answered yet; then it is not read.
+pub const MAX_OUTSTANDING: usize = 16;
+/// Requests in a batch.
+pub const MAX_BATCH: usize = 16;
+/// Subscriptions of one connection.
+pub const MAX_SUBSCRIPTIONS: usize = 16;
+/// Longest reply, bytes.
+pub const MAX_REPLY: usize = 4 * 1024 * 1024;
+/// A new connection that sends nothing for so long is closed.
+pub const FIRST_BYTE: std::time::Duration = std::time::Duration::from_secs(10);
+/// A request that nobody answered for so long gets -230; its work goes on.
+pub const REPLY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// One thing that a user asks, and where the answer goes.
+#[derive(Debug)]
+pub struct Request {
+    /// What is asked.
+    pub command: Command,
+    /// Takes the answer.
+    pub reply: Reply,
+}
+
+/// What a line can ask: the phone's own commands, and those that the [`Hub`] answers itself.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// For the phone. `daemon.shutdown` too.
+    Ua(ua::command::Command),
+    /// `events.subscribe`, `session.on`, `phone.on`
+    Subscribe(Subscribe),
+    /// `events.unsubscribe`, `session.off`, `phone.off`: by subscription id.
+    Unsubscribe(u64),
+    /// `daemon.info`
+    Info,
+    /// `daemon.health`
+    Health,
+    /// `rpc.discover`
+    Discover,
+    /// Nothing: the line was wrong, and this is its answer.
+    Refuse(ErrorObjectOwned),
+}
+
+/// A subscription to begin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subscribe {
+    /// Which events.
+    pub filter: Filter,
+    /// What the answer carries.
+    pub answer: SubscribeAnswer,
+}
+
+/// What the answer to a subscription carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscribeAnswer {
+    /// The subscription's id alone; the subscription ends with its session (`session.on`, `phone.on`).
+    Id,
+    /// `{subscription, seq, epoch}`
+    Begin,
+    /// `{subscription, seq, epoch, snapshot}`
+    Snapshot,
+}

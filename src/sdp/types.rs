@@ -110,6 +110,8 @@ pub struct TelephoneEvent {
     pub send_pt: u8,
     /// The payload type that the peer sends with.
     pub recv_pt: u8,
+    /// The clock that durations are counted in, Hz: the codec's, but for peers that say 8000 with any codec.
+    pub clock: u32,
 }
 
 /// The result of an offer and its answer, seen from our side.

@@ -60,6 +60,7 @@ pub struct Target {
 
 /// Everything that can happen to the phone.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "handled at once, never kept")]
 pub enum Input<'a> {
     /// The time that `poll_timeout` named has come.
     Timeout,

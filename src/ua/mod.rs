@@ -1,4 +1,8 @@
-//! The phone as a value.
+//! The phone as a value: inputs and time go in, outputs come out. No I/O, no clock, no lock, no task.
+//!
+//! Each input is followed by a full drain of `poll_output`. `handle` never fails and never blocks: what goes wrong is an
+//! output too. A panic in here is our bug; it costs the session at hand, never the daemon.
+
 pub mod command;
 pub mod error;
 pub mod event;
@@ -6,3 +10,223 @@ pub mod io;
 pub mod media;
 pub mod settings;
 pub mod status;
+
+mod account;
+mod answer;
+mod call;
+mod cause;
+mod clock;
+mod commands;
+mod dtmf;
+mod ending;
+mod events;
+mod hold;
+mod incoming;
+mod number;
+mod ok;
+mod receive;
+mod registration;
+mod reinvite;
+mod report;
+mod responses;
+mod route;
+mod seat;
+mod session;
+mod trust;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde_json::Value;
+
+use crate::sip::transaction::{Transactions, TxId};
+use account::Account;
+use clock::Timer;
+use error::{Code, Error};
+use io::{DeviceInfo, FlowId, Host, Input, Mono, Now, Output, QueryId, ReplyId, SessionId, Target};
+use media::{MediaCommand, MediaEvent};
+use ok::Orphan;
+use route::{Flow, Query, Sent};
+use session::Session;
+use settings::Settings;
+
+/// The phone: all accounts, dialogs, sessions and timers of a host.
+pub struct Ua {
+    settings: Settings,
+    now: Now,
+    rng: ChaCha20Rng,
+    out: VecDeque<Output>,
+    seq: u64,
+    next_id: u64,
+    transactions: Transactions,
+    /// Our requests under way: whose they are.
+    sent: BTreeMap<TxId, Sent>,
+    flows: BTreeMap<FlowId, Flow>,
+    queries: BTreeMap<QueryId, Query>,
+    resolved: BTreeMap<Host, Vec<Target>>,
+    accounts: BTreeMap<String, Account>,
+    sessions: BTreeMap<SessionId, Session>,
+    /// SIP Call-ID and our tag → session.
+    dialogs: BTreeMap<(String, String), SessionId>,
+    /// 2xx of ours whose session is over, still owed an ACK and then a BYE.
+    orphans: BTreeMap<(String, String), Orphan>,
+    timers: BTreeSet<(Mono, Timer)>,
+    /// Callers who wait, at most 10 s.
+    waiting: BTreeSet<ReplyId>,
+    current: Option<SessionId>,
+    devices: Vec<DeviceInfo>,
+    /// Set by `Shutdown`: no new calls.
+    draining: Option<ReplyId>,
+    /// The session at hand, for the panic guard.
+    at_hand: Option<SessionId>,
+}
+
+impl Ua {
+    /// A phone that has not done anything yet. The same seed and inputs give the same outputs.
+    pub fn new(settings: Settings, seed: [u8; 32]) -> Ua {
+        let mut ua = Ua {
+            transactions: Transactions::new(settings.sip.t1_ms * 1000),
+            now: Now::default(),
+            rng: ChaCha20Rng::from_seed(seed),
+            out: VecDeque::new(),
+            seq: 0,
+            next_id: 1,
+            sent: BTreeMap::new(),
+            flows: BTreeMap::new(),
+            queries: BTreeMap::new(),
+            resolved: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            current: None,
+            devices: Vec::new(),
+            draining: None,
+            at_hand: None,
+            settings,
+        };
+        for (name, settings) in ua.settings.accounts.clone() {
+            ua.insert_account(&name, settings);
+        }
+        ua
+    }
+
+    /// Handles one input. Drain `poll_output` before the next.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.now = now;
+        self.at_hand = None;
+        if catch_unwind(AssertUnwindSafe(|| self.dispatch(input))).is_err() {
+            self.after_panic();
+        }
+    }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When `Input::Timeout` is due, if ever.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        let own = self.timers.first().map(|(at, _)| *at);
+        [own, self.transactions.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Nothing is under way: no session, no transaction, no debt to a peer.
+    pub fn is_idle(&self) -> bool {
+        self.sessions.is_empty() && self.dialogs.is_empty() && self.orphans.is_empty() && self.sent.is_empty()
+    }
+
+    fn dispatch(&mut self, input: Input<'_>) {
+        match input {
+            Input::Timeout => self.on_timeout(),
+            Input::Received { flow, from, bytes } => self.on_received(flow, from, bytes),
+            Input::FlowUp { flow, transport, local, remote } => self.on_flow_up(flow, transport, local, remote),
+            Input::FlowClosed { flow, reason } => self.on_flow_closed(flow, &reason),
+            Input::Command { reply, command } => self.on_command(reply, command),
+            Input::Media(id, event) => self.on_media(id, event),
+            Input::Resolved(query, targets) => self.on_resolved(query, targets),
+            Input::Devices(devices) => self.on_devices(devices),
+        }
+        self.settle();
+    }
+
+    /// Hands what the transactions say to its owners until they have nothing left to say.
+    fn settle(&mut self) {
+        self.flush();
+        while let Some(event) = self.transactions.poll_event() {
+            self.on_transaction(event);
+            self.flush();
+        }
+    }
+
+    /// Puts what the transactions want sent in its place among the outputs.
+    fn flush(&mut self) {
+        while let Some((hop, bytes)) = self.transactions.poll_send() {
+            self.out.push_back(Output::Send { flow: hop.flow, to: hop.addr, bytes });
+        }
+    }
+
+    fn after_panic(&mut self) {
+        tracing::error!(session = ?self.at_hand, "a bug: the session at hand is ended, everything else goes on");
+        let Some(id) = self.at_hand.take() else { return };
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            self.give_up(id, "Internal Error", 500);
+            self.settle();
+        }));
+        if ended.is_err() {
+            self.sessions.remove(&id);
+            self.dialogs.retain(|_, owner| *owner != id);
+        }
+    }
+
+    fn on_media(&mut self, id: SessionId, event: MediaEvent) {
+        if !self.sessions.contains_key(&id) {
+            return;
+        }
+        self.at_hand = Some(id);
+        match event {
+            MediaEvent::Local(local) => self.on_local_media(id, local),
+            MediaEvent::Failed(reason) => self.on_media_failed(id, &reason),
+            MediaEvent::Started { ssrc } => self.on_stream(id, ssrc),
+            MediaEvent::Dtmf { digit, duration_ms } => self.on_remote_dtmf(id, digit, duration_ms, "rtp"),
+            MediaEvent::DtmfSent { digit } => self.on_dtmf_sent(id, digit, "rtp"),
+            MediaEvent::Flow { stalled } => self.on_media_flow(id, stalled),
+            MediaEvent::Report(stats) => self.on_stats(id, *stats),
+        }
+    }
+
+    fn media(&mut self, id: SessionId, command: MediaCommand) {
+        self.out.push_back(Output::Media(id, command));
+    }
+
+    /// Answers a caller, unless it was answered before (after 10 s, say).
+    fn reply(&mut self, id: ReplyId, result: Result<Value, Error>) {
+        if self.waiting.remove(&id) {
+            self.out.push_back(Output::Reply(id, result));
+        }
+    }
+
+    fn reply_opt(&mut self, id: Option<ReplyId>, result: Result<Value, Error>) {
+        if let Some(id) = id {
+            self.reply(id, result);
+        }
+    }
+
+    fn fresh_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
+    /// A share of `span` by chance: for jitter and retry windows.
+    fn chance(&mut self, span: Mono) -> Mono {
+        if span == 0 { 0 } else { self.rng.next_u64() % span }
+    }
+}
+
+fn wrong_state(what: &str) -> Error {
+    Error::new(Code::WrongState, what)
+}

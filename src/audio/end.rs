@@ -1,0 +1,109 @@
+//! What a session holds of a device: one end of a ring, or something that needs no device at all.
+
+use std::sync::{Arc, OnceLock};
+
+use rtrb::Producer;
+
+use super::ring::{RATE, Reader};
+use super::tone::Tone;
+
+/// A microphone, mono. Dropping it lets go of the device.
+pub struct Source {
+    rate: u32,
+    from: From,
+}
+
+enum From {
+    Null,
+    Tone(Tone),
+    File { samples: Arc<OnceLock<Vec<i16>>>, at: usize, again: bool },
+    Device(Reader),
+}
+
+impl Source {
+    pub(super) fn null(rate: u32) -> Source {
+        Source { rate, from: From::Null }
+    }
+
+    pub(super) fn tone(tone: Tone, rate: u32) -> Source {
+        Source { rate, from: From::Tone(tone) }
+    }
+
+    /// Plays once `samples` are there.
+    pub(super) fn file(samples: Arc<OnceLock<Vec<i16>>>, again: bool, rate: u32) -> Source {
+        Source { rate, from: From::File { samples, at: 0, again } }
+    }
+
+    pub(super) fn device(ring: Reader) -> Source {
+        Source { rate: RATE, from: From::Device(ring) }
+    }
+
+    /// Samples a second. The asked rate for `null`, `tone:` and `file:`; 48000 for real devices.
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// It is the `null` device: nothing but silence will ever come.
+    pub fn is_null(&self) -> bool {
+        matches!(self.from, From::Null)
+    }
+
+    /// Fills all of `out`; silence where the device has nothing. No lock, no allocation, no system call.
+    pub fn read(&mut self, out: &mut [i16]) {
+        match &mut self.from {
+            From::Null => out.fill(0),
+            From::Tone(tone) => tone.read(out),
+            From::File { samples, at, again } => {
+                let Some(samples) = samples.get().filter(|all| !all.is_empty()) else { return out.fill(0) };
+                for sample in out {
+                    if *at == samples.len() && *again {
+                        *at = 0;
+                    }
+                    *sample = samples.get(*at).copied().unwrap_or(0);
+                    *at = (*at + 1).min(samples.len());
+                }
+            }
+            From::Device(ring) => {
+                ring.read(out);
+            }
+        }
+    }
+}
+
+/// A loudspeaker, mono. Dropping it lets go of the device; a file is then finished within some 20 ms.
+pub struct Sink {
+    rate: u32,
+    to: To,
+}
+
+enum To {
+    Null,
+    Ring(Producer<i16>),
+}
+
+impl Sink {
+    pub(super) fn null(rate: u32) -> Sink {
+        Sink { rate, to: To::Null }
+    }
+
+    pub(super) fn ring(ring: Producer<i16>, rate: u32) -> Sink {
+        Sink { rate, to: To::Ring(ring) }
+    }
+
+    /// Samples a second. The asked rate for `null` and `file:`; 48000 for real devices.
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// It is the `null` device: nobody will ever hear it.
+    pub fn is_null(&self) -> bool {
+        matches!(self.to, To::Null)
+    }
+
+    /// Plays `pcm` after what was written before. What does not fit is dropped. No lock, no allocation, no system call.
+    pub fn write(&mut self, pcm: &[i16]) {
+        if let To::Ring(ring) = &mut self.to {
+            let _ = ring.push_partial_slice(pcm);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! One way of one real device, and all sessions that use it. A thread meets the card's ring every 10 ms: a microphone's
+//! samples go to every session, the sessions' samples are added up for a loudspeaker. While the device is away the
+//! sessions have silence, and it is opened again as soon as it is back.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
+use rtrb::{Consumer, Producer, RingBuffer};
+use thread_priority::{ThreadPriority, set_current_thread_priority};
+
+use super::directory::{Direction, Directory};
+use super::end::{Sink, Source};
+use super::ring::{CAPACITY, RATE, Reader};
+use super::stream::{Opening, RingEnd, Stream, open};
+
+const TURN: Duration = Duration::from_millis(10);
+/// What waits for a loudspeaker's next callback: 30 ms, one callback and two late turns.
+const AHEAD: usize = 1440;
+/// A stream without a callback for so long is dead.
+const WATCHDOG: Duration = Duration::from_millis(500);
+/// Before the first callback, or for opening at all.
+const START: Duration = Duration::from_secs(3);
+/// Between two tries to open a device that is there.
+const RETRY: Duration = Duration::from_millis(500);
+/// A device stays open so long after its last session.
+const LINGER: Duration = Duration::from_secs(1);
+/// Sessions that may arrive in one turn.
+const ARRIVALS: usize = 256;
+
+/// The lanes of all devices in use.
+#[derive(Default)]
+pub(super) struct Lanes(Mutex<BTreeMap<(Direction, String), Inbox>>);
+
+/// Where a lane finds new sessions; none: the lane has ended.
+type Inbox = Arc<Mutex<Option<Vec<End>>>>;
+
+/// The lane's end of a session's ring.
+enum End {
+    Input(Producer<i16>),
+    Output(Box<Reader>),
+}
+
+impl Lanes {
+    pub(super) fn source(&self, directory: &Arc<Directory>, id: &str) -> Result<Source, String> {
+        let (producer, ring) = RingBuffer::new(CAPACITY);
+        self.attach(directory, id, Direction::Input, End::Input(producer))?;
+        Ok(Source::device(Reader::new(ring)))
+    }
+
+    pub(super) fn sink(&self, directory: &Arc<Directory>, id: &str) -> Result<Sink, String> {
+        let (producer, ring) = RingBuffer::new(CAPACITY);
+        self.attach(directory, id, Direction::Output, End::Output(Box::new(Reader::new(ring))))?;
+        Ok(Sink::ring(producer, RATE))
+    }
+
+    fn attach(&self, directory: &Arc<Directory>, id: &str, direction: Direction, end: End) -> Result<(), String> {
+        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.retain(|_, inbox| lock(inbox).is_some());
+        let key = (direction, id.to_owned());
+        if let Some(inbox) = lanes.get(&key)
+            && let Some(arrivals) = lock(inbox).as_mut()
+        {
+            if arrivals.len() >= ARRIVALS {
+                return Err(format!("{id:?}: too many sessions at once"));
+            }
+            arrivals.push(end);
+            return Ok(());
+        }
+        let inbox: Inbox = Arc::new(Mutex::new(Some(vec![end])));
+        let lane = Lane::new(directory.clone(), id.to_owned(), direction, inbox.clone());
+        let name = if direction == Direction::Input { "audio-in" } else { "audio-out" };
+        std::thread::Builder::new().name(name.into()).spawn(move || lane.run()).map_err(|e| format!("{id:?}: {e}"))?;
+        lanes.insert(key, inbox);
+        Ok(())
+    }
+}
+
+fn lock(inbox: &Inbox) -> MutexGuard<'_, Option<Vec<End>>> {
+    inbox.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Lane {
+    directory: Arc<Directory>,
+    id: String,
+    direction: Direction,
+    inbox: Inbox,
+    ends: Vec<End>,
+    state: State,
+    /// When the last session left, or now.
+    used: Duration,
+    mix: Mix,
+}
+
+enum State {
+    /// Not before this time.
+    Away(Duration),
+    Opening(Opening, Duration),
+    Open {
+        stream: Stream,
+        beats: u64,
+        alive: Duration,
+    },
+}
+
+impl Lane {
+    fn new(directory: Arc<Directory>, id: String, direction: Direction, inbox: Inbox) -> Lane {
+        let state = State::Away(Duration::ZERO);
+        Lane { directory, id, direction, inbox, ends: Vec::new(), state, used: now(), mix: Mix::default() }
+    }
+
+    fn run(mut self) {
+        // Without the right to it, an ordinary thread has to do.
+        let _ = set_current_thread_priority(ThreadPriority::Max);
+        let mut next = now();
+        while self.take_sessions() {
+            next = (next + TURN).max(now().saturating_sub(TURN));
+            sleep_until(next);
+            self.state = self.check(now());
+            self.carry();
+        }
+        self.report();
+    }
+
+    /// Forgets sessions that left and takes new ones; false when the lane is over.
+    fn take_sessions(&mut self) -> bool {
+        let now = now();
+        for end in self.ends.extract_if(.., |end| end.is_abandoned()) {
+            end.report();
+        }
+        if !self.ends.is_empty() {
+            self.used = now;
+        }
+        let mut inbox = lock(&self.inbox);
+        match inbox.as_mut() {
+            Some(arrivals) if !arrivals.is_empty() => self.ends.append(arrivals),
+            _ if self.directory.stopped() || now > self.used + LINGER => {
+                *inbox = None;
+                return false;
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn check(&mut self, now: Duration) -> State {
+        match std::mem::replace(&mut self.state, State::Away(now + RETRY)) {
+            State::Away(until) if now < until => State::Away(until),
+            State::Away(_) => match self.directory.find(&self.id, self.direction) {
+                None => State::Away(now),
+                Some(present) => {
+                    // `default` is chosen once: a call never moves to another device by itself.
+                    self.id.clone_from(&present.id);
+                    match open(&self.directory, present, self.direction) {
+                        Ok(opening) => State::Opening(opening, now + START),
+                        Err(reason) => self.lost(now, &reason),
+                    }
+                }
+            },
+            State::Opening(opening, until) => match opening.poll() {
+                None if now < until => State::Opening(opening, until),
+                None => self.lost(now, "opening it takes too long"),
+                Some(Err(reason)) => self.lost(now, &reason),
+                Some(Ok(stream)) => {
+                    tracing::debug!(id = self.id, direction = ?self.direction, "device open");
+                    State::Open { stream, beats: 0, alive: now + START }
+                }
+            },
+            State::Open { stream, beats, alive } => {
+                let beat = stream.vitals.beats.load(Ordering::Relaxed);
+                let alive = if beat == beats { alive } else { now + WATCHDOG };
+                if !stream.here() {
+                    self.lost(now, "it is gone")
+                } else if stream.vitals.failed.load(Ordering::Relaxed) {
+                    self.lost(now, "its stream failed")
+                } else if now > alive {
+                    self.lost(now, "it has stopped")
+                } else {
+                    State::Open { stream, beats: beat, alive }
+                }
+            }
+        }
+    }
+
+    fn lost(&self, now: Duration, reason: &str) -> State {
+        tracing::info!(id = self.id, direction = ?self.direction, reason, "device away: silence");
+        State::Away(now + RETRY)
+    }
+
+    /// Moves this turn's samples.
+    fn carry(&mut self) {
+        match &mut self.state {
+            State::Open { stream: Stream { ring: RingEnd::Input(ring), .. }, .. } => {
+                self.mix.fan_out(ring, &mut self.ends)
+            }
+            State::Open { stream: Stream { ring: RingEnd::Output(ring), .. }, .. } => {
+                self.mix.add_up(ring, &mut self.ends)
+            }
+            // What is said to a device that is away is not said later.
+            _ => self.mix.discard(&mut self.ends),
+        }
+    }
+
+    fn report(&mut self) {
+        self.ends.drain(..).for_each(|end| end.report());
+    }
+}
+
+impl End {
+    fn is_abandoned(&self) -> bool {
+        match self {
+            End::Input(ring) => ring.is_abandoned(),
+            End::Output(ring) => ring.is_abandoned(),
+        }
+    }
+
+    fn report(&self) {
+        if let End::Output(ring) = self
+            && ring.dropped() > 0
+        {
+            tracing::debug!(samples = ring.dropped(), "sound came too late for the loudspeaker");
+        }
+    }
+}
+
+/// Room for one turn.
+struct Mix {
+    one: Vec<i16>,
+    sum: Vec<i32>,
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Mix { one: vec![0; CAPACITY], sum: vec![0; CAPACITY] }
+    }
+}
+
+impl Mix {
+    fn fan_out(&mut self, card: &mut Consumer<i16>, ends: &mut [End]) {
+        let (pcm, _) = card.pop_partial_slice(&mut self.one);
+        for end in ends {
+            if let End::Input(ring) = end {
+                let _ = ring.push_partial_slice(pcm);
+            }
+        }
+    }
+
+    fn add_up(&mut self, card: &mut Producer<i16>, ends: &mut [End]) {
+        let filled = CAPACITY - card.slots();
+        let n = AHEAD.saturating_sub(filled);
+        let (one, sum) = (&mut self.one[..n], &mut self.sum[..n]);
+        sum.fill(0);
+        for end in ends {
+            if let End::Output(ring) = end
+                && ring.read(one)
+            {
+                sum.iter_mut().zip(&*one).for_each(|(sum, s)| *sum += i32::from(*s));
+            }
+        }
+        for (one, sum) in one.iter_mut().zip(&*sum) {
+            *one = (*sum).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        }
+        let _ = card.push_partial_slice(one);
+    }
+
+    fn discard(&mut self, ends: &mut [End]) {
+        for end in ends {
+            if let End::Output(ring) = end {
+                ring.clear();
+            }
+        }
+    }
+}
+
+/// CLOCK_MONOTONIC.
+fn now() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
+}
+
+fn sleep_until(time: Duration) {
+    // Interrupted by a signal: the turn is early, which the rings bear.
+    let _ =
+        clock_nanosleep(ClockId::CLOCK_MONOTONIC, ClockNanosleepFlags::TIMER_ABSTIME, &TimeSpec::from_duration(time));
+}

@@ -1,0 +1,248 @@
+//! What types cannot say: URIs, addresses, ranges, names that must fit each other.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+
+use super::Config;
+use crate::ua::settings::{AccountSettings, Secret};
+
+/// The longest password that a file may hold, bytes.
+const MAX_PASSWORD: u64 = 4096;
+
+/// A fault: the key's path, and what would be right.
+pub(super) type Wrong = (Vec<String>, String);
+
+/// Every fault of a whole configuration.
+pub(super) fn faults(config: &Config) -> Vec<Wrong> {
+    let mut faults = Vec::new();
+    let mut fault = |path: &[&str], result: Result<(), String>| {
+        if let Err(why) = result {
+            faults.push((path.iter().map(ToString::to_string).collect(), why));
+        }
+    };
+    if let Some(socket) = &config.rpc.socket {
+        fault(&["rpc", "socket"], when(socket.is_absolute(), "an absolute path"));
+    }
+    fault(&["sip", "listen"], config.sip.listen.iter().try_for_each(|entry| listen(entry)));
+    fault(&["sip", "user_agent"], when(printable(&config.sip.user_agent), "one line of printable text"));
+    if let Some(address) = &config.sip.public_address {
+        fault(&["sip", "public_address"], when(address.parse::<IpAddr>().is_ok(), "an IP address, as 203.0.113.7"));
+    }
+    fault(&["sip", "t1_ms"], when((10..=10_000).contains(&config.sip.t1_ms), "10 to 10000"));
+    fault(&["media", "rtp_ports"], ports(&config.media.rtp_ports).map(drop));
+    fault(
+        &["media", "codecs"],
+        codecs(&config.media.codecs).and(when(!config.media.codecs.is_empty(), "at least one codec")),
+    );
+    fault(&["media", "dscp"], when(config.media.dscp <= 63, "0 to 63"));
+    fault(
+        &["audio", "host"],
+        when(["auto", "pulse", "alsa", "none"].contains(&&*config.audio.host), "auto, pulse, alsa or none"),
+    );
+    fault(&["audio", "input"], device(&config.audio.input));
+    fault(&["audio", "output"], device(&config.audio.output));
+    fault(&["audio", "ringer"], device(&config.audio.ringer));
+    fault(&["phone", "max_calls"], when(config.phone.max_calls > 0, "at least 1"));
+    fault(&["phone", "max_calls_per_seat"], when(config.phone.max_calls_per_seat > 0, "at least 1"));
+    fault(&["phone", "dials_per_second"], when(config.phone.dials_per_second > 0, "at least 1"));
+    fault(&["phone", "report_interval"], when(config.phone.report_interval > 0, "at least 1"));
+    if let Some(account) = &config.phone.default_account {
+        fault(
+            &["phone", "default_account"],
+            when(
+                config.accounts.contains_key(account),
+                "the name of an account: an [accounts.NAME] of this configuration",
+            ),
+        );
+    }
+    let filter = tracing_subscriber::EnvFilter::builder().parse(&config.log.level);
+    fault(
+        &["log", "level"],
+        filter.map(drop).map_err(|_| "error, warn, info, debug or trace, or a filter as info,phoned::sip=debug".into()),
+    );
+    fault(&["log", "format"], when(["text", "json"].contains(&&*config.log.format), "text or json"));
+    let mut seen: BTreeMap<(String, &Option<String>), &str> = BTreeMap::new();
+    for (name, account) in &config.accounts {
+        for (key, why) in account_faults(name, account, true) {
+            let key = Some(key).filter(|key| !key.is_empty());
+            faults.push((["accounts", name].into_iter().map(str::to_owned).chain(key).collect(), why));
+        }
+        if let Some(other) = seen.insert((account.uri.to_ascii_lowercase(), &account.username), name)
+            && !account.uri.is_empty()
+        {
+            let why = format!("another URI, or another username: account {other:?} has the same");
+            faults.push((vec!["accounts".into(), name.clone(), "uri".into()], why));
+        }
+    }
+    faults
+}
+
+/// Every fault of one account: the key (empty: its name), and what would be right. A part of an account (`whole` false) may
+/// leave its URI out.
+pub fn account_faults(name: &str, account: &AccountSettings, whole: bool) -> Vec<(String, String)> {
+    let mut faults = Vec::new();
+    let mut fault = |key: &str, result: Result<(), String>| {
+        if let Err(why) = result {
+            faults.push((key.to_owned(), why));
+        }
+    };
+    let plain =
+        !name.is_empty() && name.len() <= 64 && name.chars().all(|c| c.is_alphanumeric() || "-_.@+".contains(c));
+    fault("", when(plain, "a name of letters, digits and -_.@+"));
+    if whole || !account.uri.is_empty() {
+        fault("uri", sip_uri(&account.uri, true));
+    }
+    if let Some(registrar) = &account.registrar {
+        fault("registrar", sip_uri(registrar, false));
+    }
+    fault("proxies", account.proxies.iter().try_for_each(|proxy| sip_uri(proxy, false)));
+    if let Some(transport) = &account.transport {
+        fault("transport", when(["udp", "tcp"].contains(&transport.as_str()), "udp or tcp"));
+    }
+    for (key, text) in [("display_name", &account.display_name), ("username", &account.username)] {
+        fault(key, when(text.as_deref().is_none_or(printable), "one line of printable text"));
+    }
+    let both = account.password.is_some() && account.password_file.is_some();
+    fault("password_file", when(!both, "either password or password_file"));
+    if let Some(expires) = account.expires {
+        fault("expires", when((10..=86_400).contains(&expires), "10 to 86400"));
+    }
+    if let Some(attempts) = account.register_max_attempts {
+        fault("register_max_attempts", when(attempts > 0, "at least 1, or nothing for no limit"));
+    }
+    fault("trusted", account.trusted.iter().try_for_each(|peer| trusted(peer)));
+    fault("codecs", codecs(&account.codecs));
+    for (key, id) in [("input", &account.input), ("output", &account.output)] {
+        fault(key, id.as_deref().map_or(Ok(()), device));
+    }
+    faults
+}
+
+/// Reads `password_file`, where there is one, into `password`. The error never holds what the file does.
+pub fn read_password(account: &mut AccountSettings) -> Result<(), String> {
+    let Some(path) = &account.password_file else { return Ok(()) };
+    let failed = |why: &dyn std::fmt::Display| format!("a file whose first line is the password; {path:?}: {why}");
+    let metadata = std::fs::metadata(path).map_err(|error| failed(&error))?;
+    if !metadata.is_file() || metadata.len() > MAX_PASSWORD {
+        return Err(failed(&"not a small ordinary file"));
+    }
+    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
+    let mut line = String::new();
+    BufReader::new(file).read_line(&mut line).map_err(|_| failed(&"not UTF-8 text"))?;
+    let password = line.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err(failed(&"its first line is empty"));
+    }
+    account.password = Some(Secret::new(password));
+    Ok(())
+}
+
+/// `FIRST-LAST`.
+pub(super) fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let parsed =
+        text.split_once('-').and_then(|(first, last)| Some((first.trim().parse().ok()?, last.trim().parse().ok()?)));
+    match parsed {
+        Some((first, last)) if first >= 1024 && first < last => Ok(first..=last),
+        _ => Err("a range of ports above 1023, as \"20000-29999\"".into()),
+    }
+}
+
+fn when(right: bool, what: &str) -> Result<(), String> {
+    if right { Ok(()) } else { Err(what.to_owned()) }
+}
+
+fn printable(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+fn listen(entry: &str) -> Result<(), String> {
+    let address = entry.strip_prefix("udp:").or_else(|| entry.strip_prefix("tcp:"));
+    when(
+        address.is_some_and(|address| address.parse::<SocketAddr>().is_ok()),
+        "entries as \"udp:0.0.0.0:5060\" or \"tcp:[::]:5060\"",
+    )
+}
+
+fn codecs(names: &[String]) -> Result<(), String> {
+    when(
+        names.iter().all(|name| ["opus", "pcmu", "pcma"].contains(&name.to_ascii_lowercase().as_str())),
+        "opus, pcmu, pcma",
+    )
+}
+
+fn device(id: &str) -> Result<(), String> {
+    match id.split_once(':') {
+        Some(("tone", hz)) => {
+            when(hz.parse::<f64>().is_ok_and(|hz| hz > 0.0 && hz < 24_000.0), "a tone below 24000 Hz, as \"tone:440\"")
+        }
+        Some(("file", path)) => when(!path.is_empty(), "a path, as \"file:/usr/share/sounds/x.wav\""),
+        _ => when(
+            !id.is_empty() && printable(id),
+            "\"default\", \"null\", \"tone:HZ\", \"file:PATH\" or an id of device.list",
+        ),
+    }
+}
+
+fn trusted(peer: &str) -> Result<(), String> {
+    let right = match peer.split_once('/') {
+        Some((address, bits)) => match (address.parse::<IpAddr>(), bits.parse::<u8>()) {
+            (Ok(IpAddr::V4(_)), Ok(bits)) => bits <= 32,
+            (Ok(IpAddr::V6(_)), Ok(bits)) => bits <= 128,
+            _ => false,
+        },
+        None => is_host(peer) || peer.parse::<IpAddr>().is_ok(),
+    };
+    when(right, "addresses, networks or host names, as \"192.0.2.7\", \"192.0.2.0/24\", \"pbx.example.com\"")
+}
+
+/// `sip:user@host:port;params`, RFC 3261 §19.1.1, as far as a configuration has to be checked.
+fn sip_uri(text: &str, with_user: bool) -> Result<(), String> {
+    let right = (|| {
+        let rest = text.strip_prefix("sip:").or_else(|| text.strip_prefix("sips:"))?;
+        let (user, rest) = match rest.split_once('@') {
+            Some((user, rest)) => (Some(user), rest),
+            None => (None, rest),
+        };
+        let address = rest.split([';', '?']).next()?;
+        let (host, port) = match address.strip_prefix('[') {
+            Some(literal) => {
+                let (host, port) = literal.split_once(']')?;
+                host.parse::<std::net::Ipv6Addr>().ok()?;
+                (host, port.strip_prefix(':').or(if port.is_empty() { Some("5060") } else { None })?)
+            }
+            None => address.split_once(':').unwrap_or((address, "5060")),
+        };
+        let fine = |c: char| !c.is_control() && !c.is_whitespace() && !"<>\"@".contains(c);
+        let user_fine = user.map_or(!with_user, |user| !user.is_empty() && !user.starts_with(':'));
+        let host_fine = is_host(host) || host.parse::<IpAddr>().is_ok();
+        Some(
+            user_fine
+                && host_fine
+                && port.parse::<u16>().is_ok_and(|port| port > 0)
+                && text.replacen('@', "", 1).chars().all(fine),
+        )
+    })();
+    when(
+        right == Some(true),
+        if with_user {
+            "a SIP URI, as \"sip:alice@example.com\""
+        } else {
+            "a SIP URI, as \"sip:pbx.example.com:5060\""
+        },
+    )
+}
+
+fn is_host(name: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+            && !label.starts_with('-')
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.len() <= 253
+        && name.split('.').all(label)
+        && !name.split('.').next_back().is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()))
+}

@@ -1,0 +1,207 @@
+//! From files and environment to one `Config`, or to everything that is wrong with them.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::spans::Document;
+use super::{Config, check, read_password};
+
+/// Where the configuration is when nobody says otherwise.
+const STANDARD: &str = "/etc/phoned/phoned.toml";
+/// Environment variables that set a key: `PHONED_SECTION__KEY`.
+const PREFIX: &str = "PHONED_";
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// `FILE:LINE:COLUMN`, a file, or an environment variable.
+    pub place: String,
+    /// The key's path; may be empty.
+    pub key: String,
+    /// What is wrong.
+    pub wrong: String,
+    /// What would be right; may be empty.
+    pub right: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: ", self.place)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        write!(f, "{}", self.wrong)?;
+        if self.right.is_empty() { Ok(()) } else { write!(f, "; right would be: {}", self.right) }
+    }
+}
+
+/// Everything that is wrong, a line each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(pub Vec<Fault>);
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|fault| writeln!(f, "{fault}"))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// What the configuration is made of. Later ones win, key by key; an array is replaced whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Files, which must exist.
+    pub files: Vec<PathBuf>,
+    /// `PHONED_SECTION__KEY` → value: scalars only.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Sources {
+    /// The named file, or the standard one if there is one; `conf.d/*.toml` beside it, by name; the process's environment.
+    pub fn standard(named: Option<&Path>) -> Sources {
+        let main = named.unwrap_or(Path::new(STANDARD));
+        let mut files: Vec<PathBuf> = std::fs::read_dir(main.with_file_name("conf.d"))
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+            .collect();
+        files.sort();
+        if named.is_some() || main.exists() {
+            files.insert(0, main.to_owned());
+        }
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with(PREFIX) && name.contains("__"))
+            .collect();
+        Sources { files, environment }
+    }
+}
+
+/// Reads, checks and merges. The configuration that comes back is whole: nothing of it has to be checked again.
+pub fn load(sources: &Sources) -> Result<Config, Faults> {
+    let mut faults = Vec::new();
+    let mut documents = Vec::new();
+    for path in &sources.files {
+        match std::fs::read_to_string(path) {
+            Ok(text) => match Document::parse(path, text) {
+                Ok(document) => documents.push(document),
+                Err(wrong) => faults.extend(wrong),
+            },
+            Err(error) => faults.push(whole_file(path, &error)),
+        }
+    }
+    let accounts: Vec<String> = documents.iter().flat_map(|document| document.accounts()).collect();
+    let mut environment = Vec::new();
+    for (name, value) in &sources.environment {
+        match variable(name, value, &accounts) {
+            Ok(set) => environment.push((name, set)),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Faults(faults));
+    }
+    let mut config = merge(&documents, &environment).map_err(|fault| Faults(vec![fault]))?;
+    // A relative password file lies beside the file that names it.
+    let mut wrong = check::faults(&config);
+    for (name, account) in &mut config.accounts {
+        let keys = ["accounts", name, "password_file"].map(str::to_owned).to_vec();
+        if let (Some(file), Some(document)) =
+            (&account.password_file, documents.iter().rev().find(|document| document.locate(&keys).is_some()))
+        {
+            let file = document.path.with_file_name("").join(file);
+            account.password_file = Some(file.to_string_lossy().into_owned());
+        }
+        if !wrong.iter().any(|(path, _)| *path == keys)
+            && let Err(why) = read_password(account)
+        {
+            wrong.push((keys, why));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(config);
+    }
+    Err(Faults(wrong.into_iter().map(|(keys, right)| located(&documents, &environment, &keys, right)).collect()))
+}
+
+/// Merges files, then environment. Each of them is right by itself.
+fn merge(documents: &[Document], environment: &[(&String, Set)]) -> Result<Config, Fault> {
+    let toml = |text: &str| config::File::from_str(text, config::FileFormat::Toml);
+    let mut builder = config::Config::builder();
+    for document in documents {
+        builder = builder.add_source(toml(&document.text));
+    }
+    for (_, set) in environment {
+        builder = builder.add_source(toml(&set.table.to_string()));
+    }
+    let merged = builder.build().and_then(config::Config::try_deserialize);
+    merged.map_err(|error| Fault {
+        place: "configuration".into(),
+        key: String::new(),
+        wrong: error.to_string(),
+        right: String::new(),
+    })
+}
+
+/// A key set by the environment.
+struct Set {
+    keys: Vec<String>,
+    table: Table,
+}
+
+/// `PHONED_SIP__USER_AGENT=x` → `[sip] user_agent = "x"`. The value gets the type that the key wants: text, whole number, or
+/// true or false.
+fn variable(name: &str, value: &str, accounts: &[String]) -> Result<Set, Fault> {
+    let mut keys: Vec<String> = name.trim_start_matches(PREFIX).split("__").map(str::to_ascii_lowercase).collect();
+    if let [section, account, ..] = keys.as_mut_slice()
+        && section == "accounts"
+        && let Some(known) = accounts.iter().find(|known| known.eq_ignore_ascii_case(account))
+    {
+        account.clone_from(known);
+    }
+    let number = value.parse::<i64>().ok().map(Value::Integer);
+    let boolean = value.parse::<bool>().ok().map(Value::Boolean);
+    let mut wrong = String::new();
+    for candidate in [Some(Value::String(value.to_owned())), number, boolean].into_iter().flatten() {
+        let nested =
+            keys.iter().rev().fold(candidate, |inner, key| Value::Table(Table::from_iter([(key.clone(), inner)])));
+        let Value::Table(table) = nested else { continue };
+        match Config::deserialize(Value::Table(table.clone())) {
+            Ok(_) => return Ok(Set { keys, table }),
+            Err(error) if wrong.is_empty() => error.message().clone_into(&mut wrong),
+            Err(_) => {}
+        }
+    }
+    let unknown = wrong.starts_with("unknown field");
+    let right = wrong.split_once(", expected ").map(|(_, right)| right.replace('`', "")).unwrap_or_default();
+    Err(Fault {
+        place: format!("environment variable {name}"),
+        key: keys.join("."),
+        wrong: if unknown { "unknown key" } else { "wrong type (the environment sets scalars only)" }.to_owned(),
+        right: right.split_whitespace().collect::<Vec<_>>().join(" "),
+    })
+}
+
+fn whole_file(path: &Path, error: &std::io::Error) -> Fault {
+    let (place, wrong) = (path.display().to_string(), format!("it cannot be read: {error}"));
+    Fault { place, key: String::new(), wrong, right: "a file that phoned's user may read".into() }
+}
+
+/// Points at the last place that sets the key, or at the nearest table around it.
+fn located(documents: &[Document], environment: &[(&String, Set)], keys: &[String], right: String) -> Fault {
+    let variable = environment
+        .iter()
+        .rev()
+        .find(|(_, set)| set.keys == keys)
+        .map(|(name, _)| format!("environment variable {name}"));
+    let in_files = || {
+        (1..=keys.len())
+            .rev()
+            .find_map(|length| documents.iter().rev().find_map(|document| document.locate(&keys[..length])))
+    };
+    let place = variable.or_else(in_files).unwrap_or_else(|| "defaults".to_owned());
+    Fault { place, key: keys.join("."), wrong: "this does not fit".to_owned(), right }
+}

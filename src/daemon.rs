@@ -1,0 +1,318 @@
+//! The shell: builds the edges and runs one loop around the phone: input → [`Ua`] → outputs. It decides nothing.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::{self, Read as _};
+use std::pin::pin;
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use crate::audio::{self, Devices};
+use crate::config::Config;
+use crate::media::{Engine, MediaConfig};
+use crate::net::{self, Net, NetEvent};
+use crate::rpc::{self, Hub, Request, Server};
+use crate::ua::Ua;
+use crate::ua::command::Command;
+use crate::ua::io::{DeviceInfo, Input, Mono, Now, Output, QueryId, ReplyId, SessionId, Target};
+use crate::ua::media::MediaEvent;
+
+/// Events of the media engine that may wait.
+const MEDIA_INBOX: usize = 256;
+/// Lists of devices that may wait.
+const DEVICE_INBOX: usize = 4;
+/// The id of the shell's own commands: the hub gives it to nobody.
+const OWN: ReplyId = ReplyId(0);
+/// How long the calls may take to end once the daemon shall stop.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// The longest sleep: the runtime's timers stand still while the host is suspended, the phone's do not.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+
+/// Why the daemon could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The RPC socket.
+    #[error("[rpc] socket: {0}")]
+    Rpc(#[from] rpc::BindError),
+    /// A SIP socket.
+    #[error("[sip] listen: {0}")]
+    Sip(io::Error),
+    /// The media engine.
+    #[error("[media]: {0}")]
+    Media(io::Error),
+    /// The operating system.
+    #[error("the system: {0}")]
+    System(io::Error),
+}
+
+/// How the daemon ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Asked to, with every call ended first.
+    Drained,
+    /// A second signal, or peers that did not answer in time.
+    Cut,
+}
+
+/// A running daemon: the phone and its edges.
+pub struct Daemon {
+    ua: Ua,
+    hub: Hub,
+    net: Net,
+    engine: Engine,
+    /// Answers that an edge had at once: inputs for after the current drain.
+    at_once: VecDeque<AtOnce>,
+    /// Who asked for the stop.
+    stopping: Vec<ReplyId>,
+    stopped: bool,
+    inboxes: Inboxes,
+    rpc: JoinHandle<()>,
+    stop_rpc: oneshot::Sender<()>,
+    /// Lives as long as the daemon: the devices' threads end with it.
+    _devices: Devices,
+}
+
+enum AtOnce {
+    Media(SessionId, MediaEvent),
+    Resolved(QueryId, Vec<Target>),
+}
+
+struct Inboxes {
+    net: mpsc::Receiver<NetEvent>,
+    requests: mpsc::Receiver<Request>,
+    media: mpsc::Receiver<(SessionId, MediaEvent)>,
+    devices: mpsc::Receiver<Vec<DeviceInfo>>,
+}
+
+/// What the loop woke up for.
+enum Wake {
+    Net(NetEvent),
+    Request(Request),
+    Media(SessionId, MediaEvent),
+    Devices(Vec<DeviceInfo>),
+    Time,
+    Signal,
+    /// The calls took too long to end.
+    Late,
+}
+
+impl Daemon {
+    /// Opens every socket and starts every edge, within a tokio runtime. Waits for nothing: no name is looked up, no device
+    /// opened before the loop runs.
+    pub fn start(config: &Config) -> Result<Daemon, StartError> {
+        // First of all, since it finds out whether another daemon lives here.
+        let server = Server::bind(&config.rpc)?;
+        let (to_net, net_inbox) = mpsc::channel(net::INBOX);
+        let net = Net::start(&config.sip.listen, to_net).map_err(StartError::Sip)?;
+        let (facts, device_inbox) = mpsc::channel(DEVICE_INBOX);
+        let devices = Devices::start(audio_config(config), facts);
+        let (to_media, media_inbox) = mpsc::channel(MEDIA_INBOX);
+        let engine = Engine::start(media_config(config), devices.clone(), to_media).map_err(StartError::Media)?;
+        let ua = Ua::new(config.settings(), random().map_err(StartError::System)?);
+        let epoch: [u8; 32] = random().map_err(StartError::System)?;
+
+        tracing::info!(socket = %server.path().display(), sip = ?net.listening(), "phoned {}", env!("CARGO_PKG_VERSION"));
+        let (requests, request_inbox) = mpsc::channel(rpc::INBOX);
+        let (stop_rpc, stop) = oneshot::channel::<()>();
+        let rpc = spawn(server.run(requests, async move {
+            let _ = stop.await;
+        }));
+        Ok(Daemon {
+            ua,
+            hub: Hub::new(hex(&epoch[..8])),
+            net,
+            engine,
+            at_once: VecDeque::new(),
+            stopping: Vec::new(),
+            stopped: false,
+            inboxes: Inboxes { net: net_inbox, requests: request_inbox, media: media_inbox, devices: device_inbox },
+            rpc,
+            stop_rpc,
+            _devices: devices,
+        })
+    }
+
+    /// Where the SIP sockets listen, with the ports that the system chose.
+    pub fn listening(&self) -> &[(net::Transport, std::net::SocketAddr)] {
+        self.net.listening()
+    }
+
+    /// Runs until `daemon.shutdown`, SIGTERM or SIGINT; calls are ended and accounts unregistered first.
+    pub async fn run(mut self) -> io::Result<End> {
+        let mut signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+        notify(sd_notify::NotifyState::Ready);
+        let mut limit = None;
+        let end = loop {
+            let wake = self.inboxes.next(self.ua.poll_timeout(), limit, &mut signals).await;
+            match wake {
+                Wake::Signal if limit.is_some() => break End::Cut,
+                Wake::Late => break End::Cut,
+                Wake::Signal => {
+                    self.stopping.push(OWN);
+                    self.handle(Input::Command { reply: OWN, command: Command::Shutdown });
+                }
+                Wake::Net(event) => self.on_net(event),
+                Wake::Request(request) => self.on_request(request),
+                Wake::Media(session, event) => self.handle(Input::Media(session, event)),
+                Wake::Devices(list) => self.handle(Input::Devices(list)),
+                Wake::Time if self.ua.poll_timeout().is_some_and(|due| due <= now().mono) => {
+                    self.handle(Input::Timeout)
+                }
+                Wake::Time => {}
+            }
+            if self.stopped {
+                break End::Drained;
+            }
+            if limit.is_none() && !self.stopping.is_empty() {
+                tracing::info!("stopping: calls are ended first");
+                notify(sd_notify::NotifyState::Stopping);
+                limit = Some(Instant::now() + DRAIN_LIMIT);
+            }
+        };
+        // The reply to `daemon.shutdown` and all answers before it go out, then the socket.
+        let _ = self.stop_rpc.send(());
+        drop(self.inboxes.requests);
+        if end == End::Drained {
+            let _ = self.rpc.await;
+        }
+        tracing::info!(?end, "stopped");
+        Ok(end)
+    }
+
+    fn on_net(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::Received { flow, from, bytes } => self.handle(Input::Received { flow, from, bytes: &bytes }),
+            NetEvent::Up { flow, transport, local, remote } => {
+                self.handle(Input::FlowUp { flow, transport, local, remote });
+            }
+            NetEvent::Closed { flow, reason } => self.handle(Input::FlowClosed { flow, reason }),
+            NetEvent::Resolved(query, targets) => self.handle(Input::Resolved(query, targets)),
+        }
+    }
+
+    fn on_request(&mut self, request: Request) {
+        let Some((reply, command)) = self.hub.take(request) else { return };
+        if command == Command::Shutdown {
+            self.stopping.push(reply);
+        }
+        self.handle(Input::Command { reply, command });
+    }
+
+    /// One input, all its outputs, and the answers that came at once.
+    fn handle(&mut self, input: Input<'_>) {
+        self.ua.handle(now(), input);
+        self.drain();
+        while let Some(answer) = self.at_once.pop_front() {
+            let input = match answer {
+                AtOnce::Media(session, event) => Input::Media(session, event),
+                AtOnce::Resolved(query, targets) => Input::Resolved(query, targets),
+            };
+            self.ua.handle(now(), input);
+            self.drain();
+        }
+    }
+
+    /// The one place where what the phone decided leaves it.
+    fn drain(&mut self) {
+        while let Some(output) = self.ua.poll_output() {
+            match output {
+                Output::Send { flow, to, bytes } => self.net.send(flow, to, bytes),
+                Output::OpenFlow { flow, target } => self.net.open(flow, &target),
+                Output::CloseFlow(flow) => self.net.close(flow),
+                Output::Resolve(query, host) => {
+                    let targets = self.net.resolve(query, host);
+                    self.at_once.extend(targets.map(|targets| AtOnce::Resolved(query, targets)));
+                }
+                Output::Media(session, command) => {
+                    let event = self.engine.command(session, command);
+                    self.at_once.extend(event.map(|event| AtOnce::Media(session, event)));
+                }
+                Output::Reply(reply, result) => {
+                    self.stopped |= result.is_ok() && self.stopping.contains(&reply);
+                    self.hub.reply(reply, result);
+                }
+                Output::Event(event) => self.hub.publish(&event),
+            }
+        }
+    }
+}
+
+impl Inboxes {
+    async fn next(&mut self, due: Option<Mono>, limit: Option<Instant>, signals: &mut [Signal; 2]) -> Wake {
+        let left = due.map_or(LONGEST_SLEEP, |due| Duration::from_micros(due.saturating_sub(now().mono)));
+        let until = Instant::now() + left.min(LONGEST_SLEEP);
+        let sleep = pin!(sleep_until(until));
+        let late = pin!(async {
+            match limit {
+                Some(limit) => sleep_until(limit).await,
+                None => std::future::pending().await,
+            }
+        });
+        let [terminate, interrupt] = signals;
+        tokio::select! {
+            Some(event) = self.net.recv() => Wake::Net(event),
+            Some(request) = self.requests.recv() => Wake::Request(request),
+            Some((session, event)) = self.media.recv() => Wake::Media(session, event),
+            Some(list) = self.devices.recv() => Wake::Devices(list),
+            () = sleep => Wake::Time,
+            _ = terminate.recv() => Wake::Signal,
+            _ = interrupt.recv() => Wake::Signal,
+            () = late => Wake::Late,
+        }
+    }
+}
+
+fn audio_config(config: &Config) -> audio::Config {
+    let host = match config.audio.host.as_str() {
+        "pulse" => audio::HostChoice::Pulse,
+        "alsa" => audio::HostChoice::Alsa,
+        "none" => audio::HostChoice::None,
+        _ => audio::HostChoice::Auto,
+    };
+    audio::Config { host }
+}
+
+fn media_config(config: &Config) -> MediaConfig {
+    MediaConfig { rtp_ports: config.media.ports(), dscp: config.media.dscp, ..MediaConfig::default() }
+}
+
+/// The time: the phone has no clock of its own.
+fn now() -> Now {
+    let read = |clock| clock_gettime(clock).map_or((0, 0), |time| (time.tv_sec(), time.tv_nsec()));
+    let (boot, wall) = (read(ClockId::CLOCK_BOOTTIME), read(ClockId::CLOCK_REALTIME));
+    Now {
+        mono: u64::try_from(boot.0 * 1_000_000 + boot.1 / 1_000).unwrap_or(0),
+        wall: wall.0 * 1_000 + wall.1 / 1_000_000,
+    }
+}
+
+/// Chance, from the system.
+fn random() -> io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Tells the service manager, where there is one.
+fn notify(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "the service manager was not told");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "edge: the RPC server's task")]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(task)
+}

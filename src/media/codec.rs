@@ -1,0 +1,235 @@
+//! Sound to payload and back: G.711 (RFC 3551 §4.5.14) and Opus (RFC 6716, RFC 7587).
+
+use audio_codec_algorithms::{decode_alaw, decode_ulaw, encode_alaw, encode_ulaw};
+
+use super::plc::Plc;
+use crate::sdp::CodecKind;
+
+/// The longest Opus packet in samples, 120 ms (RFC 6716 §3.2.5).
+pub const LONGEST: usize = 5_760;
+
+/// The samples that a payload holds, in units of the codec's clock; none when it is not a payload of this codec.
+pub fn samples(kind: CodecKind, payload: &[u8]) -> Option<u32> {
+    match kind {
+        CodecKind::Pcmu | CodecKind::Pcma => (1..=960).contains(&payload.len()).then_some(payload.len() as u32),
+        CodecKind::Opus => opus_samples(payload),
+    }
+}
+
+/// By the table-of-contents byte, RFC 6716 §3.1 and §3.2.
+fn opus_samples(payload: &[u8]) -> Option<u32> {
+    let toc = *payload.first()?;
+    let frame = match toc >> 3 {
+        config @ 0..=11 => [480, 960, 1_920, 2_880][usize::from(config & 3)],
+        config @ 12..=15 => [480, 960][usize::from(config & 1)],
+        config => 120 << (config & 3),
+    };
+    let count = match toc & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => u32::from(*payload.get(1)? & 0x3f),
+    };
+    (1..=LONGEST as u32).contains(&(frame * count)).then_some(frame * count)
+}
+
+/// Makes payloads of 16-bit sound at the codec's clock.
+#[derive(Debug)]
+pub enum Encoder {
+    /// µ-law.
+    Pcmu,
+    /// A-law.
+    Pcma,
+    /// Opus, mono, variable rate.
+    Opus {
+        /// libopus.
+        inner: opus::Encoder,
+        /// Its complexity now.
+        complexity: i32,
+        /// The loss it is prepared for, percent.
+        loss: u8,
+    },
+}
+
+impl Encoder {
+    /// `bitrate` in bit/s, of use to Opus only. Fails when libopus has no memory.
+    pub fn new(kind: CodecKind, bitrate: u32) -> Result<Self, String> {
+        match kind {
+            CodecKind::Pcmu => Ok(Encoder::Pcmu),
+            CodecKind::Pcma => Ok(Encoder::Pcma),
+            CodecKind::Opus => new_opus(bitrate).map_err(|e| format!("opus encoder: {e}")),
+        }
+    }
+
+    /// Encodes one frame; the payload's length, 0 when it could not be encoded.
+    pub fn encode(&mut self, pcm: &[i16], out: &mut [u8]) -> usize {
+        match self {
+            Encoder::Pcmu => each(pcm, out, |s| encode_ulaw(*s)),
+            Encoder::Pcma => each(pcm, out, |s| encode_alaw(*s)),
+            Encoder::Opus { inner, .. } => inner.encode(pcm, out).unwrap_or(0),
+        }
+    }
+
+    /// Makes packets carry a copy of the one before (in-band FEC) when the far end loses `percent`; 0: no FEC, since it costs quality
+    /// on a clean line. Nothing for G.711.
+    pub fn expect_loss(&mut self, percent: u8) {
+        if let Encoder::Opus { inner, loss, .. } = self
+            && *loss != percent
+        {
+            *loss = percent;
+            let _ = inner.set_inband_fec(percent > 0);
+            let _ = inner.set_packet_loss_perc(i32::from(percent.min(50)));
+        }
+    }
+
+    /// How hard Opus works, 0–10.
+    pub fn set_complexity(&mut self, value: i32) {
+        if let Encoder::Opus { inner, complexity, .. } = self
+            && *complexity != value
+        {
+            *complexity = value;
+            let _ = inner.set_complexity(value);
+        }
+    }
+}
+
+fn new_opus(bitrate: u32) -> opus::Result<Encoder> {
+    let mut inner = opus::Encoder::new(48_000, opus::Channels::Mono, opus::Application::Voip)?;
+    let complexity = 5;
+    inner.set_bitrate(opus::Bitrate::Bits(bitrate.clamp(6_000, 510_000) as i32))?;
+    inner.set_vbr(true)?;
+    inner.set_complexity(complexity)?;
+    inner.set_inband_fec(false)?;
+    Ok(Encoder::Opus { inner, complexity, loss: 0 })
+}
+
+/// Makes sound of payloads, and of their absence.
+#[derive(Debug)]
+pub enum Decoder {
+    /// G.711.
+    G711 {
+        /// A-law, else µ-law.
+        alaw: bool,
+        /// What makes up for loss.
+        plc: Box<Plc>,
+    },
+    /// Opus.
+    Opus(opus::Decoder),
+}
+
+impl Decoder {
+    /// Fails when libopus has no memory.
+    pub fn new(kind: CodecKind) -> Result<Self, String> {
+        match kind {
+            CodecKind::Pcmu => Ok(Decoder::G711 { alaw: false, plc: Box::default() }),
+            CodecKind::Pcma => Ok(Decoder::G711 { alaw: true, plc: Box::default() }),
+            CodecKind::Opus => opus::Decoder::new(48_000, opus::Channels::Mono)
+                .map(Decoder::Opus)
+                .map_err(|e| format!("opus decoder: {e}")),
+        }
+    }
+
+    /// Decodes a payload into `out` (room for `LONGEST`); the samples it held, 0 when it is no payload.
+    pub fn decode(&mut self, payload: &[u8], out: &mut [i16]) -> usize {
+        match self {
+            Decoder::G711 { alaw, plc } => {
+                let len = match alaw {
+                    true => each(payload, out, |b| decode_alaw(*b)),
+                    false => each(payload, out, |b| decode_ulaw(*b)),
+                };
+                plc.heard(&mut out[..len]);
+                len
+            }
+            Decoder::Opus(inner) => inner.decode(payload, out, false).unwrap_or(0),
+        }
+    }
+
+    /// Fills `out` for a lost frame from the packet after it, where the codec can, else by concealment.
+    pub fn recover(&mut self, next: &[u8], out: &mut [i16]) {
+        if let Decoder::Opus(inner) = self
+            && inner.decode(next, out, true).is_ok()
+        {
+            return;
+        }
+        self.conceal(out);
+    }
+
+    /// Fills `out` for a lost frame.
+    pub fn conceal(&mut self, out: &mut [i16]) {
+        match self {
+            Decoder::G711 { plc, .. } => plc.conceal(out),
+            Decoder::Opus(inner) => {
+                if inner.decode(&[], out, false).is_err() {
+                    out.fill(0);
+                }
+            }
+        }
+    }
+}
+
+fn each<A, B>(from: &[A], to: &mut [B], mut convert: impl FnMut(&A) -> B) -> usize {
+    for (a, b) in from.iter().zip(to.iter_mut()) {
+        *b = convert(a);
+    }
+    from.len().min(to.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone(rate: f64, len: usize) -> Vec<i16> {
+        (0..len).map(|n| ((n as f64 * 440.0 * std::f64::consts::TAU / rate).sin() * 8_000.0) as i16).collect()
+    }
+
+    #[test]
+    fn g711_there_and_back() {
+        for kind in [CodecKind::Pcmu, CodecKind::Pcma] {
+            let (mut encoder, mut decoder) = (Encoder::new(kind, 0).unwrap(), Decoder::new(kind).unwrap());
+            let (pcm, mut bytes, mut out) = (tone(8_000.0, 160), [0u8; 1_500], [0i16; LONGEST]);
+            let len = encoder.encode(&pcm, &mut bytes);
+            assert_eq!((len, samples(kind, &bytes[..len])), (160, Some(160)));
+            assert_eq!(decoder.decode(&bytes[..len], &mut out), 160);
+            assert!(pcm.iter().zip(&out).all(|(a, b)| (a - b).abs() < 300));
+        }
+    }
+
+    #[test]
+    fn opus_there_and_back_and_what_is_lost() {
+        let mut encoder = Encoder::new(CodecKind::Opus, 64_000).unwrap();
+        let mut decoder = Decoder::new(CodecKind::Opus).unwrap();
+        encoder.expect_loss(10);
+        encoder.set_complexity(3);
+        let (pcm, mut bytes, mut out) = (tone(48_000.0, 9_600), [0u8; 1_500], [0i16; LONGEST]);
+        let mut energy = 0.0;
+        for (n, frame) in pcm.chunks(960).enumerate() {
+            let len = encoder.encode(frame, &mut bytes);
+            assert_eq!(samples(CodecKind::Opus, &bytes[..len]), Some(960));
+            if n % 5 == 3 {
+                decoder.recover(&bytes[..len], &mut out[..960]);
+            } else if n % 5 == 4 {
+                decoder.conceal(&mut out[..960]);
+            } else {
+                assert_eq!(decoder.decode(&bytes[..len], &mut out), 960);
+            }
+            energy = out[..960].iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / 960.0;
+        }
+        assert!(energy.sqrt() > 2_000.0, "{}", energy.sqrt());
+    }
+
+    #[test]
+    fn lengths_of_opus_packets() {
+        for (bytes, expected) in [
+            (&[0x08u8, 0][..], Some(960)), // SILK narrowband 20 ms
+            (&[0x18, 0], Some(2_880)),     // 60 ms
+            (&[0x78, 0], Some(960)),       // hybrid fullband 20 ms
+            (&[0xfd, 0], Some(1_920)),     // CELT 20 ms, two frames
+            (&[0xe3, 0x06], Some(720)),    // CELT 2.5 ms, six frames
+            (&[0x1b, 0x05], None),         // 300 ms
+            (&[0x1b], None),
+            (&[], None),
+        ] {
+            assert_eq!(samples(CodecKind::Opus, bytes), expected, "{bytes:x?}");
+        }
+        assert_eq!(samples(CodecKind::Pcmu, &[]), None);
+    }
+}

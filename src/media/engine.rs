@@ -1,0 +1,211 @@
+//! The media engine: where sessions are born, and which worker has them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use tokio::sync::mpsc;
+
+use crate::audio::Devices;
+use crate::sdp::Negotiated;
+use crate::ua::io::SessionId;
+use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent};
+
+use super::clock;
+use super::outbound::Start;
+use super::ports;
+use super::session::{Ends, Session};
+use super::worker::{Order, Worker};
+
+/// Orders that a worker may have before it: some ten a session, if all are set up between two ticks.
+const ORDERS: usize = 1_024;
+
+/// What the engine needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaConfig {
+    /// Where RTP is received: pairs of an even port and the odd one above.
+    pub rtp_ports: RangeInclusive<u16>,
+    /// Differentiated services code point of RTP and RTCP (46: expedited forwarding).
+    pub dscp: u8,
+    /// Opus, bit/s; a peer's `maxaveragebitrate` may lower it.
+    pub opus_bitrate: u32,
+}
+
+impl Default for MediaConfig {
+    fn default() -> Self {
+        MediaConfig { rtp_ports: 20_000..=29_999, dscp: 46, opus_bitrate: 64_000 }
+    }
+}
+
+/// All media of this phone. Its workers end when it is dropped.
+pub struct Engine {
+    config: MediaConfig,
+    devices: Devices,
+    workers: Vec<Sender<Order>>,
+    directory: Mutex<Directory>,
+}
+
+struct Directory {
+    next_port: u16,
+    entries: BTreeMap<SessionId, Entry>,
+}
+
+struct Entry {
+    worker: usize,
+    closed: Arc<AtomicBool>,
+    input: String,
+    output: String,
+    /// Rate at which the devices were taken; none before the first description.
+    rate: Option<u32>,
+}
+
+impl Engine {
+    /// Starts one worker a core. Errors: no threads, no randomness.
+    pub fn start(
+        config: MediaConfig,
+        devices: Devices,
+        events: mpsc::Sender<(SessionId, MediaEvent)>,
+    ) -> io::Result<Engine> {
+        let count = thread::available_parallelism().map_or(1, |n| n.get());
+        let mut workers = Vec::with_capacity(count);
+        for index in 0..count {
+            let (sender, orders) = bounded(ORDERS);
+            let (events, offset_ns) = (events.clone(), index as u64 * 10_000_000 / count as u64);
+            let run = move || Worker::new(orders, events).run(offset_ns);
+            thread::Builder::new().name(format!("media-{index}")).spawn(run)?;
+            workers.push(sender);
+        }
+        let (low, high) = (*config.rtp_ports.start(), *config.rtp_ports.end());
+        let width = high.saturating_sub(low).max(1);
+        let next_port = low + u16::from_ne_bytes(random()?) % width;
+        let directory = Mutex::new(Directory { next_port, entries: BTreeMap::new() });
+        Ok(Engine { config, devices, workers, directory })
+    }
+
+    /// Does what is asked, or hands it to the session's worker; never blocks. `Open` is answered at once (`Local` or `Failed`); any
+    /// other command is answered only where it failed at once: an unknown session, a full queue, a device that is not there.
+    pub fn command(&self, id: SessionId, command: MediaCommand) -> Option<MediaEvent> {
+        let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = match command {
+            MediaCommand::Open { local_ip, input, output } => {
+                let opened = self.open(&mut directory, id, local_ip, input, output);
+                return Some(opened.map_or_else(MediaEvent::Failed, MediaEvent::Local));
+            }
+            MediaCommand::Close => {
+                // a flag, not an order: closing works with a full queue too
+                if let Some(entry) = directory.entries.remove(&id) {
+                    entry.closed.store(true, Ordering::Relaxed);
+                }
+                return None;
+            }
+            MediaCommand::Remote(negotiated) => self.remote(&mut directory, id, negotiated),
+            MediaCommand::Devices { input, output } => self.change_devices(&mut directory, id, input, output),
+            MediaCommand::Gate(gate) => self.order(&directory, id, Order::Gate(id, gate)),
+            MediaCommand::Mute(muted) => self.order(&directory, id, Order::Mute(id, muted)),
+            MediaCommand::Dtmf { digit, duration_ms } => {
+                self.order(&directory, id, Order::Dtmf(id, digit, duration_ms))
+            }
+            MediaCommand::Report => self.order(&directory, id, Order::Report(id)),
+        };
+        result.err().map(MediaEvent::Failed)
+    }
+
+    fn open(
+        &self,
+        directory: &mut Directory,
+        id: SessionId,
+        ip: IpAddr,
+        input: String,
+        output: String,
+    ) -> Result<LocalMedia, String> {
+        if directory.entries.contains_key(&id) {
+            return Err("this session has media already".into());
+        }
+        let ports = ports::bind(ip, &self.config.rtp_ports, &mut directory.next_port, self.config.dscp)
+            .map_err(|e| format!("no RTP port: {e}"))?;
+        let start = start().map_err(|e| format!("no randomness: {e}"))?;
+        let local = LocalMedia { rtp: ports.local, ssrc: start.ssrc };
+        let loads = |worker: usize| directory.entries.values().filter(|e| e.worker == worker).count();
+        let worker = (0..self.workers.len()).min_by_key(|w| loads(*w)).unwrap_or(0);
+        let closed = Arc::new(AtomicBool::new(false));
+        let now = clock::mono_ns() / 1_000;
+        let session = Session::new(id, closed.clone(), ports, start, self.config.opus_bitrate, now);
+        self.send(worker, Order::Open(Box::new(session)))?;
+        directory.entries.insert(id, Entry { worker, closed, input, output, rate: None });
+        Ok(local)
+    }
+
+    fn remote(&self, directory: &mut Directory, id: SessionId, negotiated: Negotiated) -> Result<(), String> {
+        let entry = directory.entries.get_mut(&id).ok_or("no such session")?;
+        let worker = entry.worker;
+        if entry.rate.is_some() {
+            return self.send(worker, Order::Remote(id, Box::new((negotiated, None))));
+        }
+        let rate = negotiated.codec.kind.clock();
+        let (ends, problem) = self.ends(&entry.input, &entry.output, rate)?;
+        self.send(worker, Order::Remote(id, Box::new((negotiated, Some(ends)))))?;
+        entry.rate = Some(rate);
+        problem
+    }
+
+    fn change_devices(
+        &self,
+        directory: &mut Directory,
+        id: SessionId,
+        input: String,
+        output: String,
+    ) -> Result<(), String> {
+        let entry = directory.entries.get_mut(&id).ok_or("no such session")?;
+        (entry.input, entry.output) = (input, output);
+        let Some(rate) = entry.rate else { return Ok(()) };
+        let (ends, problem) = self.ends(&entry.input, &entry.output, rate)?;
+        self.send(entry.worker, Order::Ends(id, Box::new(ends)))?;
+        problem
+    }
+
+    /// The devices; `null` in place of one that is not there, and what is wrong with it.
+    fn ends(&self, input: &str, output: &str, rate: u32) -> Result<(Ends, Result<(), String>), String> {
+        let (mut source, mut sink) = (self.devices.source(input, rate), self.devices.sink(output, rate));
+        let problem = source.as_ref().err().or(sink.as_ref().err()).cloned();
+        if source.is_err() {
+            source = self.devices.source("null", rate);
+        }
+        if sink.is_err() {
+            sink = self.devices.sink("null", rate);
+        }
+        Ok((Ends { source: source?, sink: sink? }, problem.map_or(Ok(()), Err)))
+    }
+
+    fn order(&self, directory: &Directory, id: SessionId, order: Order) -> Result<(), String> {
+        let entry = directory.entries.get(&id).ok_or("no such session")?;
+        self.send(entry.worker, order)
+    }
+
+    fn send(&self, worker: usize, order: Order) -> Result<(), String> {
+        self.workers[worker].try_send(order).map_err(|error| match error {
+            TrySendError::Full(_) => "the media engine has too much to do".to_owned(),
+            TrySendError::Disconnected(_) => "the media engine is gone".to_owned(),
+        })
+    }
+}
+
+/// Fresh start values of a stream.
+fn start() -> io::Result<Start> {
+    Ok(Start {
+        ssrc: u32::from_ne_bytes(random()?),
+        seq: u16::from_ne_bytes(random()?) & 0x7fff, // far from its first wrap, RFC 3711 §3.3.1
+        timestamp: u32::from_ne_bytes(random()?),
+        chance: u64::from_ne_bytes(random()?),
+    })
+}
+
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
+}

@@ -1,0 +1,238 @@
+//! A worker: one thread that ticks its share of all sessions each 10 ms, by the clock.
+
+use std::collections::VecDeque;
+
+use crossbeam_channel::{Receiver, TryRecvError};
+use thread_priority::unix::{
+    RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
+use thread_priority::{ThreadPriority, ThreadPriorityValue};
+use tokio::sync::mpsc::{Sender, error::TrySendError};
+
+use crate::sdp::{Direction, Negotiated};
+use crate::ua::io::SessionId;
+use crate::ua::media::MediaEvent;
+
+use super::clock;
+use super::inbound::SCRATCH;
+use super::outbound::PACKET;
+use super::ports::Inbox;
+use super::session::{Ends, Loan, Session};
+
+/// The grid, ns.
+const TICK_NS: u64 = 10_000_000;
+/// A worker that is further behind gives up the ticks that it missed.
+const BEHIND_NS: u64 = 100_000_000;
+/// Events that wait for the phone; digits beyond it are dropped.
+const WAITING: usize = 1_024;
+
+/// What the engine asks of a worker.
+pub enum Order {
+    /// A new session.
+    Open(Box<Session>),
+    /// What was negotiated; the devices with the first one.
+    Remote(SessionId, Box<(Negotiated, Option<Ends>)>),
+    /// Other devices.
+    Ends(SessionId, Box<Ends>),
+    /// Cuts or restores.
+    Gate(SessionId, Direction),
+    /// Silence in place of the microphone.
+    Mute(SessionId, bool),
+    /// A digit and its length in ms.
+    Dtmf(SessionId, char, u32),
+    /// The figures.
+    Report(SessionId),
+}
+
+/// A worker.
+pub struct Worker {
+    orders: Receiver<Order>,
+    events: Sender<(SessionId, MediaEvent)>,
+    waiting: VecDeque<(SessionId, MediaEvent)>,
+    sessions: Vec<Session>,
+    loan: Loan,
+    load: Load,
+}
+
+/// How busy the worker is, and what follows from it.
+struct Load {
+    /// Share of the time that it works, smoothed over about a second.
+    busy: f64,
+}
+
+impl Load {
+    fn note(&mut self, worked_ns: u64) {
+        self.busy += (worked_ns as f64 / TICK_NS as f64 - self.busy) * 0.01;
+    }
+
+    /// Opus' complexity: the best for a handful of calls, 5 for many, and less before there is too little time.
+    fn complexity(&self, sessions: usize) -> i32 {
+        match self.busy {
+            busy if busy > 0.75 => 3,
+            busy if busy > 0.6 => 4,
+            busy if busy > 0.15 || sessions > 2 => 5,
+            _ => 10,
+        }
+    }
+}
+
+impl Worker {
+    /// On the thread that it shall run on.
+    pub fn new(orders: Receiver<Order>, events: Sender<(SessionId, MediaEvent)>) -> Self {
+        Worker {
+            orders,
+            events,
+            waiting: VecDeque::new(),
+            sessions: Vec::new(),
+            loan: Loan {
+                tick: 0,
+                now: 0,
+                wall_offset: 0,
+                complexity: 5,
+                inbox: Inbox::default(),
+                scratch: Box::new([0; SCRATCH]),
+                packet: Box::new([0; PACKET]),
+                told: Vec::new(),
+            },
+            load: Load { busy: 0.0 },
+        }
+    }
+
+    /// Until the engine is gone. `offset_ns` keeps the workers' ticks apart.
+    pub fn run(mut self, offset_ns: u64) {
+        prefer();
+        loop {
+            // without sessions there is no tick: an idle phone costs nothing
+            if self.sessions.is_empty() && self.waiting.is_empty() {
+                let Ok(order) = self.orders.recv() else { return };
+                self.start(offset_ns);
+                self.obey(order);
+            }
+            let at = self.loan.tick * TICK_NS + offset_ns;
+            clock::sleep_until(at);
+            let begun = clock::mono_ns();
+            self.loan.now = at / 1_000;
+            self.loan.wall_offset = clock::wall_offset_ns();
+            if !self.take_orders() {
+                return;
+            }
+            self.loan.complexity = self.load.complexity(self.sessions.len());
+            let Worker { sessions, loan, .. } = &mut self;
+            sessions.retain_mut(|session| {
+                let open = !session.is_closed();
+                if open {
+                    session.tick(loan);
+                } else {
+                    session.close(loan);
+                }
+                open
+            });
+            self.tell();
+            let end = clock::mono_ns();
+            self.load.note(end.saturating_sub(begun));
+            self.loan.tick += 1;
+            if end > at + BEHIND_NS {
+                tracing::warn!(behind_ms = (end - at) / 1_000_000, "the media worker is late");
+                self.start(offset_ns);
+            }
+        }
+    }
+
+    /// The next tick on the grid.
+    fn start(&mut self, offset_ns: u64) {
+        self.loan.tick = (clock::mono_ns().saturating_sub(offset_ns)) / TICK_NS + 1;
+    }
+
+    /// False when the engine is gone.
+    fn take_orders(&mut self) -> bool {
+        loop {
+            match self.orders.try_recv() {
+                Ok(order) => self.obey(order),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => {
+                    for session in &mut self.sessions {
+                        session.close(&mut self.loan);
+                    }
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Open(mut session) => {
+                let odd = self.sessions.iter().filter(|s| s.phase() == 1).count();
+                session.set_phase(u64::from(odd * 2 < self.sessions.len()));
+                self.sessions.push(*session);
+            }
+            Order::Remote(id, plan) => {
+                let (tick, now) = (self.loan.tick, clock::mono_ns() / 1_000);
+                self.change(id, |session| session.remote(tick, now, plan.0, plan.1));
+            }
+            Order::Ends(id, ends) => self.change(id, |session| session.set_ends(*ends)),
+            Order::Gate(id, gate) => {
+                self.with(id, |session| session.set_gate(gate));
+            }
+            Order::Mute(id, muted) => {
+                self.with(id, |session| session.set_mute(muted));
+            }
+            Order::Dtmf(id, digit, duration_ms) => {
+                if self.with(id, |session| session.dtmf(digit, duration_ms)) == Some(false) {
+                    tracing::warn!(session = id.0, "a digit cannot be sent as an event now");
+                    self.loan.told.push((id, MediaEvent::DtmfSent { digit }));
+                }
+            }
+            Order::Report(id) => {
+                if let Some(stats) = self.with(id, |session| session.stats()) {
+                    self.loan.told.push((id, MediaEvent::Report(Box::new(stats))));
+                }
+            }
+        }
+    }
+
+    fn with<T>(&mut self, id: SessionId, what: impl FnOnce(&mut Session) -> T) -> Option<T> {
+        self.sessions.iter_mut().find(|s| s.id() == id).map(what)
+    }
+
+    fn change(&mut self, id: SessionId, what: impl FnOnce(&mut Session) -> Result<(), String>) {
+        if let Some(Err(reason)) = self.with(id, what) {
+            self.loan.told.push((id, MediaEvent::Failed(reason)));
+        }
+    }
+
+    /// Hands events to the phone; only reports may be lost, all others wait until there is room.
+    fn tell(&mut self) {
+        for (id, event) in self.loan.told.drain(..) {
+            let drop = match event {
+                MediaEvent::Report(_) => !self.waiting.is_empty(),
+                MediaEvent::Dtmf { .. } => self.waiting.len() >= WAITING,
+                _ => false,
+            };
+            if !drop {
+                self.waiting.push_back((id, event));
+            }
+        }
+        while let Some(next) = self.waiting.pop_front() {
+            match self.events.try_send(next) {
+                Ok(()) => {}
+                Err(TrySendError::Full((_, MediaEvent::Report(_)))) => {}
+                Err(TrySendError::Full(next)) => {
+                    self.waiting.push_front(next);
+                    return;
+                }
+                Err(TrySendError::Closed(_)) => return self.waiting.clear(),
+            }
+        }
+    }
+}
+
+/// Asks the kernel to run this thread before ordinary ones; without the right to it everything works, with later ticks under load.
+fn prefer() {
+    let Ok(value) = ThreadPriorityValue::try_from(10u8) else { return };
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Crossplatform(value), policy)
+    {
+        tracing::debug!(?error, "media runs without real-time priority");
+    }
+}

@@ -1,0 +1,64 @@
+//! The events that users can be told of: for topics and for `rpc.discover`.
+
+/// An event's name, its data and when it comes.
+pub(super) struct Known {
+    pub name: &'static str,
+    /// Members of `data`; a `?` marks those that may be left out.
+    pub data: &'static [&'static str],
+    pub when: &'static str,
+    /// The newest replaces the older of the same session; it is not counted.
+    pub sample: bool,
+}
+
+const fn event(name: &'static str, data: &'static [&'static str], when: &'static str) -> Known {
+    Known { name, data, when, sample: false }
+}
+
+const fn sample(name: &'static str, data: &'static [&'static str], when: &'static str) -> Known {
+    Known { name, data, when, sample: true }
+}
+
+/// Families whose members are told by `family.member`.
+pub(super) const FAMILIES: &[&str] = &["device", "account", "daemon", "recording", "agent"];
+
+/// Every event that has a name of its own.
+pub(super) const NAMES: &[Known] = &[
+    event("newRTCSession", &["callId", "session"], "a session exists"),
+    event("incoming", &["callId", "session"], "it is an inbound one and rings"),
+    event("startSession", &["callId", "session"], "an outbound session begins, or an inbound one is being answered"),
+    event("progress", &["callId", "code", "earlyMedia"], "a provisional response came or was sent"),
+    event("accepted", &["callId", "session"], "200 OK received (outbound) or sent (inbound)"),
+    event("confirmed", &["callId", "session"], "ACK sent (outbound) or received (inbound)"),
+    event("ended", &["callId", "cause", "by", "sipCode?", "q850?"], "an answered session is over"),
+    event("failed", &["callId", "cause", "code", "by"], "a session that was never answered is over"),
+    event("clientError", &["callId", "cause"], "a local fault stopped the call from being made"),
+    event("deleteSession", &["callId"], "the session is forgotten"),
+    event(
+        "statusChange",
+        &["callId", "newStatus", "oldStatus", "changed"],
+        "the status changed, save name, avatar, company",
+    ),
+    event("staticStatusChange", &["callId", "newStatus", "oldStatus"], "name, avatar or company changed"),
+    event("streamAdded", &["callId", "communicationType", "stream"], "a remote stream starts"),
+    event("reinvite", &["callId", "session", "reason"], "the peer re-invited"),
+    event("dtmf", &["callId", "digit", "durationMs"], "a digit was received"),
+    event("dtmfSent", &["callId", "digit"], "a digit was sent"),
+    event("identity", &["callId"], "who we talk to became known or changed"),
+    event("media", &["callId"], "media flows, stalls or goes one way"),
+    event("alert", &[], "something wants a look: a silent microphone, clipping, the disk"),
+    event("transferProgress", &["callId"], "a transfer goes on"),
+    event("transferred", &["callId"], "a transfer succeeded"),
+    event("transferFailed", &["callId"], "a transfer failed"),
+    event("connected", &[], "the way to the registrar is there"),
+    event("disconnected", &[], "the way to the registrar is gone"),
+    event("registered", &["account"], "an account is registered"),
+    event("registrationFailed", &["account", "cause"], "a registration failed; the next try is planned"),
+    event("isRegisteredChange", &["account", "isRegistered"], "an account became, or is no longer, registered"),
+    event("currentSessionChange", &["callId"], "another session of the seat is the current one"),
+    event("callRejected", &["account", "cause"], "an INVITE was refused before it could ring"),
+    event("recordPermissionsChange", &[], "what may be recorded changed"),
+    event("cdrChange", &["callId"], "a call detail record was written"),
+    sample("callReport", &["callId", "callReport", "metrics"], "at the answer, then every 3 s while talking"),
+    sample("updateTimer", &["callId", "timer"], "each second"),
+    sample("lagged", &["fromSeq", "toSeq"], "this subscription lost these events, because they were not read in time"),
+];

@@ -1,0 +1,266 @@
+//! The one table: method → who may call it, its params in positional order, how they become a command, what comes back.
+//! A method that is not here does not exist.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use jsonrpsee::types::ErrorObjectOwned;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::filter::{EventsSubscribe, Filter, is_topic};
+use super::params::read;
+use super::{Command, Role, Subscribe, SubscribeAnswer, errors};
+use crate::config;
+use crate::ua::command::{self as ua, Command as Ua};
+use crate::ua::error::Code;
+
+/// A row of the table.
+pub struct Method {
+    /// Its name.
+    pub name: &'static str,
+    /// Who may call it.
+    pub role: Role,
+    /// Its params in positional order.
+    pub params: &'static [&'static str],
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// Errors of its own, besides those that every method has.
+    pub errors: &'static [Code],
+    /// What it returns.
+    pub result: Shape,
+    pub(super) read: Read,
+    pub(super) schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+type Read = fn(&[&str], Option<&RawValue>) -> Result<Command, ErrorObjectOwned>;
+type Made = Result<Command, ErrorObjectOwned>;
+
+/// What a method returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `true`: done.
+    True,
+    /// A session snapshot.
+    Session,
+    /// A session snapshot, or null.
+    SessionOrNull,
+    /// A session snapshot, or an array of them.
+    Sessions,
+    /// `{code: 200, msg: "SUCCESS"}`
+    Success,
+    /// `{code: 200, msg: "SUCCESS", callId, session}`
+    Called,
+    /// A subscription's id.
+    Subscription,
+    /// `{subscription, seq, epoch, snapshot?}`
+    Begin,
+    /// An object that the summary describes.
+    Object,
+    /// An array that the summary describes.
+    Array,
+}
+
+/// The `phone.*` methods that are the same as `session.*`: all but these, whose `phone.*` names mean something else.
+const NOT_TWINS: [&str; 3] = ["session.get", "session.on", "session.off"];
+
+/// A method by its name, or by the name of its `phone.*` twin.
+pub(super) fn find(name: &str) -> Option<&'static Method> {
+    static INDEX: LazyLock<BTreeMap<String, &'static Method>> = LazyLock::new(|| {
+        METHODS
+            .iter()
+            .flat_map(|method| {
+                std::iter::once(method.name.to_owned()).chain(twin(method)).map(move |name| (name, method))
+            })
+            .collect()
+    });
+    INDEX.get(name).copied()
+}
+
+/// The name of the `phone.*` twin.
+pub(super) fn twin(method: &Method) -> Option<String> {
+    let verb = method.name.strip_prefix("session.").filter(|_| !NOT_TWINS.contains(&method.name))?;
+    Some(format!("phone.{verb}"))
+}
+
+macro_rules! methods {
+    ($($name:literal $role:ident [$($param:literal),*] $params:ty => $make:expr, $result:ident $errors:ident $summary:literal;)*) => {
+        /// Every method, save the `phone.*` twins of `session.*`.
+        pub const METHODS: &[Method] = &[$(Method {
+            name: $name,
+            role: Role::$role,
+            params: &[$($param),*],
+            summary: $summary,
+            errors: $errors,
+            result: Shape::$result,
+            read: |names, raw| { let params: $params = read(names, raw)?; ($make)(params) },
+            schema: |generator| generator.subschema_for::<$params>(),
+        }),*];
+    };
+}
+
+const NONE: &[Code] = &[];
+const ACCOUNT: &[Code] = &[Code::NoAccount];
+const DEVICE: &[Code] = &[Code::NoInput, Code::NoAccount, Code::DeviceRefused, Code::DeviceFailed];
+const SESSION: &[Code] = &[Code::NoSession];
+const STATE: &[Code] = &[Code::NoSession, Code::WrongState];
+const FAR: &[Code] = &[Code::NoSession, Code::WrongState, Code::PeerRefused, Code::Glare, Code::LocalMedia];
+const ANSWER: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoInput, Code::DeviceFailed, Code::LocalMedia];
+const DTMF: &[Code] = &[Code::NoSession, Code::WrongState, Code::InvalidDtmf];
+const ADD: &[Code] = &[Code::AccountExists];
+const CALL: &[Code] = &[
+    Code::Draining,
+    Code::NoAccount,
+    Code::InvalidNumber,
+    Code::TooManyDials,
+    Code::NotConnected,
+    Code::MaxCalls,
+    Code::NoParent,
+    Code::NotRegistered,
+    Code::NoInput,
+    Code::LocalMedia,
+];
+
+methods! {
+    "rpc.discover" Observe [] Nothing => |_| Ok(Command::Discover), Object NONE "This document.";
+    "daemon.info" Observe [] Nothing => |_| Ok(Command::Info), Object NONE "Name, version, pid, uptimeMs, epoch.";
+    "daemon.health" Observe [] Nothing => |_| Ok(Command::Health), Object NONE "ok (every account that shall be registered is) and accounts.";
+    "daemon.shutdown" Admin [] Nothing => |_| own(Ua::Shutdown), True NONE "Ends every call, unregisters, stops.";
+
+    "account.add" Admin ["name", "account"] ua::AccountAdd => |p| account(p, true).map(Ua::AccountAdd).and_then(own), Object ADD "Adds an account until the daemon stops.";
+    "account.update" Admin ["name", "account"] ua::AccountAdd => |p| account(p, false).map(Ua::AccountUpdate).and_then(own), Object ACCOUNT "Changes an account.";
+    "account.remove" Admin ["name"] ua::AccountRef => |p| own(Ua::AccountRemove(p)), True ACCOUNT "Removes an account.";
+    "account.list" Observe [] Nothing => |_| own(Ua::AccountList), Array NONE "Every account and how it is registered.";
+    "account.get" Observe ["name"] ua::AccountRef => |p| own(Ua::AccountGet(p)), Object ACCOUNT "One account and how it is registered.";
+    "account.register" Call ["name"] ua::AccountRef => |p| own(Ua::AccountRegister(p)), True ACCOUNT "Registers an account.";
+    "account.unregister" Call ["name"] ua::AccountRef => |p| own(Ua::AccountUnregister(p)), True ACCOUNT "Unregisters an account.";
+
+    "device.list" Observe [] Nothing => |_| own(Ua::DeviceList), Array NONE "The sound devices of the host.";
+    "device.get" Observe ["id"] ua::DeviceRef => |p| own(Ua::DeviceGet(p)), Object DEVICE "One sound device.";
+    "device.setRole" Call ["id", "role", "account"] ua::SetRole => |p| own(Ua::DeviceSetRole(p)), True DEVICE "Says what a device is used for.";
+
+    "phone.start" Call [] Nothing => |_| own(Ua::Start), True NONE "Registers every account that shall be.";
+    "phone.disconnect" Call [] Nothing => |_| own(Ua::Disconnect), True NONE "Unregisters every account.";
+    "phone.call" Call ["number", "option", "transferId", "account"] ua::Call => |p| own(Ua::Call(p)), Called CALL "Calls; returns once the INVITE is on the wire.";
+    "phone.get" Observe [] Nothing => |_| own(Ua::PhoneGet), Object NONE "The phone: its settings and counts.";
+    "phone.getSession" Observe ["callId"] ua::GetSession => |p| own(Ua::GetSession(p)), Sessions SESSION "One session, or all as an array.";
+    "phone.getCurrentSession" Observe [] Nothing => |_| own(Ua::GetCurrentSession), SessionOrNull NONE "The current session.";
+    "phone.setCurrentSession" Call ["callId"] ua::CallRef => |p| own(Ua::SetCurrentSession(p)), True SESSION "Makes a session the current one of its seat.";
+    "phone.on" Observe ["eventName"] On => |p: On| on(None, p.event_name), Subscription NONE "Subscribes to one event, or to all with *.";
+    "phone.off" Observe ["subscription"] Off => |p: Off| Ok(Command::Unsubscribe(p.subscription)), True NONE "Ends a subscription of this connection.";
+
+    "session.get" Observe ["callId"] ua::CallRef => |p: ua::CallRef| own(Ua::GetSession(ua::GetSession { call_id: Some(p.call_id) })), Session SESSION "The session's snapshot.";
+    "session.on" Observe ["callId", "eventName"] SessionOn => |p: SessionOn| on(Some(p.call_id), p.event_name), Subscription SESSION "Subscribes to one event of a session, or to all with *; ends with the session.";
+    "session.off" Observe ["subscription"] Off => |p: Off| Ok(Command::Unsubscribe(p.subscription)), True NONE "Ends a subscription of this connection.";
+    "session.answer" Call ["callId", "option"] ua::Answer => |p| own(Ua::Answer(p)), Success ANSWER "Answers a ringing session; the seat's talking one is held first.";
+    "session.reject" Call ["callId", "code"] ua::Reject => reject, True STATE "Refuses a ringing session.";
+    "session.hangup" Call ["callId"] ua::CallRef => |p| own(Ua::Hangup(p)), True STATE "Ends the session: BYE, CANCEL or 486, whichever fits.";
+    "session.terminate" Call ["callId", "type"] ua::Terminate => |p| own(Ua::Terminate(p)), True STATE "Ends the session as the type says.";
+    "session.hold" Call ["callId"] ua::CallRef => |p| own(Ua::Hold(p)), True FAR "Holds; true at the peer's final answer.";
+    "session.unhold" Call ["callId"] ua::CallRef => |p| own(Ua::Unhold(p)), True FAR "Resumes; the seat's talking session is held first.";
+    "session.dtmf" Call ["callId", "dtmf", "method", "redact"] ua::Dtmf => |p| own(Ua::Dtmf(p)), True DTMF "Queues digits.";
+    "session.mute" Call ["callId"] ua::CallRef => |p| own(Ua::Mute(p)), True STATE "Silence in place of the microphone.";
+    "session.unmute" Call ["callId"] ua::CallRef => |p| own(Ua::Unmute(p)), True STATE "The microphone again.";
+    "session.stopTimer" Call ["callId"] ua::CallRef => |p| own(Ua::StopTimer(p)), Session SESSION "Stops the counting and updateTimer.";
+    "session.setStatus" Call ["callId", "status"] ua::SetStatus => |p| own(Ua::SetStatus(p)), Session SESSION "Merges name, avatar, company, tags.";
+    "session.setStaticStatus" Call ["callId", "staticStatus", "startManualModel"] ua::SetStaticStatus => |p| own(Ua::SetStaticStatus(p)), Session SESSION "Merges name, avatar, company; true stops automatic updates.";
+    "session.destroy" Call ["callId"] ua::CallRef => |p| own(Ua::Destroy(p)), True SESSION "Ends the session if it lives, and forgets it.";
+
+    "events.subscribe" Observe ["topics", "callId", "account", "fromSeq", "snapshot"] EventsSubscribe => subscribe, Begin SESSION "Subscribes to events, with no gap after the snapshot.";
+    "events.unsubscribe" Observe ["subscription"] Off => |p: Off| Ok(Command::Unsubscribe(p.subscription)), True NONE "Ends a subscription of this connection.";
+}
+
+/// Params of a method that has none.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// Params of `phone.on`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct On {
+    /// The event, or `*`.
+    event_name: String,
+}
+
+/// Params of `session.on`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SessionOn {
+    /// Which session.
+    call_id: String,
+    /// The event, or `*`.
+    event_name: String,
+}
+
+/// Params of `off` and `events.unsubscribe`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Off {
+    /// The subscription's id.
+    subscription: u64,
+}
+
+fn own(command: Ua) -> Made {
+    Ok(Command::Ua(command))
+}
+
+fn on(call_id: Option<String>, event: String) -> Made {
+    let filter = Filter { topics: Some(vec![topic(event, "eventName")?]), call_id, account: None };
+    Ok(Command::Subscribe(Subscribe { filter, answer: SubscribeAnswer::Id }))
+}
+
+fn subscribe(params: EventsSubscribe) -> Made {
+    if params.from_seq.is_some() {
+        return Err(errors::params(
+            "fromSeq",
+            "there is no event log to replay from yet",
+            "subscribe with snapshot: true",
+        ));
+    }
+    let checked = |topics: Vec<String>| {
+        topics
+            .into_iter()
+            .enumerate()
+            .map(|(at, name)| topic(name, &format!("topics[{at}]")))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let topics = params.topics.map(checked).transpose()?;
+    let answer = if params.snapshot == Some(true) { SubscribeAnswer::Snapshot } else { SubscribeAnswer::Begin };
+    Ok(Command::Subscribe(Subscribe {
+        filter: Filter { topics, call_id: params.call_id, account: params.account },
+        answer,
+    }))
+}
+
+fn topic(name: String, path: &str) -> Result<String, ErrorObjectOwned> {
+    if is_topic(&name) {
+        return Ok(name);
+    }
+    let name: String = name.chars().take(64).collect();
+    Err(errors::params(
+        path,
+        &format!("there is no event {name:?}"),
+        "an event's name, a family as device.*, or *; x-events of rpc.discover lists them",
+    ))
+}
+
+fn reject(params: ua::Reject) -> Made {
+    match params.code {
+        Some(code) if !(400..700).contains(&code) => {
+            Err(errors::params("code", "a final status refuses: 400 to 699", "486 where it is left out"))
+        }
+        _ => own(Ua::Reject(params)),
+    }
+}
+
+/// An account over the socket obeys the same rules as one in a file.
+fn account(mut params: ua::AccountAdd, whole: bool) -> Result<ua::AccountAdd, ErrorObjectOwned> {
+    if let Some((key, why)) = config::account_faults(&params.name, &params.account, whole).into_iter().next() {
+        let path = if key.is_empty() { "name".to_owned() } else { format!("account.{key}") };
+        return Err(errors::params(&path, &why, ""));
+    }
+    config::read_password(&mut params.account).map_err(|why| errors::params("account.password_file", &why, ""))?;
+    Ok(params)
+}

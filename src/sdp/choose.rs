@@ -1,0 +1,115 @@
+//! What two sides have in common: the line, the codec and the events (RFC 3264 §6.1, §7).
+
+use super::parse::{Format, Media};
+use super::{Codec, CodecKind, Direction, Negotiated, SdpError, SessionDescription, TelephoneEvent};
+
+/// Whose order of codecs counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Ours: we answer.
+    Ours,
+    /// Theirs: they answered.
+    Theirs,
+}
+
+/// The peer's line that we take, and its payload types.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub line: usize,
+    pub codec: (u8, CodecKind),
+    pub events: Option<(u8, u32)>,
+}
+
+/// Picks the audio line that is in use already, else the first that has a codec for us. `known` tells what a number without an rtpmap means.
+pub(super) fn choose(
+    remote: &SessionDescription,
+    in_use: Option<usize>,
+    codecs: &[CodecKind],
+    order: Order,
+    known: &dyn Fn(u8) -> Option<Format>,
+) -> Result<Choice, SdpError> {
+    let mut lines: Vec<(usize, &Media)> = remote.media.iter().enumerate().collect();
+    lines.sort_by_key(|(index, _)| Some(*index) != in_use);
+    lines.retain(|(_, media)| media.kind.eq_ignore_ascii_case("audio"));
+    if lines.is_empty() {
+        return Err(SdpError::new("no audio"));
+    }
+    lines.retain(|(_, media)| media.port != 0);
+    if lines.is_empty() {
+        return Err(SdpError::new("audio is refused"));
+    }
+    lines.retain(|(_, media)| media.is_plain_audio());
+    if lines.is_empty() {
+        return Err(SdpError::new("audio is not plain RTP"));
+    }
+    let found = lines.into_iter().find_map(|(line, media)| {
+        let payloads = media.payloads(known);
+        let audio = |(number, format): &(u8, Format)| match format {
+            Format::Audio(kind) if codecs.contains(kind) => Some((*number, *kind)),
+            _ => None,
+        };
+        let mut theirs = payloads.iter().filter_map(audio);
+        let codec = match order {
+            Order::Theirs => theirs.next(),
+            Order::Ours => theirs.min_by_key(|(_, kind)| codecs.iter().position(|ours| ours == kind)),
+        }?;
+        Some(Choice { line, codec, events: events(&payloads, codec.1, codecs, order) })
+    });
+    found.ok_or_else(|| SdpError::new("no codec in common"))
+}
+
+/// The events on the codec's own clock (RFC 4733 §2.1), else any: some peers say 8000 whatever the codec. An answer can only hold what we offered.
+fn events(payloads: &[(u8, Format)], codec: CodecKind, codecs: &[CodecKind], order: Order) -> Option<(u8, u32)> {
+    let mut events = payloads.iter().filter_map(|(number, format)| match format {
+        Format::Events(clock) => Some((*number, *clock)),
+        Format::Audio(_) => None,
+    });
+    let first = events.clone().next();
+    let found = events.find(|(_, clock)| *clock == codec.clock()).or(first)?;
+    let offered = codecs.iter().any(|kind| kind.clock() == found.1);
+    (order == Order::Ours || offered).then_some(found)
+}
+
+impl Choice {
+    /// What this choice means, given our own numbers and the direction that we would like.
+    pub fn negotiated(
+        &self,
+        remote: &SessionDescription,
+        ours: (u8, Option<u8>),
+        want: Direction,
+    ) -> Result<Negotiated, SdpError> {
+        let media = &remote.media[self.line];
+        let remote_rtp = remote.rtp(media)?;
+        let (send_pt, kind) = self.codec;
+        let fmtp = |name| media.parameter(send_pt, name);
+        let codec = Codec {
+            kind,
+            send_pt,
+            recv_pt: ours.0,
+            fec: fmtp("useinbandfec") == Some("1"),
+            max_bitrate: fmtp("maxaveragebitrate")
+                .and_then(|rate| rate.parse().ok())
+                .filter(|rate| (6_000..=510_000).contains(rate)),
+        };
+        let dtmf =
+            self.events.zip(ours.1).map(|((send_pt, clock), recv_pt)| TelephoneEvent { send_pt, recv_pt, clock });
+        let mut direction = want.and(remote.direction(media).reversed());
+        if remote_rtp.ip().is_unspecified() {
+            direction = direction.and(Direction::RecvOnly);
+        }
+        let ptime = match (kind, remote.ptime(media)) {
+            (CodecKind::Opus, 30) => 20,
+            (CodecKind::Opus, 50) => 40,
+            (_, ms) => ms,
+        };
+        Ok(Negotiated {
+            remote_rtp,
+            remote_rtcp: remote.rtcp(media, remote_rtp),
+            rtcp_mux: remote.rtcp_mux(media),
+            codec,
+            dtmf,
+            direction,
+            ptime,
+        })
+    }
+}

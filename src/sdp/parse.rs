@@ -1,0 +1,216 @@
+//! The reader (RFC 8866 §5 and §9). It takes what it knows, passes over what it does not, and refuses only what cannot be answered.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{CodecKind, Direction, SdpError};
+
+/// What a peer said: the parts of a session description that an offer or an answer is judged by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionDescription {
+    connection: Option<IpAddr>,
+    attributes: Attributes,
+    pub(super) media: Vec<Media>,
+}
+
+/// One m= section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Media {
+    /// `audio`, `video`, ….
+    pub kind: String,
+    /// 0: refused, or switched off.
+    pub port: u16,
+    /// `RTP/AVP`, ….
+    pub protocol: String,
+    /// Payload types for RTP, whatever else for others; never empty.
+    pub formats: Vec<String>,
+    connection: Option<IpAddr>,
+    attributes: Attributes,
+}
+
+/// `a=` lines, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Attributes(Vec<(String, String)>);
+
+/// What a payload type stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Format {
+    /// Sound.
+    Audio(CodecKind),
+    /// RFC 4733 events, at this clock.
+    Events(u32),
+}
+
+impl SessionDescription {
+    /// Reads a body. Lines may end in CR, LF or both; o=, s= and t= may be missing, unknown lines are passed over.
+    /// Refused: another version than 0, a connection or m= line that cannot be read, no m= line at all.
+    pub fn parse(body: &[u8]) -> Result<SessionDescription, SdpError> {
+        let text = String::from_utf8_lossy(body);
+        let mut session = SessionDescription { connection: None, attributes: Attributes::default(), media: Vec::new() };
+        for line in text.split(['\r', '\n']) {
+            let Some((kind, value)) = line.trim().split_once('=') else { continue };
+            let value = value.trim();
+            match kind.trim() {
+                "v" if value != "0" => return Err(SdpError::new(format!("SDP version {value:?}"))),
+                "m" => session.media.push(Media::parse(value)?),
+                "c" => {
+                    let address = connection(value)?;
+                    match session.media.last_mut() {
+                        Some(media) => media.connection = media.connection.or(Some(address)),
+                        None => session.connection = session.connection.or(Some(address)),
+                    }
+                }
+                "a" => match session.media.last_mut() {
+                    Some(media) => media.attributes.add(value),
+                    None => session.attributes.add(value),
+                },
+                _ => {}
+            }
+        }
+        if session.media.is_empty() {
+            return Err(SdpError::new("no m= line"));
+        }
+        Ok(session)
+    }
+
+    /// Where the peer receives the RTP of this section. The unspecified address is an old way to say "do not send" (RFC 3264 §8.4).
+    pub(super) fn rtp(&self, media: &Media) -> Result<SocketAddr, SdpError> {
+        let address = media.connection.or(self.connection);
+        address.map(|ip| SocketAddr::new(ip, media.port)).ok_or_else(|| SdpError::new("no c= line"))
+    }
+
+    /// Where the peer receives the RTCP of this section (RFC 3605); unreadable is as not there.
+    pub(super) fn rtcp(&self, media: &Media, rtp: SocketAddr) -> SocketAddr {
+        let said = media.attributes.get("rtcp").and_then(|value| {
+            let (port, address) = value.split_once(' ').unwrap_or((value, ""));
+            let ip = if address.is_empty() { Some(rtp.ip()) } else { connection(address).ok() };
+            Some(SocketAddr::new(ip?, port.parse().ok().filter(|port| *port != 0)?))
+        });
+        said.unwrap_or_else(|| SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1)))
+    }
+
+    /// Who sends, as the peer sees it: the section's word, else the session's, else both (RFC 8866 §6.7).
+    pub(super) fn direction(&self, media: &Media) -> Direction {
+        media.attributes.direction().or(self.attributes.direction()).unwrap_or_default()
+    }
+
+    /// RTP and RTCP share a port (RFC 5761).
+    pub(super) fn rtcp_mux(&self, media: &Media) -> bool {
+        media.attributes.get("rtcp-mux").is_some()
+    }
+
+    /// The packet length that the peer wants, ms: 10–60 in steps of ten, within its maxptime; 20 where it says nothing of use.
+    pub(super) fn ptime(&self, media: &Media) -> u32 {
+        let number = |name| {
+            let value = media.attributes.get(name).or_else(|| self.attributes.get(name))?;
+            value.parse::<f32>().ok().map(|ms| ms as u32 / 10 * 10).filter(|ms| *ms >= 10)
+        };
+        let wanted = number("ptime").filter(|ms| *ms <= 60).unwrap_or(20);
+        wanted.min(number("maxptime").unwrap_or(60))
+    }
+}
+
+impl Media {
+    /// `audio 49170/1 RTP/AVP 0 8 101`
+    fn parse(value: &str) -> Result<Media, SdpError> {
+        let bad = || SdpError::new(format!("bad m= line {value:?}"));
+        // These words go back to the peer in our answer: nothing but visible ASCII does.
+        let mut words = value.split_ascii_whitespace();
+        if !value.bytes().all(|b| b.is_ascii_graphic() || b == b' ' || b == b'\t') {
+            return Err(bad());
+        }
+        let kind = words.next().ok_or_else(bad)?.to_owned();
+        let port = words.next().ok_or_else(bad)?;
+        let port = port.split('/').next().unwrap_or(port).parse().map_err(|_| bad())?;
+        let protocol = words.next().ok_or_else(bad)?.to_owned();
+        let mut formats: Vec<String> = words.map(str::to_owned).collect();
+        if formats.is_empty() {
+            formats.push("0".into());
+        }
+        Ok(Media { kind, port, protocol, formats, connection: None, attributes: Attributes::default() })
+    }
+
+    /// Plain RTP: the profiles that we speak. AVPF is plain RTP that allows early feedback (RFC 4585); we send none.
+    pub fn is_plain_audio(&self) -> bool {
+        let plain = ["RTP/AVP", "RTP/AVPF"].iter().any(|p| self.protocol.eq_ignore_ascii_case(p));
+        self.kind.eq_ignore_ascii_case("audio") && plain
+    }
+
+    /// The payload types that we know, in the peer's order. An rtpmap counts more than the static table (RFC 3551 §6);
+    /// a number with neither is what `known` says it is.
+    pub fn payloads(&self, known: impl Fn(u8) -> Option<Format>) -> Vec<(u8, Format)> {
+        let mut found: Vec<(u8, Format)> = Vec::new();
+        for number in self.formats.iter().filter_map(|word| word.parse::<u8>().ok()).filter(|number| *number < 128) {
+            let format = match (self.attributes.of_payload("rtpmap", number), number) {
+                (Some(map), _) => Format::from_rtpmap(map),
+                (None, 0) => Some(Format::Audio(CodecKind::Pcmu)),
+                (None, 8) => Some(Format::Audio(CodecKind::Pcma)),
+                (None, _) => known(number),
+            };
+            if let Some(format) = format.filter(|_| found.iter().all(|(other, _)| *other != number)) {
+                found.push((number, format));
+            }
+        }
+        found
+    }
+
+    /// A parameter of a payload type's fmtp line (`name=value`, set apart by `;`).
+    pub fn parameter(&self, payload: u8, name: &str) -> Option<&str> {
+        let line = self.attributes.of_payload("fmtp", payload)?;
+        let pairs = line.split(';').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(n, v)| (n.trim(), v.trim())).find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v)
+    }
+}
+
+impl Format {
+    /// `opus/48000/2`; the number of channels of opus is always said to be 2 (RFC 7587 §7), whatever a peer writes.
+    fn from_rtpmap(map: &str) -> Option<Format> {
+        let mut words = map.split('/').map(str::trim);
+        let (name, clock) = (words.next()?, words.next()?.parse::<u32>().ok()?);
+        let mono = words.next().is_none_or(|channels| channels == "1");
+        if name.eq_ignore_ascii_case("telephone-event") {
+            return Some(Format::Events(clock));
+        }
+        let kind = CodecKind::from_name(name).filter(|kind| kind.clock() == clock)?;
+        (kind == CodecKind::Opus || mono).then_some(Format::Audio(kind))
+    }
+
+    /// Its rtpmap.
+    pub fn rtpmap(self) -> String {
+        match self {
+            Format::Audio(CodecKind::Opus) => "opus/48000/2".into(),
+            Format::Audio(kind) => format!("{}/{}", kind.name(), kind.clock()),
+            Format::Events(clock) => format!("telephone-event/{clock}"),
+        }
+    }
+}
+
+impl Attributes {
+    fn add(&mut self, value: &str) {
+        let (name, value) = value.split_once(':').unwrap_or((value, ""));
+        self.0.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `a=NAME:PAYLOAD value`
+    fn of_payload(&self, name: &str, payload: u8) -> Option<&str> {
+        let values = self.0.iter().filter(|(n, _)| n == name).filter_map(|(_, v)| v.split_once([' ', '\t']));
+        values.filter(|(number, _)| number.parse() == Ok(payload)).map(|(_, value)| value.trim()).next()
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        let all = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
+        self.0.iter().find_map(|(name, _)| all.into_iter().find(|d| d.as_str() == name))
+    }
+}
+
+/// `IN IP4 192.0.2.1/127`; names are not looked up here, nor anywhere on the way of a call.
+fn connection(value: &str) -> Result<IpAddr, SdpError> {
+    let address = value.split_ascii_whitespace().nth(2).unwrap_or_default();
+    let address = address.split('/').next().unwrap_or(address);
+    address.parse().map_err(|_| SdpError::new(format!("bad c= line {value:?}")))
+}

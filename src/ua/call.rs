@@ -1,0 +1,443 @@
+//! Outbound calls: from `phone.call` to the INVITE on the wire, to the next target when one does not answer.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use super::Ua;
+use super::clock::{SECOND, Timer};
+use super::command::Call;
+use super::error::{Code, Error};
+use super::io::{ReplyId, SessionId, Target, Transport};
+use super::media::{LocalMedia, MediaCommand, MediaStats};
+use super::number::request_uri;
+use super::route::{Connection, Owner, Query, Waiter, host_of};
+use super::session::{Calling, Preparing, Session, State};
+use super::status::{CommunicationType, StaticCallStatus};
+use crate::sdp::{CodecKind, Direction, LocalSide};
+use crate::sip::message::{Message, Method};
+use crate::sip::transaction::{call_id, tag};
+use crate::sip::uri::{NameAddr, SipUri};
+
+impl Ua {
+    /// `phone.call`. The reply comes when the INVITE is on the wire, or with what stopped it.
+    pub(super) fn call(&mut self, reply: ReplyId, call: Call) -> Result<(), Error> {
+        if self.draining.is_some() {
+            return Err(Error::new(Code::Draining, "the daemon is about to stop"));
+        }
+        let name = self.calling_account(call.account.as_deref())?;
+        let account = self.account(&name)?;
+        let Some(uri) = request_uri(&call.number, &account.domain()) else {
+            return Err(Error::new(
+                Code::InvalidNumber,
+                format!("{:?} is neither a number nor a SIP URI", call.number),
+            )
+            .hint("digits with + * #, a user name, sip:user@domain or tel:+4930…"));
+        };
+        let option = call.option.unwrap_or_default();
+        let extra = headers(option.extra_headers.as_deref().unwrap_or_default())?;
+        self.count_dial(&name)?;
+        let id = SessionId(self.fresh_id());
+        let account = self.account(&name)?;
+        let (input, output) = self.devices_for(account, option.device.as_deref());
+        let seat = self.seat_of(account, &input, id);
+        let unanswered = |s: &&Session| s.seat == seat && matches!(s.state, State::Preparing(_) | State::Calling(_));
+        if let Some(other) = self.sessions.values().find(unanswered) {
+            return Err(Error::new(Code::NotConnected, format!("{} is not answered yet", other.call_id))
+                .hint("hang it up, or wait"));
+        }
+        self.room_for_one_more(&seat)?;
+        let parent = self.parent_of(call.transfer_id.as_deref(), &seat)?;
+        let account = self.account(&name)?;
+        if account.registers() && !account.registration.is_registered() {
+            return Err(Error::new(Code::NotRegistered, format!("account {name:?} is not registered"))
+                .hint("account.get tells why; account.register tries now"));
+        }
+        if !self.has_input(&input) {
+            return Err(Error::new(Code::NoInput, format!("there is no input device {input:?}"))
+                .hint("device.list names them; \"null\" always works"));
+        }
+        let route = account.route();
+        let session = self.new_session(id, &name, seat, CommunicationType::Outbound, (input, output));
+        let session = Session {
+            number: dialled(&call.number, &uri),
+            called_number: call.number.clone(),
+            transfer_parent: parent,
+            ..session
+        };
+        let preparing = Preparing {
+            reply: Some(reply),
+            request_uri: uri,
+            route,
+            targets: None,
+            opening: None,
+            extra_headers: extra,
+            redirects: 0,
+            cseq: 0,
+        };
+        self.insert_session(Session { state: State::Preparing(Box::new(preparing)), ..session });
+        self.tell_with_session(id, "newRTCSession", originator("local"));
+        self.tell_with_session(id, "startSession", originator("local"));
+        self.take_microphone(id);
+        self.set_current(Some(id));
+        self.find_targets(id);
+        self.open_media(id);
+        Ok(())
+    }
+
+    fn calling_account(&self, wanted: Option<&str>) -> Result<String, Error> {
+        if let Some(name) = wanted.or(self.settings.phone.default_account.as_deref()) {
+            return self.account(name).map(|a| a.name.clone());
+        }
+        let mut names = self.accounts.keys();
+        match (names.next(), names.next()) {
+            (Some(only), None) => Ok(only.clone()),
+            (None, _) => Err(Error::new(Code::NoAccount, "there is no account")
+                .hint("account.add, or [accounts.NAME] in the configuration")),
+            _ => Err(Error::new(Code::NoAccount, "there are several accounts and none is named")
+                .hint("name one, or set [phone] default_account")),
+        }
+    }
+
+    fn count_dial(&mut self, name: &str) -> Result<(), Error> {
+        let (now, most) = (self.now.mono, self.settings.phone.dials_per_second as usize);
+        let Some(account) = self.accounts.get_mut(name) else { return Ok(()) };
+        account.dials.retain(|at| at + SECOND > now);
+        if account.dials.len() >= most {
+            return Err(Error::new(Code::TooManyDials, format!("{most} dials a second are allowed"))
+                .hint("[phone] dials_per_second"));
+        }
+        account.dials.push(now);
+        Ok(())
+    }
+
+    pub(super) fn room_for_one_more(&self, seat: &str) -> Result<(), Error> {
+        let phone = &self.settings.phone;
+        if self.sessions.len() >= phone.max_calls {
+            return Err(Error::new(Code::MaxCalls, format!("the host has its {} calls", phone.max_calls))
+                .hint("[phone] max_calls"));
+        }
+        if self.in_seat(seat) >= phone.max_calls_per_seat {
+            return Err(Error::new(Code::MaxCalls, format!("the seat has its {} calls", phone.max_calls_per_seat))
+                .hint("[phone] max_calls_per_seat"));
+        }
+        Ok(())
+    }
+
+    fn parent_of(&self, call_id: Option<&str>, seat: &str) -> Result<Option<SessionId>, Error> {
+        let Some(call_id) = call_id else { return Ok(None) };
+        let found = self.sessions.values().find(|s| s.call_id == call_id && s.is_answered());
+        let found = found.filter(|s| s.seat == seat || s.seat.starts_with("session:"));
+        found
+            .map(|s| Some(s.id))
+            .ok_or_else(|| Error::new(Code::NoParent, format!("no talking session {call_id:?} to consult about")))
+    }
+
+    /// A session with its names and nothing else.
+    pub(super) fn new_session(
+        &mut self,
+        id: SessionId,
+        account: &str,
+        seat: String,
+        direction: CommunicationType,
+        devices: (String, String),
+    ) -> Session {
+        let nothing = Preparing {
+            reply: None,
+            request_uri: String::new(),
+            route: Vec::new(),
+            targets: None,
+            opening: None,
+            extra_headers: Vec::new(),
+            redirects: 0,
+            cseq: 0,
+        };
+        Session {
+            id,
+            call_id: tag(&mut self.rng) + &format!("{:x}", id.0),
+            account: account.into(),
+            seat,
+            direction,
+            person: StaticCallStatus { name: String::new(), avatar: String::new(), company: String::new() },
+            manual: false,
+            number: String::new(),
+            called_number: String::new(),
+            tags: Vec::new(),
+            headers: BTreeMap::new(),
+            diversion: None,
+            muted: false,
+            parked: false,
+            transfer_parent: None,
+            input: devices.0,
+            output: devices.1,
+            sip_call_id: call_id(&mut self.rng),
+            local_tag: tag(&mut self.rng),
+            link: None,
+            media: None,
+            local: None,
+            negotiated: None,
+            stats: MediaStats::default(),
+            remote_ssrc: None,
+            created: self.now.mono,
+            rang: None,
+            answered: None,
+            answered_wall: 0,
+            held_since: None,
+            held_total: 0,
+            timer_stopped: None,
+            stalled_since: None,
+            dtmf: Default::default(),
+            told: None,
+            state: State::Preparing(Box::new(nothing)),
+        }
+    }
+
+    pub(super) fn insert_session(&mut self, session: Session) {
+        let id = session.id;
+        self.at_hand = Some(id);
+        self.dialogs.insert((session.sip_call_id.clone(), session.local_tag.clone()), id);
+        self.sessions.insert(id, session);
+        let status = self.status(id);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.told = status;
+        }
+        self.after(SECOND, Timer::Second(id));
+    }
+
+    fn preparing(&mut self, id: SessionId) -> Option<&mut Preparing> {
+        match &mut self.sessions.get_mut(&id)?.state {
+            State::Preparing(p) => Some(p),
+            _ => None,
+        }
+    }
+
+    /// Where the INVITE goes: the account's servers for its own domain, else where the URI points.
+    fn find_targets(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let State::Preparing(preparing) = &session.state else { return };
+        let Some(account) = self.accounts.get(&session.account) else { return };
+        let Ok(uri) = SipUri::parse(&preparing.request_uri) else { return };
+        let own =
+            uri.scheme == "tel" || (uri.host.eq_ignore_ascii_case(&account.aor.host) && uri.port == account.aor.port);
+        let servers: VecDeque<Target> = account.all_targets().into();
+        let through = !account.settings.proxies.is_empty()
+            || !account.registration.service_route.is_empty()
+            || (own && !servers.is_empty());
+        let first = account.route().first().and_then(|r| NameAddr::parse(r).ok()).and_then(|n| n.sip_uri().ok());
+        if through && !servers.is_empty() {
+            let in_use = account.link.map(|l| l.hop.addr);
+            let mut servers = servers;
+            if let Some(position) = in_use.and_then(|addr| servers.iter().position(|t| t.addr == addr)) {
+                servers.rotate_left(position);
+            }
+            if let Some(p) = self.preparing(id) {
+                p.targets = Some(servers);
+            }
+            return;
+        }
+        let mut host = host_of(first.as_ref().unwrap_or(&uri));
+        if host.transport.is_none() && account.settings.transport.as_deref() == Some("tcp") {
+            host.transport = Some(Transport::Tcp);
+        }
+        self.resolve(host, Query::Call(id));
+    }
+
+    pub(super) fn on_call_targets(&mut self, id: SessionId, targets: Vec<Target>) {
+        if targets.is_empty() {
+            return self.on_target_failed(id);
+        }
+        if let Some(preparing) = self.preparing(id) {
+            preparing.targets = Some(targets.into());
+            self.open_media(id);
+            self.prepare(id);
+        }
+    }
+
+    /// Asks for a port once it is known which of our addresses the call uses.
+    pub(super) fn open_media(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let local_ip = match &session.state {
+            State::Preparing(p) => p.targets.as_ref().and_then(|t| t.front()).map(|t| t.local_ip),
+            _ => session.link.map(|l| l.local.ip()),
+        };
+        let Some(local_ip) = local_ip.filter(|_| session.media.is_none()) else { return };
+        let (input, output) = (session.input.clone(), session.output.clone());
+        self.media(id, MediaCommand::Open { local_ip, input, output });
+    }
+
+    pub(super) fn on_local_media(&mut self, id: SessionId, media: LocalMedia) {
+        let session_id = self.chance(1 << 62);
+        let public = self.settings.sip.public_address.as_deref().and_then(|a| a.parse().ok());
+        let rtp = SocketAddr::new(public.unwrap_or(media.rtp.ip()), media.rtp.port());
+        let codecs = self.codecs_of(id);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.media = Some(media);
+        session.local = Some(LocalSide::new(rtp, session_id, codecs));
+        match session.state {
+            State::Preparing(_) => self.prepare(id),
+            State::Incoming(_) => self.on_incoming_media(id),
+            _ => {}
+        }
+    }
+
+    fn codecs_of(&self, id: SessionId) -> Vec<CodecKind> {
+        let own = self.sessions.get(&id).and_then(|s| self.accounts.get(&s.account)).map(|a| &a.settings.codecs);
+        let names = own.filter(|c| !c.is_empty()).unwrap_or(&self.settings.codecs);
+        let known: Vec<CodecKind> = names.iter().filter_map(|n| CodecKind::from_name(n)).collect();
+        if known.is_empty() { vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma] } else { known }
+    }
+
+    /// Goes on as far as what is there allows: an address, a flow, a port, and then the INVITE.
+    pub(super) fn prepare(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let State::Preparing(preparing) = &session.state else { return };
+        let Some(target) = preparing.targets.as_ref().and_then(|t| t.front()).cloned() else { return };
+        if session.local.is_none() {
+            return;
+        }
+        match self.connect(&target, Waiter::Session(id)) {
+            Connection::Ready(link) => self.send_invite(id, link),
+            Connection::Opening(flow) => {
+                if let Some(p) = self.preparing(id) {
+                    p.opening = Some(flow);
+                }
+            }
+            Connection::None => {}
+        }
+    }
+
+    fn send_invite(&mut self, id: SessionId, link: super::route::Link) {
+        let contact = match self.sessions.get(&id) {
+            Some(session) => self.contact(&session.account, link),
+            None => return,
+        };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let State::Preparing(preparing) = &session.state else { return };
+        let mut preparing = (**preparing).clone();
+        let Some(account) = self.accounts.get(&session.account) else { return };
+        let Some(local) = session.local.as_mut() else { return };
+        preparing.cseq += 1;
+        let mut msg = Message::request(Method::Invite, &preparing.request_uri);
+        for route in &preparing.route {
+            msg.push("Route", route.clone());
+        }
+        msg.push("Max-Forwards", "70");
+        msg.push("From", format!("{};tag={}", account.address(), session.local_tag));
+        msg.push("To", format!("<{}>", preparing.request_uri));
+        msg.push("Call-ID", session.sip_call_id.clone());
+        msg.push("CSeq", format!("{} INVITE", preparing.cseq));
+        msg.push("Contact", contact);
+        msg.push("Allow", super::route::ALLOW);
+        for (name, value) in &preparing.extra_headers {
+            msg.push(name, value.clone());
+        }
+        msg.set_body("application/sdp", local.offer(Direction::SendRecv).into_bytes());
+        session.link = Some(link);
+        let account = session.account.clone();
+        let tx = self.send_request(msg, link, Owner::Invite(id), &account, 0);
+        let reply = preparing.reply.take();
+        let first = preparing.cseq == 1;
+        let calling = Calling { tx, cseq: preparing.cseq, rings: false, early: Vec::new(), retry: preparing };
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.state = State::Calling(Box::new(calling));
+        }
+        if first {
+            self.after(self.settings.phone.no_answer_timeout * SECOND, Timer::NoAnswer(id));
+        }
+        let snapshot = self.snapshot(id, self.seq);
+        let call_id = snapshot.get("callId").cloned().unwrap_or(Value::Null);
+        self.reply_opt(reply, Ok(json!({"code": 200, "msg": "SUCCESS", "callId": call_id, "session": snapshot})));
+    }
+
+    /// The next target, or the end of the call.
+    pub(super) fn on_target_failed(&mut self, id: SessionId) {
+        let Some(preparing) = self.preparing(id) else { return };
+        preparing.opening = None;
+        if let Some(targets) = &mut preparing.targets {
+            targets.pop_front();
+            if !targets.is_empty() {
+                return self.prepare(id);
+            }
+        }
+        self.fail_client(id, Code::Unknown, "Connection Error");
+    }
+
+    pub(super) fn on_media_failed(&mut self, id: SessionId, reason: &str) {
+        tracing::warn!(session = id.0, "no media: {reason:?}");
+        match self.sessions.get(&id).map(|s| &s.state) {
+            Some(State::Preparing(_)) => self.fail_client(id, Code::LocalMedia, "Internal Error"),
+            Some(State::Incoming(_)) => self.refuse(id, 500, "Internal Error", "system"),
+            Some(_) => self.tell_session(id, "media", json!({"state": "failed", "reason": reason})),
+            None => {}
+        }
+    }
+
+    pub(super) fn on_no_answer(&mut self, id: SessionId) {
+        match self.sessions.get(&id).map(|s| &s.state) {
+            Some(State::Calling(_)) => self.give_up(id, "No Answer", 408),
+            Some(State::Incoming(_)) => self.refuse(id, 480, "No Answer", "system"),
+            _ => {}
+        }
+    }
+}
+
+/// `{originator}` of newRTCSession and its kin.
+pub(super) fn originator(who: &str) -> serde_json::Map<String, Value> {
+    [("originator".to_owned(), Value::from(who))].into_iter().collect()
+}
+
+/// `Name: value` lines. What the phone writes itself may not be overridden, and no value can hold a line end.
+pub(super) fn headers(lines: &[String]) -> Result<Vec<(String, String)>, Error> {
+    const OURS: [&str; 19] = [
+        "via",
+        "v",
+        "from",
+        "f",
+        "to",
+        "t",
+        "call-id",
+        "i",
+        "cseq",
+        "contact",
+        "m",
+        "max-forwards",
+        "route",
+        "record-route",
+        "content-length",
+        "l",
+        "content-type",
+        "c",
+        "authorization",
+    ];
+    let wrong = |line: &str, why: &str| {
+        Err(Error::new(Code::InvalidParams, format!("extraHeaders: {line:?} {why}"))
+            .hint("\"Name: value\", one line, not a header of the phone's own"))
+    };
+    let mut out = Vec::new();
+    for line in lines {
+        let Some((name, value)) = line.split_once(':') else { return wrong(line, "has no colon") };
+        let (name, value) = (name.trim(), value.trim());
+        let token = |c: char| c.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(c);
+        if name.is_empty() || !name.chars().all(token) {
+            return wrong(line, "has no header name");
+        }
+        if value.chars().any(|c| c.is_control() && c != '\t') {
+            return wrong(line, "holds a control character");
+        }
+        if OURS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            return wrong(line, "is the phone's own");
+        }
+        out.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(out)
+}
+
+/// The number that users see of a call to a URI.
+fn dialled(number: &str, uri: &str) -> String {
+    SipUri::parse(uri)
+        .ok()
+        .and_then(|u| u.user.as_ref().map(|_| u.user_unescaped()))
+        .filter(|u| !u.is_empty())
+        .unwrap_or_else(|| number.into())
+}

@@ -1,0 +1,193 @@
+//! Digits: out by RFC 4733 or INFO, one at a time; in by either.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Ua;
+use super::clock::{SECOND, Timer};
+use super::command::{Dtmf, DtmfMethod};
+use super::error::{Code, Error};
+use super::io::SessionId;
+use super::media::MediaCommand;
+use super::route::{Owner, Sent};
+use super::session::State;
+use super::wrong_state;
+use crate::sip::message::{Message, Method};
+use crate::sip::transaction::TxId;
+
+/// A tone's length, ms, and the gap after it.
+const TONE_MS: u32 = 100;
+
+/// What is still to be sent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct DtmfQueue {
+    waiting: VecDeque<Digit>,
+    /// The digit that is out, or a gap (None).
+    busy: Option<Option<Digit>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Digit {
+    digit: char,
+    rtp: bool,
+    redact: bool,
+}
+
+impl Ua {
+    /// `session.dtmf`: true means queued.
+    pub(super) fn dtmf(&mut self, id: SessionId, dtmf: &Dtmf) -> Result<(), Error> {
+        let digits: Vec<char> = dtmf.dtmf.chars().map(|c| c.to_ascii_uppercase()).collect();
+        if digits.is_empty() || digits.len() > 128 || !digits.iter().all(|c| "0123456789*#ABCD,".contains(*c)) {
+            let what = if dtmf.redact { "the digits are".to_owned() } else { format!("{:?} is", dtmf.dtmf) };
+            return Err(Error::new(Code::InvalidDtmf, format!("{what} not DTMF"))
+                .hint("0-9 * # A-D, a comma pauses 2 s; 128 at most"));
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
+        if !matches!(session.state, State::Talking(_)) {
+            return Err(wrong_state("digits need a confirmed session"));
+        }
+        let negotiated = session.negotiated.as_ref().is_some_and(|n| n.dtmf.is_some());
+        let rtp = match dtmf.method {
+            DtmfMethod::Auto => negotiated,
+            DtmfMethod::Info => false,
+            DtmfMethod::Rtp if negotiated => true,
+            DtmfMethod::Rtp => {
+                return Err(
+                    wrong_state("the far end does not take telephone-event").hint("method \"info\" or \"auto\"")
+                );
+            }
+        };
+        session.dtmf.waiting.extend(digits.into_iter().map(|digit| Digit { digit, rtp, redact: dtmf.redact }));
+        if session.dtmf.busy.is_none() {
+            self.next_digit(id);
+        }
+        Ok(())
+    }
+
+    pub(super) fn next_digit(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.dtmf.busy = None;
+        let Some(next) = session.dtmf.waiting.pop_front() else { return };
+        if next.digit == ',' {
+            session.dtmf.busy = Some(None);
+            return self.after(2 * SECOND, Timer::Dtmf(id));
+        }
+        let digit = next.digit;
+        session.dtmf.busy = Some(Some(next.clone()));
+        if next.rtp {
+            self.media(id, MediaCommand::Dtmf { digit, duration_ms: TONE_MS });
+        } else {
+            self.send_info(id, digit);
+        }
+    }
+
+    /// A digit is out: told, then the gap.
+    pub(super) fn on_dtmf_sent(&mut self, id: SessionId, _digit: char, method: &str) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(Some(sent)) = session.dtmf.busy.take() else { return };
+        session.dtmf.busy = Some(None);
+        let shown = if sent.redact { '?' } else { sent.digit };
+        self.tell_session(id, "dtmfSent", json!({"dtmf": shown.to_string(), "method": method}));
+        self.after(u64::from(TONE_MS) * 1000, Timer::Dtmf(id));
+    }
+
+    pub(super) fn on_remote_dtmf(&mut self, id: SessionId, digit: char, duration_ms: u32, method: &str) {
+        self.tell_session(id, "dtmf", json!({"dtmf": digit.to_string(), "durationMs": duration_ms, "method": method}));
+    }
+
+    fn send_info(&mut self, id: SessionId, digit: char) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let account = session.account.clone();
+        let Some(link) = session.link else { return };
+        let Some(mut dialog) = session.talking().map(|t| t.dialog.clone()) else { return };
+        let link = self.dialog_link(&dialog.next_hop_uri(), link);
+        let mut info = self.in_dialog(&mut dialog, Method::Info, &account, link);
+        info.set_body("application/dtmf-relay", format!("Signal={digit}\r\nDuration={TONE_MS}\r\n").into_bytes());
+        if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
+            talking.dialog = dialog;
+        }
+        self.send_request(info, link, Owner::Info(id, digit), &account, 0);
+    }
+
+    pub(super) fn on_info_response(&mut self, id: SessionId, digit: char, sent: Sent, msg: &Message) {
+        if msg.status() < 200 || !self.sessions.contains_key(&id) {
+            return;
+        }
+        if matches!(msg.status(), 401 | 407) {
+            let cseq = self.sessions.get_mut(&id).and_then(|s| s.talking()).map(|t| t.dialog.local_cseq + 1);
+            if let Some(cseq) = cseq
+                && let Some(again) = self.with_digest(&sent, msg, cseq)
+            {
+                if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
+                    talking.dialog.local_cseq = cseq;
+                }
+                self.send_request(again, sent.link, Owner::Info(id, digit), &sent.account, sent.tries + 1);
+                return;
+            }
+        }
+        if msg.status() >= 300 {
+            self.tell_session(id, "alert", json!({"kind": "dtmfRefused", "code": msg.status()}));
+            return self.next_digit(id);
+        }
+        self.on_dtmf_sent(id, digit, "info");
+    }
+
+    /// INFO in a dialog: digits are told, anything else is answered 200 (RFC 6086 §4.2.2 for legacy use).
+    pub(super) fn on_info(&mut self, id: SessionId, tx: TxId, msg: &Message) {
+        if msg.header("Info-Package").is_some() {
+            return self.respond(tx, msg, 469);
+        }
+        self.respond(tx, msg, 200);
+        let kind = msg
+            .header("Content-Type")
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
+        if let Some((digit, ms)) = digit_in(&kind, &String::from_utf8_lossy(msg.body())) {
+            self.on_remote_dtmf(id, digit, ms, "info");
+        }
+    }
+}
+
+/// The digit of a `dtmf-relay` or `dtmf` body, and its length.
+fn digit_in(kind: &str, body: &str) -> Option<(char, u32)> {
+    let (signal, ms) = match kind {
+        "application/dtmf-relay" => {
+            let of = |key: &str| {
+                body.lines()
+                    .filter_map(|l| l.split_once('='))
+                    .find(|(k, _)| k.trim().eq_ignore_ascii_case(key))
+                    .map(|(_, v)| v.trim().to_owned())
+            };
+            (of("signal")?, of("duration").and_then(|d| d.parse().ok()).unwrap_or(TONE_MS))
+        }
+        "application/dtmf" => (body.trim().to_owned(), TONE_MS),
+        _ => return None,
+    };
+    let digit = match signal.as_str() {
+        "10" => '*',
+        "11" => '#',
+        one if one.chars().count() == 1 => one.chars().next()?.to_ascii_uppercase(),
+        _ => return None,
+    };
+    "0123456789*#ABCD".contains(digit).then_some((digit, ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::digit_in;
+
+    #[test]
+    fn info_bodies_name_their_digit() {
+        assert_eq!(digit_in("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n"), Some(('5', 160)));
+        assert_eq!(digit_in("application/dtmf-relay", "Signal= 11\nDuration= 250\n"), Some(('#', 250)));
+        assert_eq!(digit_in("application/dtmf", "*"), Some(('*', 100)));
+        assert_eq!(digit_in("application/dtmf", "hello"), None);
+        assert_eq!(digit_in("text/plain", "5"), None);
+    }
+}

@@ -1,0 +1,241 @@
+//! Hold and unhold: our re-INVITE (RFC 3261 §14.1, RFC 3264 §8.4). A refusal brings the sound back and keeps the call.
+
+use serde_json::{Value, json};
+
+use super::Ua;
+use super::clock::{SECOND, Timer};
+use super::error::{Code, Error};
+use super::io::{ReplyId, SessionId};
+use super::media::MediaCommand;
+use super::route::{Owner, Sent};
+use super::session::{Op, Pending, State};
+use super::status::CommunicationType;
+use super::wrong_state;
+use crate::sdp::{Direction, SessionDescription};
+use crate::sip::dialog::Dialog;
+use crate::sip::message::{Message, Method};
+use crate::sip::transaction::TxId;
+
+impl Ua {
+    /// `session.hold` and `session.unhold`: the reply comes with the peer's final answer.
+    pub(super) fn hold(&mut self, id: SessionId, hold: bool, reply: ReplyId) -> Result<(), Error> {
+        if !matches!(self.sessions.get(&id).map(|s| &s.state), Some(State::Talking(_))) {
+            return Err(wrong_state("only a confirmed session can be held or resumed").hint("wait for `confirmed`"));
+        }
+        self.ask(id, Op { hold, reply: Some(reply) });
+        Ok(())
+    }
+
+    /// Queues a verb that needs the far end: those of one session wait for each other.
+    pub(super) fn ask(&mut self, id: SessionId, op: Op) {
+        if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
+            talking.queue.push_back(op);
+            self.advance(id);
+        }
+    }
+
+    /// Starts the next verb, when nothing is under way.
+    pub(super) fn advance(&mut self, id: SessionId) {
+        loop {
+            let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) else { return };
+            if talking.pending.is_some() || talking.unacked.is_some() {
+                return;
+            }
+            let Some(op) = talking.queue.pop_front() else { return };
+            if op.hold == talking.held {
+                self.reply_opt(op.reply, Ok(Value::Bool(true)));
+                self.hold_is_final(id);
+                continue;
+            }
+            if !op.hold {
+                self.take_microphone(id);
+            }
+            return self.offer_hold(id, op, 0);
+        }
+    }
+
+    fn offer_hold(&mut self, id: SessionId, op: Op, glares: u8) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let direction = match (op.hold, session.remote_hold()) {
+            (true, true) => Direction::Inactive,
+            (true, false) => Direction::SendOnly,
+            (false, _) => Direction::SendRecv,
+        };
+        if op.hold {
+            self.media(id, MediaCommand::Gate(Direction::Inactive));
+        }
+        let tx = self.send_reinvite(id, direction);
+        if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
+            talking.pending = Some(Pending { op, tx, glares });
+        }
+    }
+
+    fn send_reinvite(&mut self, id: SessionId, direction: Direction) -> Option<TxId> {
+        let session = self.sessions.get_mut(&id)?;
+        let (account, link) = (session.account.clone(), session.link?);
+        let sdp = session.local.as_mut()?.offer(direction);
+        let mut dialog: Dialog = session.talking()?.dialog.clone();
+        let link = self.dialog_link(&dialog.next_hop_uri(), link);
+        let mut msg = self.in_dialog(&mut dialog, Method::Invite, &account, link);
+        msg.set_body("application/sdp", sdp.into_bytes());
+        if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
+            talking.dialog = dialog;
+        }
+        Some(self.send_request(msg, link, Owner::Reinvite(id), &account, 0))
+    }
+
+    pub(super) fn on_reinvite_response(&mut self, id: SessionId, tx: TxId, sent: Sent, msg: &Message) {
+        if msg.status() < 200 {
+            return;
+        }
+        let talking = self.sessions.get_mut(&id).and_then(|s| s.talking());
+        let current = talking.and_then(|t| t.pending.clone()).filter(|p| p.tx == Some(tx));
+        if msg.status() < 300 {
+            return match current {
+                Some(pending) => self.on_reinvite_accepted(id, pending, &sent, msg),
+                None if self.sessions.contains_key(&id) => self.acknowledge_again(id, msg),
+                None => self.acknowledge_late(&sent, msg),
+            };
+        }
+        let Some(pending) = current else { return };
+        match msg.status() {
+            401 | 407 => self.on_reinvite_challenge(id, pending, sent, msg),
+            491 => self.on_glare(id, pending),
+            481 => self.end_by_us(id, "Dialog Error", "remote"),
+            code => self.roll_back(
+                id,
+                pending,
+                Error::new(Code::PeerRefused, format!("the far end refused with {code}")).sip(code),
+            ),
+        }
+    }
+
+    fn on_reinvite_accepted(&mut self, id: SessionId, pending: Pending, sent: &Sent, msg: &Message) {
+        let now = self.now.mono;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(talking) = session.talking() else { return };
+        talking.dialog.refresh_target(msg);
+        let ack = talking.dialog.ack(msg.cseq());
+        let next_hop = talking.dialog.next_hop_uri();
+        let link = self.dialog_link(&next_hop, sent.link);
+        let bytes = self.send_ack(ack, link);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.link = Some(link);
+        if let Some(talking) = session.talking() {
+            talking.ack = Some((msg.cseq(), bytes));
+            talking.pending = None;
+        }
+        let direction = if pending.op.hold { Direction::SendOnly } else { Direction::SendRecv };
+        let Some(local) = session.local.as_mut() else { return };
+        match SessionDescription::parse(msg.body()).and_then(|answer| local.accept(&answer, direction)) {
+            Ok(negotiated) => {
+                session.negotiated = Some(negotiated.clone());
+                session.set_held(pending.op.hold, now);
+                self.media(id, MediaCommand::Remote(negotiated));
+            }
+            Err(error) => {
+                tracing::debug!("an answer that cannot be read: {:?}", error.reason);
+                return self.roll_back(
+                    id,
+                    pending,
+                    Error::new(Code::PeerRefused, "the far end's answer cannot be read").sip(msg.status()),
+                );
+            }
+        }
+        self.after_verb(id, pending.op.hold);
+        self.tell_status(id);
+        self.reply_opt(pending.op.reply, Ok(Value::Bool(true)));
+        self.advance(id);
+    }
+
+    fn after_verb(&mut self, id: SessionId, hold: bool) {
+        self.park(id, false);
+        self.media(id, MediaCommand::Gate(if hold { Direction::Inactive } else { Direction::SendRecv }));
+        if hold {
+            self.hold_is_final(id);
+        } else {
+            self.set_current(Some(id));
+        }
+    }
+
+    /// The call goes on as it was before the re-INVITE.
+    fn roll_back(&mut self, id: SessionId, pending: Pending, error: Error) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let parked = session.parked;
+        let held = session.held();
+        if let Some(talking) = session.talking() {
+            talking.pending = None;
+        }
+        self.media(id, MediaCommand::Gate(if held { Direction::Inactive } else { Direction::SendRecv }));
+        if parked && !held {
+            self.tell_session(id, "media", json!({"state": "parked", "reason": "the far end refused to be held; the microphone belongs to another call"}));
+        }
+        self.reply_opt(pending.op.reply, Err(error));
+        self.hold_is_final(id);
+        self.advance(id);
+    }
+
+    fn on_reinvite_challenge(&mut self, id: SessionId, pending: Pending, sent: Sent, msg: &Message) {
+        let cseq = match self.sessions.get_mut(&id).and_then(|s| s.talking()) {
+            Some(talking) => talking.dialog.local_cseq + 1,
+            None => return,
+        };
+        let Some(request) = self.with_digest(&sent, msg, cseq) else {
+            return self.roll_back(
+                id,
+                pending,
+                Error::new(Code::PeerRefused, "the far end wants credentials").sip(msg.status()),
+            );
+        };
+        let tx = self.send_request(request, sent.link, Owner::Reinvite(id), &sent.account, sent.tries + 1);
+        if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
+            talking.dialog.local_cseq = cseq;
+            talking.pending = Some(Pending { tx: Some(tx), ..pending });
+        }
+    }
+
+    /// 491: both asked at once. The owner of the Call-ID waits 2.1–4 s, the other 0–2 s (RFC 3261 §14.1).
+    fn on_glare(&mut self, id: SessionId, pending: Pending) {
+        if pending.glares >= 3 {
+            return self.roll_back(
+                id,
+                pending,
+                Error::new(Code::Glare, "the far end asks for changes at the same time").sip(491),
+            );
+        }
+        let ours = self.sessions.get(&id).is_some_and(|s| s.direction == CommunicationType::Outbound);
+        let wait = if ours { 2_100_000 + self.chance(190) * 10_000 } else { self.chance(200) * 10_000 };
+        if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
+            talking.pending = Some(Pending { tx: None, glares: pending.glares + 1, ..pending });
+        }
+        self.after(wait.min(4 * SECOND), Timer::Glare(id));
+    }
+
+    pub(super) fn after_glare(&mut self, id: SessionId) {
+        let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) else { return };
+        if talking.unacked.is_some() {
+            return self.after(SECOND / 2, Timer::Glare(id));
+        }
+        if let Some(Pending { op, glares, .. }) = talking.pending.clone().filter(|p| p.tx.is_none()) {
+            self.offer_hold(id, op, glares);
+        }
+    }
+
+    /// Nobody answered our re-INVITE: the call goes on as it was; its BYE, or the silence, will tell.
+    pub(super) fn on_reinvite_unanswered(&mut self, id: SessionId, tx: TxId) {
+        let talking = self.sessions.get_mut(&id).and_then(|s| s.talking());
+        let Some(pending) = talking.and_then(|t| t.pending.clone()).filter(|p| p.tx == Some(tx)) else { return };
+        self.roll_back(id, pending, Error::new(Code::Timeout, "the far end did not answer").sip(408));
+    }
+
+    /// A 2xx to a re-INVITE of a call that is over: only an ACK is owed.
+    fn acknowledge_late(&mut self, sent: &Sent, msg: &Message) {
+        let Ok(invite) = Message::parse(&sent.request) else { return };
+        if let Some(dialog) = Dialog::uac(&invite, msg) {
+            let mut ack = dialog.ack(invite.cseq());
+            ack.remove("Route");
+            invite.headers("Route").for_each(|route| ack.push("Route", route));
+            self.send_ack(ack, sent.link);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Inbound calls: from the INVITE to the ringing, and to their refusal.
+
+use std::net::IpAddr;
+
+use serde_json::json;
+
+use super::Ua;
+use super::call::originator;
+use super::clock::{SECOND, Timer};
+use super::error::{Code, Error};
+use super::io::{Hop, SessionId};
+use super::session::{Incoming, Session, State};
+use super::status::{CommunicationType, StaticCallStatus};
+use super::wrong_state;
+use crate::sdp::{CodecKind, Direction, LocalSide, SessionDescription};
+use crate::sip::dialog::Dialog;
+use crate::sip::message::{Message, reason_phrase};
+use crate::sip::transaction::{TxId, tag};
+use crate::sip::uri::{NameAddr, SipUri};
+
+impl Ua {
+    /// A new INVITE of a known source.
+    pub(super) fn on_invite(&mut self, tx: TxId, hop: Hop, msg: Message) {
+        let Some(name) = self.account_for(hop, &msg) else { return self.respond(tx, &msg, 404) };
+        let Some(caller) = msg.from() else { return self.respond(tx, &msg, 400) };
+        if self.draining.is_some() {
+            return self.refuse_unseen(tx, &msg, &name, 503, "Unavailable");
+        }
+        let id = SessionId(self.fresh_id());
+        let Some(account) = self.accounts.get(&name) else { return };
+        let devices = self.devices_for(account, None);
+        let seat = self.seat_of(account, &devices.0, id);
+        let auto_answer = account.settings.auto_answer;
+        let local_ip = account.local_ip(hop.addr).or_else(|| literal_host(msg.uri()));
+        let waits = self.settings.phone.call_waiting || self.in_seat(&seat) == 0;
+        if self.room_for_one_more(&seat).is_err() || !waits {
+            return self.refuse_unseen(tx, &msg, &name, 486, "Busy");
+        }
+        if !msg.body().is_empty() && !can_answer(msg.body(), self.codecs_for(&name)) {
+            return self.refuse_unseen(tx, &msg, &name, 488, "Incompatible SDP");
+        }
+        let local_tag = tag(&mut self.rng);
+        let Some(dialog) = Dialog::uas(&msg, &local_tag) else { return self.respond(tx, &msg, 400) };
+        let Some(link) = self.link(hop.flow, hop.addr, local_ip) else { return };
+        let to = msg.to().map(|t| user_of(&t)).unwrap_or_default();
+        let session = self.new_session(id, &name, seat, CommunicationType::Inbound, devices);
+        let session = Session {
+            sip_call_id: msg.call_id().to_owned(),
+            local_tag,
+            number: user_of(&caller),
+            called_number: to,
+            person: StaticCallStatus { name: caller.display.clone().unwrap_or_default(), ..session.person.clone() },
+            diversion: msg.header("Diversion").and_then(|d| NameAddr::parse(d).ok()).map(|d| user_of(&d)),
+            link: Some(link),
+            rang: Some(self.now.mono),
+            state: State::Incoming(Box::new(Incoming { tx, request: msg.to_bytes(), dialog, answering: None })),
+            ..session
+        };
+        self.insert_session(session);
+        let ringing = self.dialog_response(id, &msg, 180);
+        self.transactions.respond(self.now.mono, tx, ringing);
+        self.flush();
+        self.tell_with_session(id, "newRTCSession", originator("remote"));
+        self.tell_with_session(id, "incoming", serde_json::Map::new());
+        self.after(self.settings.phone.ring_timeout * SECOND, Timer::NoAnswer(id));
+        if let Some(ms) = auto_answer.filter(|ms| *ms > 0) {
+            self.after(ms * 1000, Timer::AutoAnswer(id));
+        }
+        self.open_media(id);
+    }
+
+    fn codecs_for(&self, account: &str) -> Vec<CodecKind> {
+        let own = self.accounts.get(account).map(|a| &a.settings.codecs).filter(|c| !c.is_empty());
+        let names = own.unwrap_or(&self.settings.codecs);
+        names.iter().filter_map(|n| CodecKind::from_name(n)).collect()
+    }
+
+    /// A call that never rings: told as `callRejected`, so that nothing is invisible.
+    fn refuse_unseen(&mut self, tx: TxId, msg: &Message, account: &str, code: u16, cause: &str) {
+        self.respond(tx, msg, code);
+        let number = msg.from().map(|f| user_of(&f)).unwrap_or_default();
+        self.tell_account("callRejected", account, json!({"number": number, "code": code, "cause": cause}));
+    }
+
+    /// The port is there.
+    pub(super) fn on_incoming_media(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let at_once = self.accounts.get(&session.account).and_then(|a| a.settings.auto_answer) == Some(0);
+        let State::Incoming(incoming) = &session.state else { return };
+        if incoming.answering.is_some() {
+            self.complete_answer(id);
+        } else if at_once {
+            self.auto_answer(id);
+        }
+    }
+
+    /// `session.reject`.
+    pub(super) fn reject(&mut self, id: SessionId, code: Option<u16>) -> Result<(), Error> {
+        let code = code.unwrap_or(486);
+        if !(400..=699).contains(&code) {
+            return Err(Error::new(Code::InvalidParams, format!("code: {code} is not a refusal"))
+                .hint("400–699; 486 is the default"));
+        }
+        if !matches!(self.sessions.get(&id).map(|s| &s.state), Some(State::Incoming(_))) {
+            return Err(wrong_state("only a ringing inbound session can be rejected").hint("session.hangup ends it"));
+        }
+        self.refuse(id, code, "Rejected", "local");
+        Ok(())
+    }
+
+    /// A final refusal of a ringing session.
+    pub(super) fn refuse(&mut self, id: SessionId, code: u16, cause: &str, by: &str) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let State::Incoming(incoming) = &session.state else { return };
+        let (tx, request) = (incoming.tx, incoming.request.clone());
+        if let Ok(msg) = Message::parse(&request) {
+            let mut response = self.dialog_response(id, &msg, code);
+            response.remove("Contact");
+            if reason_phrase(code).is_empty() {
+                tracing::debug!("refused with {code}, which has no phrase");
+            }
+            self.transactions.respond(self.now.mono, tx, response);
+            self.flush();
+        }
+        self.finish(id, "failed", json!({"cause": cause, "code": code, "by": by}));
+    }
+
+    /// The caller has given up: 487 to the INVITE (RFC 3261 §9.2).
+    pub(super) fn on_cancel(&mut self, tx: TxId, msg: &Message) {
+        let rings = |s: &&Session| matches!(&s.state, State::Incoming(i) if i.tx == tx);
+        let Some(id) = self.sessions.values().find(rings).map(|s| s.id) else { return };
+        self.at_hand = Some(id);
+        let elsewhere = msg.headers("Reason").any(|r| r.replace(' ', "").contains("cause=200"));
+        let by = if elsewhere { "answered elsewhere" } else { "the caller" };
+        tracing::debug!("cancelled by {by}");
+        self.refuse(id, 487, "Canceled", "remote");
+    }
+}
+
+/// The user part of an address, unescaped; the host where there is none.
+fn user_of(address: &NameAddr) -> String {
+    address.sip_uri().map_or_else(
+        |_| address.uri.clone(),
+        |uri| if uri.user.is_some() { uri.user_unescaped() } else { uri.host.clone() },
+    )
+}
+
+fn literal_host(uri: &str) -> Option<IpAddr> {
+    SipUri::parse(uri).ok()?.host.parse().ok()
+}
+
+/// Some codec of the offer is ours.
+fn can_answer(offer: &[u8], codecs: Vec<CodecKind>) -> bool {
+    let codecs = if codecs.is_empty() { vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma] } else { codecs };
+    let Ok(offer) = SessionDescription::parse(offer) else { return false };
+    let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+    LocalSide::new(nowhere, 0, codecs).answer(&offer, Direction::SendRecv).is_ok()
+}

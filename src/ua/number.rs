@@ -1,0 +1,67 @@
+//! What a user dials, turned into a Request-URI.
+
+use crate::sip::uri::SipUri;
+
+/// The Request-URI for `number` dialled from an account of `domain` (host, with a port if its URI has one).
+/// None when it is neither a number nor a `sip:`/`tel:` URI.
+pub(super) fn request_uri(number: &str, domain: &str) -> Option<String> {
+    let number = number.trim();
+    if number.is_empty() || number.len() > 255 || number.chars().any(char::is_control) {
+        return None;
+    }
+    let lower = number.to_ascii_lowercase();
+    if lower.starts_with("sip:") || lower.starts_with("tel:") {
+        return SipUri::parse(number).ok().filter(|u| u.headers.is_empty()).map(|_| number.to_owned());
+    }
+    if lower.starts_with("sips:") {
+        return None;
+    }
+    if let Some((user, host)) = number.split_once('@') {
+        let uri = format!("sip:{}@{host}", escape(user));
+        return SipUri::parse(&uri).ok().map(|_| uri);
+    }
+    let dialled: String = number.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
+    let legal = |c: char| c.is_ascii_alphanumeric() || "+*#_~!".contains(c);
+    let user =
+        if dialled.chars().all(|c| c.is_ascii_digit() || "+*#".contains(c)) { dialled } else { number.to_owned() };
+    if user.is_empty() || !user.chars().all(|c| legal(c) || "-.".contains(c)) {
+        return None;
+    }
+    Some(format!("sip:{}@{domain}", escape(&user)))
+}
+
+/// RFC 3261 §25.1 `user`: what is neither unreserved nor user-unreserved is escaped. `#` must be.
+fn escape(user: &str) -> String {
+    let mut out = String::with_capacity(user.len());
+    for byte in user.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/%".contains(&byte) {
+            out.push(byte as char);
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::request_uri;
+
+    #[test]
+    fn numbers_become_uris() {
+        for (dialled, uri) in [
+            ("100", Some("sip:100@pbx.example")),
+            ("+49 (30) 1234-5", Some("sip:+49301234 5@pbx.example")),
+            ("*72#", Some("sip:*72%23@pbx.example")),
+            ("alice", Some("sip:alice@pbx.example")),
+            ("sip:bob@10.0.0.1:5070", Some("sip:bob@10.0.0.1:5070")),
+            ("bob@10.0.0.1", Some("sip:bob@10.0.0.1")),
+            ("", None),
+            ("a b", None),
+            ("1\r\nX: y", None),
+            ("sip:", None),
+        ] {
+            assert_eq!(request_uri(dialled, "pbx.example"), uri.map(|u| u.replace(' ', "")), "{dialled:?}");
+        }
+    }
+}

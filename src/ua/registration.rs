@@ -1,0 +1,422 @@
+//! REGISTER: the binding of an account, kept alive (RFC 3261 §10, 3608, 5626).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Ua;
+use super::cause;
+use super::clock::SECOND;
+use super::error::{Code, Error};
+use super::io::{Mono, ReplyId};
+use super::route::{Connection, Owner, Sent, Waiter};
+use crate::sip::message::{Message, Method};
+use crate::sip::transaction::TxId;
+use crate::sip::uri::NameAddr;
+
+/// The state of a binding. One Call-ID and From tag for its life (RFC 3261 §10.2).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Registration {
+    call_id: String,
+    from_tag: String,
+    cseq: u32,
+    state: State,
+    /// When the timer acts next.
+    pub due: Option<Mono>,
+    failures: u32,
+    /// Raised by 423.
+    min_expires: u32,
+    /// Which of the account's targets is in use.
+    server: usize,
+    /// The server has answered something on this link.
+    reached: bool,
+    pub service_route: Vec<String>,
+    /// A Contact of ours that is to be removed with the next REGISTER.
+    stale_contact: Option<String>,
+    waiting: Vec<ReplyId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum State {
+    Off,
+    /// An address or a flow is missing.
+    Connecting,
+    Trying(TxId),
+    Registered {
+        until: Mono,
+        refresh: Option<TxId>,
+    },
+    Waiting,
+    Leaving(TxId),
+}
+
+impl Registration {
+    pub fn new(call_id: String, from_tag: String) -> Self {
+        Registration {
+            call_id,
+            from_tag,
+            cseq: 0,
+            state: State::Off,
+            due: None,
+            failures: 0,
+            min_expires: 0,
+            server: 0,
+            reached: false,
+            service_route: Vec::new(),
+            stale_contact: None,
+            waiting: Vec::new(),
+        }
+    }
+
+    pub fn is_registered(&self) -> bool {
+        matches!(self.state, State::Registered { .. })
+    }
+
+    /// The answer to this request is still of interest.
+    pub fn awaits(&self, tx: TxId) -> bool {
+        match &self.state {
+            State::Trying(t) | State::Leaving(t) => *t == tx,
+            State::Registered { refresh, .. } => *refresh == Some(tx),
+            State::Off | State::Connecting | State::Waiting => false,
+        }
+    }
+
+    /// For `account.get`.
+    pub fn view(&self, mono: Mono) -> Value {
+        let (state, expires) = match &self.state {
+            State::Off => ("off", None),
+            State::Connecting => ("connecting", None),
+            State::Trying(_) => ("registering", None),
+            State::Registered { until, .. } => ("registered", Some(until.saturating_sub(mono) / SECOND)),
+            State::Waiting => ("waiting", None),
+            State::Leaving(_) => ("unregistering", None),
+        };
+        let retry = self.due.filter(|_| self.state == State::Waiting).map(|at| at.saturating_sub(mono) / 1000);
+        json!({"state": state, "expiresIn": expires, "failures": self.failures, "retryInMs": retry})
+    }
+}
+
+impl Ua {
+    /// `account.register`, `phone.start`, and the first breath of an account.
+    pub(super) fn want_registration(&mut self, name: &str) {
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        if matches!(account.registration.state, State::Off | State::Waiting | State::Leaving(_)) {
+            account.registration.failures = 0;
+            account.registration.state = State::Connecting;
+            self.register(name);
+        }
+    }
+
+    pub(super) fn account_register(&mut self, name: &str, reply: ReplyId) -> Result<(), Error> {
+        self.account(name)?;
+        self.want_registration(name);
+        let Some(account) = self.accounts.get_mut(name) else { return Ok(()) };
+        if account.registration.is_registered() {
+            self.reply(reply, Ok(Value::Bool(true)));
+        } else {
+            account.registration.waiting.push(reply);
+        }
+        Ok(())
+    }
+
+    pub(super) fn account_unregister(&mut self, name: &str, reply: ReplyId) -> Result<(), Error> {
+        self.account(name)?;
+        if self.forget_registration(name) {
+            if let Some(account) = self.accounts.get_mut(name) {
+                account.registration.waiting.push(reply);
+            }
+        } else {
+            self.reply(reply, Ok(Value::Bool(true)));
+        }
+        Ok(())
+    }
+
+    /// Sends the REGISTER that is due; connects first where there is no link.
+    pub(super) fn register(&mut self, name: &str) {
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        if account.targets.len() < account.servers().len() {
+            if !account.registration.is_registered() {
+                account.registration.state = State::Connecting;
+            }
+            return; // the resolver is at work
+        }
+        let targets = account.all_targets();
+        if targets.is_empty() {
+            self.registration_failed(name, None, "Connection Error", None);
+            self.resolve_servers(name);
+            return;
+        }
+        let target = targets[account.registration.server % targets.len()].clone();
+        if !account.registration.is_registered() {
+            account.registration.state = State::Connecting;
+        }
+        if let Connection::Ready(link) = self.connect(&target, Waiter::Account(name.into())) {
+            if let Some(account) = self.accounts.get_mut(name) {
+                account.link = Some(link);
+            }
+            self.send_register(name, None);
+        }
+    }
+
+    /// A link or an address came: whoever waited for it goes on.
+    pub(super) fn on_account_link(&mut self, name: &str) {
+        let Some(account) = self.accounts.get(name) else { return };
+        let lost = account.registration.is_registered() && account.link.is_none();
+        if account.registration.state == State::Connecting || lost {
+            self.register(name);
+        } else if !account.registers()
+            && account.link.is_none()
+            && let Some(target) = account.all_targets().first().cloned()
+            && let Connection::Ready(link) = self.connect(&target, Waiter::Account(name.into()))
+            && let Some(account) = self.accounts.get_mut(name)
+        {
+            account.link = Some(link);
+        }
+    }
+
+    pub(super) fn on_account_flow_closed(&mut self, name: &str, reason: &str) {
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        let was_open = account.link.take().is_some();
+        if std::mem::take(&mut account.registration.reached) {
+            self.tell_account("disconnected", name, json!({"cause": "Connection Error", "reason": reason}));
+        }
+        let Some(account) = self.accounts.get(name) else { return };
+        match account.registration.state {
+            State::Connecting => self.registration_failed(name, None, "Connection Error", None),
+            State::Registered { refresh: None, .. } if !was_open => {
+                self.registration_failed(name, None, "Connection Error", None);
+            }
+            State::Registered { refresh: None, .. } => {
+                let jitter = self.chance(SECOND);
+                self.account_due(name, jitter);
+            }
+            _ => {}
+        }
+    }
+
+    /// `expires` Some(0) removes the binding. Credentials known from before go along.
+    fn send_register(&mut self, name: &str, expires: Option<u32>) {
+        let Some(account) = self.accounts.get(name) else { return };
+        let Some(link) = account.link else { return };
+        let contact = self.contact(name, link);
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        let registration = &mut account.registration;
+        registration.cseq += 1;
+        let asked = expires.unwrap_or_else(|| account.settings.expires.unwrap_or(300).max(registration.min_expires));
+        let (cseq, call_id, tag) = (registration.cseq, registration.call_id.clone(), registration.from_tag.clone());
+        let stale = registration.stale_contact.clone().filter(|old| *old != contact);
+        let mut msg = Message::request(Method::Register, &account.registrar());
+        if let Some(proxy) = account.route().first().filter(|_| !account.settings.proxies.is_empty()) {
+            msg.push("Route", proxy.clone());
+        }
+        msg.push("Max-Forwards", "70");
+        msg.push("From", format!("{};tag={tag}", account.address()));
+        msg.push("To", account.address());
+        msg.push("Call-ID", call_id);
+        msg.push("CSeq", format!("{cseq} REGISTER"));
+        msg.push("Contact", format!("{contact};expires={asked}"));
+        if let Some(old) = stale {
+            msg.push("Contact", format!("{old};expires=0"));
+        }
+        msg.push("Expires", asked.to_string());
+        msg.push("Allow", super::route::ALLOW);
+        msg.push("Supported", "path");
+        if let Some(password) = account.settings.password.clone() {
+            let user = account.username();
+            let known =
+                account.digest.preemptive(&Method::Register, msg.uri(), b"", &user, password.expose(), &mut self.rng);
+            known.into_iter().for_each(|(header, value)| msg.set(&header, value));
+        }
+        let tx = self.send_request(msg, link, Owner::Register(name.into()), name, 0);
+        self.register_sent(name, tx, expires == Some(0));
+    }
+
+    fn register_sent(&mut self, name: &str, tx: TxId, leaving: bool) {
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        account.registration.due = None;
+        match &mut account.registration.state {
+            _ if leaving => account.registration.state = State::Leaving(tx),
+            State::Registered { refresh, .. } => *refresh = Some(tx),
+            state => *state = State::Trying(tx),
+        }
+    }
+
+    /// A final or provisional response to our REGISTER.
+    pub(super) fn on_register_response(&mut self, name: &str, tx: TxId, sent: Sent, msg: &Message) {
+        let Some(account) = self.accounts.get_mut(name).filter(|a| a.registration.awaits(tx)) else { return };
+        if !std::mem::replace(&mut account.registration.reached, true) {
+            let transport = sent.link.hop.transport.param();
+            self.tell_account(
+                "connected",
+                name,
+                json!({"transport": transport, "server": sent.link.hop.addr.to_string()}),
+            );
+        }
+        match msg.status() {
+            0..=199 => {}
+            200..=299 => self.on_registered(name, &sent, msg),
+            401 | 407 => self.on_register_challenge(name, sent, msg),
+            423 => self.on_interval_too_brief(name, msg),
+            code => {
+                let after =
+                    msg.header("Retry-After").and_then(|v| v.trim().split([';', ' ', '(']).next()?.parse().ok());
+                self.registration_failed(name, Some(code), cause::of_status(code), after);
+            }
+        }
+    }
+
+    fn on_register_challenge(&mut self, name: &str, sent: Sent, msg: &Message) {
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        account.registration.cseq += 1;
+        let cseq = account.registration.cseq;
+        let leaving = matches!(account.registration.state, State::Leaving(_));
+        match self.with_digest(&sent, msg, cseq) {
+            Some(request) => {
+                let tx = self.send_request(request, sent.link, Owner::Register(name.into()), name, sent.tries + 1);
+                self.register_sent(name, tx, leaving);
+            }
+            None => self.registration_failed(name, Some(msg.status()), "Authentication Error", None),
+        }
+    }
+
+    fn on_interval_too_brief(&mut self, name: &str, msg: &Message) {
+        let least: u32 = msg.header("Min-Expires").and_then(|v| v.trim().parse().ok()).unwrap_or(0);
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        let asked = account.settings.expires.unwrap_or(300).max(account.registration.min_expires);
+        if least <= asked {
+            return self.registration_failed(name, Some(423), "SIP Failure Code", None);
+        }
+        account.registration.min_expires = least;
+        self.send_register(name, None);
+    }
+
+    fn on_registered(&mut self, name: &str, sent: &Sent, msg: &Message) {
+        let Some(account) = self.accounts.get(name) else { return };
+        if matches!(account.registration.state, State::Leaving(_)) {
+            return self.on_unregistered(name, None);
+        }
+        let contact = self.contact(name, sent.link);
+        let granted = granted(msg, &contact).unwrap_or_else(|| account.settings.expires.unwrap_or(300));
+        let seen = msg.via().and_then(|via| {
+            let ip = via.received().unwrap_or(&via.host).parse().ok()?;
+            Some(std::net::SocketAddr::new(ip, via.rport().or(via.port)?))
+        });
+        let ours = account.public.unwrap_or(sent.link.local);
+        let mapped = seen.filter(|s| *s != ours && !sent.link.hop.transport.reliable() && !ours.ip().is_unspecified());
+        let was = account.registration.is_registered();
+        let share = 70 + self.chance(20);
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        let registration = &mut account.registration;
+        let lasts = u64::from(granted) * SECOND;
+        registration.state = State::Registered { until: self.now.mono + lasts, refresh: None };
+        registration.failures = 0;
+        registration.stale_contact = None;
+        registration.service_route = msg.headers("Service-Route").map(str::to_owned).collect();
+        let waiting = std::mem::take(&mut registration.waiting);
+        self.account_due(name, lasts / 100 * share);
+        if let Some(public) = mapped.filter(|_| self.settings.sip.public_address.is_none()) {
+            self.move_contact(name, contact.clone(), public);
+        }
+        if !was {
+            self.tell_account("registered", name, json!({"expires": granted, "contact": contact}));
+            self.tell_account("isRegisteredChange", name, json!({"isRegistered": true}));
+        }
+        waiting.into_iter().for_each(|reply| self.reply(reply, Ok(Value::Bool(true))));
+    }
+
+    /// The registrar sees us at another address than we thought: the binding moves there (RFC 3581, 5626).
+    fn move_contact(&mut self, name: &str, old: String, public: std::net::SocketAddr) {
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        let first = account.public.is_none();
+        account.public = Some(public);
+        account.registration.stale_contact = Some(old);
+        if first {
+            self.send_register(name, None);
+        }
+    }
+
+    fn on_unregistered(&mut self, name: &str, code: Option<u16>) {
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        account.registration.state = State::Off;
+        account.registration.due = None;
+        let waiting = std::mem::take(&mut account.registration.waiting);
+        self.tell_account("isRegisteredChange", name, json!({"isRegistered": false, "code": code}));
+        waiting.into_iter().for_each(|reply| self.reply(reply, Ok(Value::Bool(true))));
+        self.check_drained();
+    }
+
+    /// Removes the binding, if there is one. True: a REGISTER is out.
+    pub(super) fn forget_registration(&mut self, name: &str) -> bool {
+        let Some(account) = self.accounts.get_mut(name) else { return false };
+        account.registration.due = None;
+        let bound = account.registration.is_registered() && account.link.is_some();
+        let waiting = std::mem::take(&mut account.registration.waiting);
+        if bound {
+            self.send_register(name, Some(0));
+        } else {
+            account.registration.state = State::Off;
+        }
+        let gone = Error::new(Code::RegistryFailed, "the account was unregistered meanwhile");
+        waiting.into_iter().for_each(|reply| self.reply(reply, Err(gone.clone())));
+        bound
+    }
+
+    /// No server, no answer, or a refusal: told, and tried again, always.
+    pub(super) fn registration_failed(&mut self, name: &str, code: Option<u16>, cause: &str, retry_after: Option<u64>) {
+        let jitter = 50 + self.chance(100);
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        if matches!(account.registration.state, State::Leaving(_)) {
+            return self.on_unregistered(name, code);
+        }
+        let was = account.registration.is_registered();
+        let servers = account.all_targets().len();
+        let limit = account.settings.register_max_attempts;
+        let registration = &mut account.registration;
+        registration.failures += 1;
+        registration.state = State::Waiting;
+        registration.server += 1;
+        let unreachable = code.is_none();
+        let was_reached = unreachable && std::mem::take(&mut registration.reached);
+        let failures = registration.failures;
+        let next_server = servers > 1 && !registration.server.is_multiple_of(servers);
+        let base = match code {
+            _ if next_server => SECOND / 10,
+            Some(400..=499) if code != Some(408) && code != Some(480) => (60 * SECOND) << (failures - 1).min(2),
+            _ => (SECOND << (failures - 1).min(5)).min(30 * SECOND),
+        };
+        let delay = (base / 100 * jitter).max(retry_after.unwrap_or(0) * SECOND);
+        let gives_up = limit.is_some_and(|limit| failures >= limit);
+        let waiting = std::mem::take(&mut registration.waiting);
+        if gives_up {
+            registration.state = State::Off;
+        } else {
+            self.account_due(name, delay);
+        }
+        if was_reached {
+            self.tell_account("disconnected", name, json!({"cause": cause}));
+        }
+        let retry = (!gives_up).then_some(delay / 1000);
+        self.tell_account(
+            "registrationFailed",
+            name,
+            json!({"cause": cause, "code": code, "failures": failures, "retryInMs": retry}),
+        );
+        if was {
+            self.tell_account("isRegisteredChange", name, json!({"isRegistered": false, "code": code}));
+        }
+        let which = if gives_up { Code::RegisterAttempts } else { Code::RegistryFailed };
+        let error = Error::new(which, format!("not registered: {cause}"))
+            .hint("registration is tried again; registrationFailed tells each try");
+        let error = code.map_or(error.clone(), |c| error.sip(c));
+        waiting.into_iter().for_each(|reply| self.reply(reply, Err(error.clone())));
+    }
+}
+
+/// The expiry that the registrar gave our Contact, s.
+fn granted(msg: &Message, contact: &str) -> Option<u32> {
+    let ours = NameAddr::parse(contact).ok()?.sip_uri().ok()?;
+    let all: Vec<NameAddr> = msg.headers("Contact").filter_map(|c| NameAddr::parse(c).ok()).collect();
+    let same = all.iter().find(|c| c.sip_uri().is_ok_and(|u| u.equivalent(&ours)));
+    let of = |c: &NameAddr| c.params.get("expires").and_then(|e| e.parse().ok());
+    let header = || msg.header("Expires").and_then(|e| e.trim().parse().ok());
+    same.and_then(of).or_else(header)
+}

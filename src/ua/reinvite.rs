@@ -1,0 +1,86 @@
+//! The peer's re-INVITE: answered, told, and never the end of a call (RFC 3261 §14.2).
+
+use serde_json::Map;
+
+use super::Ua;
+use super::clock::Timer;
+use super::io::{Hop, SessionId};
+use super::media::MediaCommand;
+use super::session::State;
+use crate::sdp::{Direction, Negotiated, SessionDescription};
+use crate::sip::message::Message;
+use crate::sip::transaction::TxId;
+
+impl Ua {
+    pub(super) fn on_reinvite(&mut self, id: SessionId, tx: TxId, _hop: Hop, msg: &Message) {
+        let retry_after = self.chance(11);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let (held, direction) = match &session.state {
+            State::Talking(t) if t.pending.as_ref().is_some_and(|p| p.tx.is_some()) => {
+                return self.respond(tx, msg, 491);
+            }
+            State::Talking(t) if t.unacked.is_none() => {
+                (t.held, if t.held { Direction::SendOnly } else { Direction::SendRecv })
+            }
+            _ => {
+                let mut busy = self.response(msg, 500);
+                busy.push("Retry-After", retry_after.to_string());
+                self.transactions.respond(self.now.mono, tx, busy);
+                return self.flush();
+            }
+        };
+        let Some(local) = session.local.as_mut() else { return };
+        let before = session.negotiated.clone();
+        let offered = msg.body().is_empty();
+        let (sdp, negotiated) = if offered {
+            (local.offer(direction), None)
+        } else {
+            match SessionDescription::parse(msg.body()).and_then(|offer| local.answer(&offer, direction)) {
+                Ok((sdp, negotiated)) => (sdp, Some(negotiated)),
+                Err(error) => {
+                    tracing::debug!("a re-INVITE that cannot be answered: {:?}", error.reason);
+                    return self.respond(tx, msg, 488);
+                }
+            }
+        };
+        if let Some(talking) = session.talking() {
+            talking.dialog.refresh_target(msg);
+        }
+        let Some(link) = session.link else { return };
+        let mut ok = self.dialog_response(id, msg, 200);
+        ok.set_body("application/sdp", sdp.into_bytes());
+        let unacked = self.unacked(ok.to_bytes(), link, msg.cseq(), offered);
+        self.transactions.respond(self.now.mono, tx, ok);
+        self.flush();
+        self.after(unacked.interval, Timer::Ok(id));
+        if let Some(session) = self.sessions.get_mut(&id) {
+            if let Some(talking) = session.talking() {
+                talking.unacked = Some(unacked);
+            }
+            if negotiated.is_some() {
+                session.negotiated.clone_from(&negotiated);
+            }
+        }
+        let reason = reason(before.as_ref(), negotiated.as_ref());
+        if let Some(negotiated) = negotiated {
+            self.media(id, MediaCommand::Remote(negotiated));
+            if held {
+                self.media(id, MediaCommand::Gate(Direction::Inactive));
+            }
+        }
+        self.tell_status(id);
+        let data: Map<String, serde_json::Value> = [("reason".to_owned(), reason.into())].into_iter().collect();
+        self.tell_with_session(id, "reinvite", data);
+    }
+}
+
+/// Why the peer asked again.
+fn reason(before: Option<&Negotiated>, after: Option<&Negotiated>) -> &'static str {
+    let (Some(before), Some(after)) = (before, after) else { return "refresh" };
+    match (before.direction.send(), after.direction.send()) {
+        (true, false) => "hold",
+        (false, true) => "unhold",
+        _ if (before.remote_rtp, &before.codec) != (after.remote_rtp, &after.codec) => "media",
+        _ => "refresh",
+    }
+}

@@ -1,0 +1,322 @@
+//! What comes back: responses to our requests, and to the INVITE above all.
+
+use serde_json::{Map, Value, json};
+
+use super::Ua;
+use super::cause;
+use super::clock::{SECOND, Timer};
+use super::error::Code;
+use super::io::{SessionId, Target};
+use super::media::MediaCommand;
+use super::route::{Owner, Query, Sent, host_of};
+use super::session::{Calling, State, Talking};
+use crate::sdp::{Direction, SessionDescription};
+use crate::sip::dialog::Dialog;
+use crate::sip::message::Message;
+use crate::sip::transaction::{TxEvent, TxId};
+use crate::sip::uri::SipUri;
+
+impl Ua {
+    pub(super) fn on_transaction(&mut self, event: TxEvent) {
+        match event {
+            TxEvent::Response { tx, msg } => self.on_response(tx, &msg),
+            TxEvent::Timeout { tx } => self.on_no_response(tx, 408, "Request Timeout"),
+            TxEvent::TransportError { tx } => self.on_no_response(tx, 503, "Connection Error"),
+            TxEvent::Request { tx, hop, msg } => self.on_request(tx, hop, msg),
+            TxEvent::Ack { hop: _, msg } => self.on_ack(&msg),
+            TxEvent::Cancelled { tx, msg } => self.on_cancel(tx, &msg),
+            TxEvent::StrayResponse { hop: _, msg } => self.on_stray_response(&msg),
+            TxEvent::AckMissing { tx: _ } => {}
+        }
+    }
+
+    fn on_response(&mut self, tx: TxId, msg: &Message) {
+        let Some(sent) = self.sent.get(&tx).cloned() else { return self.on_stray_response(msg) };
+        let invites = matches!(sent.owner, Owner::Invite(_) | Owner::Reinvite(_) | Owner::Abandoned);
+        if msg.status() >= 200 {
+            if invites && msg.status() < 300 {
+                self.after(64 * self.settings.sip.t1_ms * 1000, Timer::Forget(tx));
+            } else {
+                self.sent.remove(&tx);
+            }
+        }
+        match sent.owner.clone() {
+            Owner::Register(name) => self.on_register_response(&name, tx, sent, msg),
+            Owner::Invite(id) => {
+                self.at_hand = Some(id);
+                self.on_invite_response(id, tx, sent, msg);
+            }
+            Owner::Reinvite(id) => {
+                self.at_hand = Some(id);
+                self.on_reinvite_response(id, tx, sent, msg);
+            }
+            Owner::Info(id, digit) => self.on_info_response(id, digit, sent, msg),
+            Owner::Abandoned => self.on_abandoned_response(tx, sent, msg),
+            Owner::Nobody => self.on_other_response(sent, msg),
+        }
+    }
+
+    fn on_no_response(&mut self, tx: TxId, code: u16, cause: &str) {
+        let Some(sent) = self.sent.remove(&tx) else { return };
+        match sent.owner {
+            Owner::Register(name) => {
+                if self.accounts.get(&name).is_some_and(|a| a.registration.awaits(tx)) {
+                    self.registration_failed(&name, None, cause, None);
+                }
+            }
+            Owner::Invite(id) if self.is_calling(id, tx) => self.on_invite_failed(id, code, cause, None),
+            Owner::Reinvite(id) => self.on_reinvite_unanswered(id, tx),
+            Owner::Invite(_) | Owner::Info(..) | Owner::Abandoned | Owner::Nobody => {}
+        }
+        self.check_drained();
+    }
+
+    fn is_calling(&self, id: SessionId, tx: TxId) -> bool {
+        matches!(self.sessions.get(&id).map(|s| &s.state), Some(State::Calling(c)) if c.tx == tx)
+    }
+
+    fn on_invite_response(&mut self, id: SessionId, tx: TxId, sent: Sent, msg: &Message) {
+        match msg.status() {
+            0..=100 => {}
+            101..=199 if self.is_calling(id, tx) => self.on_provisional(id, msg),
+            101..=199 => {}
+            200..=299 => self.on_success(id, tx, sent, msg),
+            _ if !self.is_calling(id, tx) => {}
+            401 | 407 => self.on_invite_challenge(id, sent, msg),
+            300..=399 => self.on_redirect(id, msg),
+            code => self.on_invite_failed(id, code, cause::of_status(code), msg.header("Reason")),
+        }
+    }
+
+    fn calling(&mut self, id: SessionId) -> Option<&mut Calling> {
+        match &mut self.sessions.get_mut(&id)?.state {
+            State::Calling(c) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// 101–199: it rings, or an announcement is played.
+    fn on_provisional(&mut self, id: SessionId, msg: &Message) {
+        let now = self.now.mono;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let State::Calling(calling) = &mut session.state else { return };
+        calling.rings = true;
+        session.rang.get_or_insert(now);
+        let tag = msg.to_tag().unwrap_or_default();
+        let early = if msg.body().is_empty() || calling.early.contains(&tag) {
+            None
+        } else {
+            SessionDescription::parse(msg.body()).ok()
+        };
+        let negotiated = early.and_then(|answer| session.local.as_mut()?.accept(&answer, Direction::SendRecv).ok());
+        let early_media = negotiated.is_some();
+        if let Some(negotiated) = negotiated {
+            calling.early.push(tag);
+            session.negotiated = Some(negotiated.clone());
+            self.media(id, MediaCommand::Remote(negotiated));
+        }
+        self.tell_status(id);
+        self.tell_session(id, "progress", json!({"code": msg.status(), "earlyMedia": early_media}));
+    }
+
+    /// A 2xx: the first dialog wins; every other gets ACK and BYE (RFC 3261 §13.2.2.4).
+    fn on_success(&mut self, id: SessionId, tx: TxId, sent: Sent, msg: &Message) {
+        let tag = msg.to_tag().unwrap_or_default();
+        match &sent.winner {
+            None if self.is_calling(id, tx) => {
+                if let Some(sent) = self.sent.get_mut(&tx) {
+                    sent.winner = Some(tag);
+                }
+                self.on_answered(id, &sent, msg);
+            }
+            Some(winner) if *winner == tag => self.acknowledge_again(id, msg),
+            _ => self.acknowledge_and_leave(tx, &sent, msg),
+        }
+    }
+
+    fn on_answered(&mut self, id: SessionId, sent: &Sent, msg: &Message) {
+        let Ok(invite) = Message::parse(&sent.request) else { return };
+        let Some(dialog) = Dialog::uac(&invite, msg) else {
+            return self.on_invite_failed(id, 500, "Dialog Error", None);
+        };
+        let next_hop = dialog.next_hop_uri();
+        let link = self.dialog_link(&next_hop, sent.link);
+        let ack = dialog.ack(invite.cseq());
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let early = session.negotiated.clone();
+        let described = (!msg.body().is_empty()).then(|| SessionDescription::parse(msg.body()).ok()).flatten();
+        let negotiated = match (described, session.local.as_mut()) {
+            (Some(answer), Some(local)) => local.accept(&answer, Direction::SendRecv).ok(),
+            (None, _) if msg.body().is_empty() => early,
+            _ => None,
+        };
+        session.link = Some(link);
+        session.answered = Some(now.mono);
+        session.answered_wall = now.wall;
+        session.state = State::Talking(Box::new(Talking::new(dialog)));
+        let Some(negotiated) = negotiated else {
+            let missing = if msg.body().is_empty() { "Missing SDP" } else { "Bad Media Description" };
+            self.send_ack(ack, link);
+            return self.fail_answered(id, missing);
+        };
+        session.negotiated = Some(negotiated.clone());
+        self.media(id, MediaCommand::Remote(negotiated));
+        self.resolve_ahead(&next_hop);
+        self.tell_status(id);
+        self.tell_with_session(id, "accepted", Map::new());
+        let bytes = self.send_ack(ack, link);
+        if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
+            talking.ack = Some((invite.cseq(), bytes));
+        }
+        self.tell_with_session(id, "confirmed", Map::new());
+        self.begin_reports(id);
+        self.limit_length(id);
+    }
+
+    pub(super) fn limit_length(&mut self, id: SessionId) {
+        let limit = self.settings.phone.max_call_length;
+        if limit > 0 {
+            self.after(limit * SECOND, Timer::MaxLength(id));
+        }
+    }
+
+    /// A copy of the 2xx: our ACK was lost.
+    pub(super) fn acknowledge_again(&mut self, id: SessionId, msg: &Message) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let (State::Talking(talking), Some(link)) = (&session.state, session.link) else { return };
+        if let Some((cseq, bytes)) = &talking.ack
+            && *cseq == msg.cseq()
+        {
+            let bytes = bytes.clone();
+            self.out.push_back(super::io::Output::Send { flow: link.hop.flow, to: link.hop.addr, bytes });
+        }
+    }
+
+    /// A 2xx of a fork that lost, or one that came after the end: ACK, and once a BYE.
+    fn acknowledge_and_leave(&mut self, tx: TxId, sent: &Sent, msg: &Message) {
+        let Ok(invite) = Message::parse(&sent.request) else { return };
+        let Some(mut dialog) = Dialog::uac(&invite, msg) else { return };
+        let link = self.dialog_link(&dialog.next_hop_uri(), sent.link);
+        let ack = dialog.ack(invite.cseq());
+        self.send_ack(ack, link);
+        let tag = dialog.remote_tag.clone();
+        let Some(entry) = self.sent.get_mut(&tx) else { return };
+        if entry.losers.contains(&tag) {
+            return;
+        }
+        entry.losers.push(tag);
+        self.send_bye(&mut dialog, link, &sent.account.clone(), None);
+    }
+
+    fn on_abandoned_response(&mut self, tx: TxId, sent: Sent, msg: &Message) {
+        if (200..300).contains(&msg.status()) {
+            self.acknowledge_and_leave(tx, &sent, msg);
+        } else if msg.status() >= 300 {
+            self.check_drained();
+        }
+    }
+
+    /// A 2xx that no transaction knows any more still gets its ACK (rule 3), if the dialog is ours.
+    pub(super) fn on_stray_response(&mut self, msg: &Message) {
+        let key = (msg.call_id().to_owned(), msg.from_tag().unwrap_or_default());
+        if let Some(id) = self.dialogs.get(&key).copied()
+            && (200..300).contains(&msg.status())
+        {
+            self.acknowledge_again(id, msg);
+        }
+    }
+
+    fn on_invite_challenge(&mut self, id: SessionId, sent: Sent, msg: &Message) {
+        let Some(calling) = self.calling(id) else { return };
+        let cseq = calling.cseq + 1;
+        let Some(request) = self.with_digest(&sent, msg, cseq) else {
+            return self.on_invite_failed(id, msg.status(), "Authentication Error", None);
+        };
+        let tx = self.send_request(request, sent.link, Owner::Invite(id), &sent.account, sent.tries + 1);
+        if let Some(calling) = self.calling(id) {
+            calling.tx = tx;
+            calling.cseq = cseq;
+            calling.retry.cseq = cseq;
+        }
+    }
+
+    /// 3xx: the Contacts are tried, at most five in a row (RFC 3261 §8.1.3.4).
+    fn on_redirect(&mut self, id: SessionId, msg: &Message) {
+        let contact = msg.contact().and_then(|c| c.sip_uri().ok()).filter(|u| u.scheme == "sip");
+        let Some(calling) = self.calling(id) else { return };
+        let mut retry = calling.retry.clone();
+        let text = contact.as_ref().map(|u| SipUri { headers: String::new(), ..u.clone() }.to_string());
+        let (Some(uri), Some(text)) = (contact, text.filter(|t| *t != retry.request_uri && retry.redirects < 5)) else {
+            return self.on_invite_failed(id, msg.status(), "Redirected", None);
+        };
+        retry.redirects += 1;
+        retry.request_uri = text;
+        let through_proxy = !retry.route.is_empty();
+        let front = retry.targets.clone();
+        retry.targets = front.filter(|_| through_proxy);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.state = State::Preparing(Box::new(retry));
+        }
+        if through_proxy {
+            self.prepare(id);
+        } else {
+            self.resolve(host_of(&uri), Query::Call(id));
+        }
+    }
+
+    /// A refusal, or nothing. After 503 or a timeout the next target is tried (RFC 3263 §4.3).
+    fn on_invite_failed(&mut self, id: SessionId, code: u16, cause: &str, reason: Option<&str>) {
+        let Some(calling) = self.calling(id) else { return };
+        let left: Option<std::collections::VecDeque<Target>> = calling.retry.targets.clone();
+        if matches!(code, 408 | 503) && !calling.rings && left.as_ref().is_some_and(|t| t.len() > 1) {
+            let mut retry = calling.retry.clone();
+            retry.targets = left.map(|mut t| {
+                t.pop_front();
+                t
+            });
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.state = State::Preparing(Box::new(retry));
+            }
+            return self.prepare(id);
+        }
+        let q850 = reason.and_then(cause::q850);
+        self.finish(id, "failed", json!({"cause": cause, "code": code, "by": "remote", "q850": q850}));
+    }
+
+    /// The call cannot be made here.
+    pub(super) fn fail_client(&mut self, id: SessionId, code: Code, cause: &str) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let reply = match &session.state {
+            State::Preparing(p) => p.reply,
+            _ => None,
+        };
+        let first = !matches!(&session.state, State::Preparing(p) if p.cseq > 0);
+        let error = super::error::Error::new(code, format!("the call could not be made: {cause}"));
+        self.reply_opt(reply, Err(error));
+        if first {
+            self.finish(id, "clientError", json!({"cause": cause}));
+        } else {
+            self.finish(id, "failed", json!({"cause": cause, "code": 503, "by": "system"}));
+        }
+    }
+
+    /// BYE and the like: only a challenge needs an answer.
+    fn on_other_response(&mut self, sent: Sent, msg: &Message) {
+        if matches!(msg.status(), 401 | 407)
+            && let Ok(request) = Message::parse(&sent.request)
+            && let Some(again) = self.with_digest(&sent, msg, request.cseq() + 1)
+        {
+            self.send_request(again, sent.link, Owner::Nobody, &sent.account, sent.tries + 1);
+            return;
+        }
+        if msg.status() >= 200 {
+            self.check_drained();
+        }
+    }
+
+    /// The value of a header as JSON.
+    pub(super) fn header_or_null(msg: &Message, name: &str) -> Value {
+        msg.header(name).map_or(Value::Null, Value::from)
+    }
+}

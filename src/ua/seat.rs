@@ -1,0 +1,157 @@
+//! Seats: one agent's microphone and the sessions that share it.
+
+use serde_json::json;
+
+use super::Ua;
+use super::account::Account;
+use super::command::{DeviceRole, SetRole};
+use super::error::{Code, Error};
+use super::io::{DeviceInfo, SessionId};
+use super::media::MediaCommand;
+use super::session::{Op, State};
+
+impl Ua {
+    /// The microphone and the loudspeaker of a new session.
+    pub(super) fn devices_for(&self, account: &Account, wanted: Option<&str>) -> (String, String) {
+        let input = wanted.or(account.settings.input.as_deref()).unwrap_or(&self.settings.audio.input).to_owned();
+        let own = account.settings.output.as_deref().unwrap_or(&self.settings.audio.output);
+        let plays = |id: &str| self.devices.iter().any(|d| d.id == id && d.output) || id == "null";
+        let output = wanted.filter(|id| plays(id)).unwrap_or(own).to_owned();
+        (input, output)
+    }
+
+    /// The seat of a session: the account's by name, else its microphone; built-in sources are alone.
+    pub(super) fn seat_of(&self, account: &Account, input: &str, id: SessionId) -> String {
+        if let Some(seat) = &account.settings.seat {
+            return format!("seat:{seat}");
+        }
+        let real = match input {
+            "default" => self.devices.iter().find(|d| d.default_input && d.id != "null").map(|d| d.id.clone()),
+            _ if is_built_in(input) => None,
+            _ => Some(input.to_owned()),
+        };
+        real.map_or_else(|| format!("session:{}", id.0), |device| format!("device:{device}"))
+    }
+
+    /// The device exists, as far as the host has told.
+    pub(super) fn has_input(&self, input: &str) -> bool {
+        input == "default" || is_built_in(input) || self.devices.iter().any(|d| d.id == input && d.input)
+    }
+
+    /// How many sessions a seat has.
+    pub(super) fn in_seat(&self, seat: &str) -> usize {
+        self.sessions.values().filter(|s| s.seat == seat).count()
+    }
+
+    /// The other session of the seat whose microphone is live.
+    pub(super) fn live_in_seat(&self, id: SessionId) -> Option<SessionId> {
+        let seat = &self.sessions.get(&id)?.seat;
+        self.sessions.values().find(|s| s.id != id && s.seat == *seat && s.wants_microphone()).map(|s| s.id)
+    }
+
+    /// Takes the microphone from the seat's live session in this very turn, and asks its peer to hold.
+    /// Some: the session whose hold is worth waiting for.
+    pub(super) fn take_microphone(&mut self, id: SessionId) -> Option<SessionId> {
+        let other = self.live_in_seat(id)?;
+        self.park(other, true);
+        if self.settings.phone.hold_others && matches!(self.sessions.get(&other)?.state, State::Talking(_)) {
+            self.ask(other, Op { hold: true, reply: None });
+            return Some(other);
+        }
+        None
+    }
+
+    /// Parked: silence in place of the microphone, whatever `isMute` says.
+    pub(super) fn park(&mut self, id: SessionId, parked: bool) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.parked != parked {
+            session.parked = parked;
+            let silent = parked || session.muted;
+            self.media(id, MediaCommand::Mute(silent));
+        }
+    }
+
+    /// The hold that others of the seat waited for is final, or late.
+    pub(super) fn hold_is_final(&mut self, held: SessionId) {
+        let waits = |s: &&super::session::Session| match &s.state {
+            State::Incoming(i) => i.answering.as_ref().is_some_and(|a| a.waits_for == Some(held)),
+            _ => false,
+        };
+        let waiting: Vec<SessionId> = self.sessions.values().filter(waits).map(|s| s.id).collect();
+        waiting.into_iter().for_each(|id| self.seat_is_free(id));
+    }
+
+    /// Moves the seat's focus.
+    pub(super) fn set_current(&mut self, id: Option<SessionId>) {
+        if self.current == id {
+            return;
+        }
+        let name = |id: Option<SessionId>| id.and_then(|i| self.sessions.get(&i)).map(|s| s.call_id.clone());
+        let (old, new) = (name(self.current), name(id));
+        self.current = id;
+        self.tell_phone("currentSessionChange", json!({"callId": new, "oldCallId": old}));
+    }
+
+    pub(super) fn on_devices(&mut self, devices: Vec<DeviceInfo>) {
+        let old = std::mem::replace(&mut self.devices, devices);
+        let is_in = |list: &[DeviceInfo], id: &str| list.iter().any(|d| d.id == id);
+        let added: Vec<DeviceInfo> = self.devices.iter().filter(|d| !is_in(&old, &d.id)).cloned().collect();
+        let removed: Vec<DeviceInfo> = old.into_iter().filter(|d| !is_in(&self.devices, &d.id)).collect();
+        added.into_iter().for_each(|d| self.tell_phone("device.added", json!({"device": d})));
+        removed.into_iter().for_each(|d| self.tell_phone("device.removed", json!({"device": d})));
+    }
+
+    /// `device.setRole`: for new sessions, and at once for those that live.
+    pub(super) fn set_role(&mut self, role: SetRole) -> Result<serde_json::Value, Error> {
+        let fits = |d: &DeviceInfo| d.id == role.id && if role.role == DeviceRole::Input { d.input } else { d.output };
+        if role.id != "default" && !is_built_in(&role.id) && !self.devices.iter().any(fits) {
+            return Err(Error::new(Code::NoInput, format!("no device {:?} can do that", role.id))
+                .hint("device.list names them"));
+        }
+        if let Some(name) = &role.account {
+            self.account(name)?;
+        }
+        let id = role.id.clone();
+        match role.account.as_ref().and_then(|name| self.accounts.get_mut(name)) {
+            Some(account) => match role.role {
+                DeviceRole::Input => account.settings.input = Some(id),
+                DeviceRole::Output => account.settings.output = Some(id),
+                DeviceRole::Ringer => {
+                    return Err(Error::new(Code::InvalidParams, "a ringer is the host's").hint("leave account out"));
+                }
+            },
+            None => match role.role {
+                DeviceRole::Input => self.settings.audio.input = id,
+                DeviceRole::Output => self.settings.audio.output = id,
+                DeviceRole::Ringer => self.settings.audio.ringer = id,
+            },
+        }
+        self.move_sessions(role.account.as_deref());
+        self.tell_phone("device.changed", json!({"id": role.id, "role": role.role, "account": role.account}));
+        Ok(serde_json::Value::Bool(true))
+    }
+
+    fn move_sessions(&mut self, account: Option<&str>) {
+        let concerned = self.sessions.values().filter(|s| account.is_none_or(|a| a == s.account));
+        let ids: Vec<SessionId> = concerned.map(|s| s.id).collect();
+        for id in ids {
+            let Some(session) = self.sessions.get(&id) else { continue };
+            let Some(owner) = self.accounts.get(&session.account) else { continue };
+            let (input, output) = self.devices_for(owner, None);
+            if (&input, &output) == (&session.input, &session.output) {
+                continue;
+            }
+            let seat = self.seat_of(owner, &input, id);
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.seat = seat;
+                session.input.clone_from(&input);
+                session.output.clone_from(&output);
+            }
+            self.media(id, MediaCommand::Devices { input, output });
+        }
+    }
+}
+
+fn is_built_in(id: &str) -> bool {
+    id == "null" || id.starts_with("tone:") || id.starts_with("file:")
+}

@@ -1,0 +1,324 @@
+//! One call: its state, and what users see of it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::dtmf::DtmfQueue;
+use super::io::{Mono, ReplyId, SessionId, Target};
+use super::media::{LocalMedia, MediaStats};
+use super::route::Link;
+use super::status::{
+    CallState, CallStatus, CommunicationType, RecordStatus, StaticCallStatus, Stream, Timer, Track, TransferParent,
+};
+use crate::sdp::{LocalSide, Negotiated};
+use crate::sip::dialog::Dialog;
+use crate::sip::flow::FlowId;
+use crate::sip::transaction::TxId;
+
+/// A call, from the wish to make it (or its INVITE) to its end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Session {
+    pub id: SessionId,
+    pub call_id: String,
+    pub account: String,
+    pub seat: String,
+    pub direction: CommunicationType,
+    pub person: StaticCallStatus,
+    /// setStaticStatus with startManualModel: nothing automatic changes `person`.
+    pub manual: bool,
+    pub number: String,
+    pub called_number: String,
+    pub tags: Vec<String>,
+    pub headers: BTreeMap<String, String>,
+    pub diversion: Option<String>,
+    pub muted: bool,
+    /// The seat's microphone belongs to another session though this one could not be held.
+    pub parked: bool,
+    pub transfer_parent: Option<SessionId>,
+    pub input: String,
+    pub output: String,
+    pub sip_call_id: String,
+    pub local_tag: String,
+    pub link: Option<Link>,
+    pub media: Option<LocalMedia>,
+    pub local: Option<LocalSide>,
+    pub negotiated: Option<Negotiated>,
+    pub stats: MediaStats,
+    pub remote_ssrc: Option<u32>,
+    pub created: Mono,
+    pub rang: Option<Mono>,
+    pub answered: Option<Mono>,
+    pub answered_wall: i64,
+    pub held_since: Option<Mono>,
+    pub held_total: Mono,
+    pub timer_stopped: Option<Mono>,
+    /// Nothing comes in though it should.
+    pub stalled_since: Option<Mono>,
+    pub dtmf: DtmfQueue,
+    /// The status that the last event told.
+    pub told: Option<CallStatus>,
+    pub state: State,
+}
+
+/// Where a call stands. Each variant holds what makes sense there and nowhere else.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum State {
+    /// Outbound: something is missing before the INVITE can go (an address, a flow, a port).
+    Preparing(Box<Preparing>),
+    /// Outbound: the INVITE is out.
+    Calling(Box<Calling>),
+    /// Inbound: it rings here.
+    Incoming(Box<Incoming>),
+    /// Inbound: our 200 is out, its ACK is not here.
+    Accepting(Box<Accepting>),
+    /// Both sides have agreed.
+    Talking(Box<Talking>),
+}
+
+/// See [`State::Preparing`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Preparing {
+    pub reply: Option<ReplyId>,
+    pub request_uri: String,
+    pub route: Vec<String>,
+    /// None: the resolver is at work.
+    pub targets: Option<VecDeque<Target>>,
+    /// The stream that is being opened.
+    pub opening: Option<FlowId>,
+    pub extra_headers: Vec<(String, String)>,
+    pub redirects: u8,
+    pub cseq: u32,
+}
+
+/// See [`State::Calling`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Calling {
+    pub tx: TxId,
+    pub cseq: u32,
+    pub rings: bool,
+    /// To tags whose 18x carried the answer.
+    pub early: Vec<String>,
+    /// What a next target or a redirection would need.
+    pub retry: Preparing,
+}
+
+/// See [`State::Incoming`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Incoming {
+    pub tx: TxId,
+    pub request: Vec<u8>,
+    pub dialog: Dialog,
+    pub answering: Option<Answering>,
+}
+
+/// A user has answered; the 200 waits for our port, or for the hold of the seat's other session.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Answering {
+    pub reply: Option<ReplyId>,
+    pub waits_for: Option<SessionId>,
+    pub extra_headers: Vec<(String, String)>,
+}
+
+/// See [`State::Accepting`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Accepting {
+    pub dialog: Dialog,
+    pub ok: Unacked,
+}
+
+/// A 2xx of ours that is sent again until its ACK comes (RFC 3261 §13.3.1.4).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Unacked {
+    pub bytes: Vec<u8>,
+    pub link: Link,
+    pub cseq: u32,
+    pub interval: Mono,
+    pub again: Mono,
+    pub give_up: Mono,
+    /// Our 2xx held the offer; the ACK holds the answer.
+    pub offered: bool,
+}
+
+/// See [`State::Talking`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Talking {
+    pub dialog: Dialog,
+    pub held: bool,
+    /// Our own re-INVITE under way.
+    pub pending: Option<Pending>,
+    /// What waits for it.
+    pub queue: VecDeque<Op>,
+    /// The peer's re-INVITE that we accepted, not yet acknowledged.
+    pub unacked: Option<Unacked>,
+    /// The ACK of our last INVITE: sent again for each copy of its 2xx.
+    pub ack: Option<(u32, Vec<u8>)>,
+}
+
+/// A verb that needs the far end.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+pub(super) struct Op {
+    pub hold: bool,
+    pub reply: Option<ReplyId>,
+}
+
+/// Our re-INVITE under way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Pending {
+    pub op: Op,
+    /// None while it waits after a 491.
+    pub tx: Option<TxId>,
+    pub glares: u8,
+}
+
+impl Talking {
+    pub fn new(dialog: Dialog) -> Self {
+        Talking { dialog, held: false, pending: None, queue: VecDeque::new(), unacked: None, ack: None }
+    }
+}
+
+impl Session {
+    /// The peer holds us: it does not want to hear us.
+    pub fn remote_hold(&self) -> bool {
+        self.negotiated.as_ref().is_some_and(|n| !n.direction.send())
+    }
+
+    /// We hold the peer.
+    pub fn held(&self) -> bool {
+        matches!(&self.state, State::Talking(t) if t.held)
+    }
+
+    /// Its microphone would be live: in talk, or about to be, and not held.
+    pub fn wants_microphone(&self) -> bool {
+        match &self.state {
+            State::Talking(t) => !t.held,
+            State::Accepting(_) => true,
+            _ => false,
+        }
+    }
+
+    /// It is answered.
+    pub fn is_answered(&self) -> bool {
+        matches!(self.state, State::Accepting(_) | State::Talking(_))
+    }
+
+    pub fn dialog(&self) -> Option<&Dialog> {
+        match &self.state {
+            State::Incoming(s) => Some(&s.dialog),
+            State::Accepting(s) => Some(&s.dialog),
+            State::Talking(s) => Some(&s.dialog),
+            State::Preparing(_) | State::Calling(_) => None,
+        }
+    }
+
+    pub fn dialog_mut(&mut self) -> Option<&mut Dialog> {
+        match &mut self.state {
+            State::Incoming(s) => Some(&mut s.dialog),
+            State::Accepting(s) => Some(&mut s.dialog),
+            State::Talking(s) => Some(&mut s.dialog),
+            State::Preparing(_) | State::Calling(_) => None,
+        }
+    }
+
+    pub fn talking(&mut self) -> Option<&mut Talking> {
+        match &mut self.state {
+            State::Talking(t) => Some(t),
+            _ => None,
+        }
+    }
+
+    fn call_state(&self) -> CallState {
+        match &self.state {
+            State::Preparing(_) => CallState::Calling,
+            State::Calling(c) if c.rings => CallState::Ringing,
+            State::Calling(_) => CallState::Calling,
+            State::Incoming(_) | State::Accepting(_) => CallState::Connecting,
+            State::Talking(_) => CallState::Talking,
+        }
+    }
+
+    /// What users see: a pure function of the session (and its parent).
+    pub fn status(&self, transfer_parent: Option<TransferParent>) -> CallStatus {
+        CallStatus {
+            name: self.person.name.clone(),
+            avatar: self.person.avatar.clone(),
+            company: self.person.company.clone(),
+            number: self.number.clone(),
+            call_id: self.call_id.clone(),
+            communication_type: self.direction,
+            is_video: false,
+            is_ring: matches!(&self.state, State::Incoming(i) if i.answering.is_none()),
+            is_hold: self.held(),
+            is_mute: self.muted,
+            call_status: self.call_state(),
+            call_start_time: self.answered_wall,
+            record_status: RecordStatus::Stop,
+            is_transfer: self.transfer_parent.is_some(),
+            transfer_parent,
+            is_conference: false,
+            is_remote_hold: self.remote_hold(),
+            account: self.account.clone(),
+            called_number: self.called_number.clone(),
+            diversion: self.diversion.clone(),
+            headers: self.headers.clone(),
+            tags: self.tags.clone(),
+        }
+    }
+
+    /// The durations at a time.
+    pub fn timer(&self, mono: Mono) -> Timer {
+        let now = self.timer_stopped.unwrap_or(mono);
+        let seconds = |from: Option<Mono>, to: Mono| from.map_or(0, |f| to.saturating_sub(f) / 1_000_000);
+        let until_answer = self.answered.unwrap_or(now);
+        let outbound = self.direction == CommunicationType::Outbound;
+        let holding = self.held_since.map_or(0, |since| now.saturating_sub(since));
+        Timer {
+            ring_duration: seconds(self.rang, until_answer),
+            calling_duration: if outbound { seconds(Some(self.created), until_answer) } else { 0 },
+            call_duration: seconds(self.answered, now),
+            hold_duration: (self.held_total + holding) / 1_000_000,
+        }
+    }
+
+    /// The streams: as in the seed, `localStream` lists video only, so there is none yet.
+    pub fn remote_stream(&self) -> Option<Stream> {
+        let ssrc = self.remote_ssrc?;
+        let negotiated = self.negotiated.as_ref()?;
+        Some(Stream {
+            id: format!("{}-remote", self.call_id),
+            tracks: vec![Track {
+                kind: "audio".into(),
+                codec: negotiated.codec.kind.name().into(),
+                ssrc,
+                direction: negotiated.direction.as_str().into(),
+                muted: !negotiated.direction.recv(),
+            }],
+        })
+    }
+
+    /// How a consultation shows this session as its parent.
+    pub fn as_parent(&self, mono: Mono) -> TransferParent {
+        let timer = self.timer(mono);
+        TransferParent {
+            call_id: self.call_id.clone(),
+            avatar: self.person.avatar.clone(),
+            name: self.person.name.clone(),
+            number: self.number.clone(),
+            call_duration: timer.call_duration,
+            hold_duration: timer.hold_duration,
+        }
+    }
+
+    /// Adds to the time on hold.
+    pub fn set_held(&mut self, held: bool, mono: Mono) {
+        if let Some(talking) = self.talking() {
+            talking.held = held;
+        }
+        if let Some(since) = self.held_since.take() {
+            self.held_total += mono.saturating_sub(since);
+        }
+        if held {
+            self.held_since = Some(mono);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A media engine of the imagination: ports that nobody opened, streams that start by themselves, digits that arrive.
+
+use std::net::SocketAddr;
+
+use phoned::sdp::{Direction, Negotiated};
+use phoned::ua::io::SessionId;
+use phoned::ua::media::{LocalMedia, MediaCommand, MediaEvent, MediaStats};
+
+use super::{Happening, Net, Who};
+
+/// The media of one session.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    /// Our RTP address.
+    pub local: SocketAddr,
+    /// What was negotiated last.
+    pub remote: Option<Negotiated>,
+    /// The gate in the device's way, if it was ever set.
+    pub gate: Option<Direction>,
+    /// The microphone is off.
+    pub muted: bool,
+    started: bool,
+}
+
+impl Net {
+    /// The media of a session.
+    pub fn stream(&self, who: Who, session: SessionId) -> &Stream {
+        &self.phone_of(who).streams[&session]
+    }
+
+    pub(super) fn on_media_command(&mut self, who: Who, session: SessionId, command: MediaCommand) {
+        self.phone_mut(who).media.push((session, command.clone()));
+        if let MediaCommand::Open { local_ip, .. } = command {
+            self.count += 1;
+            let local = SocketAddr::new(local_ip, 20_000 + 2 * (self.count % 5_000) as u16);
+            let stream = Stream { local, remote: None, gate: None, muted: false, started: false };
+            let before = self.phone_mut(who).streams.insert(session, stream);
+            assert!(before.is_none(), "opened twice");
+            let local = LocalMedia { rtp: local, ssrc: self.count as u32 };
+            return self.plan(0, Happening::Media { who, session, event: MediaEvent::Local(local) });
+        }
+        let hears = self.phone_of(who).hears;
+        let Some(stream) = self.phone_mut(who).streams.get_mut(&session) else {
+            panic!("{command:?} for a session that is not open\n{}", self.story());
+        };
+        match command {
+            MediaCommand::Remote(negotiated) => {
+                let starts = hears && negotiated.direction.recv() && !std::mem::replace(&mut stream.started, hears);
+                let ssrc = u32::from(negotiated.remote_rtp.port());
+                stream.remote = Some(negotiated);
+                if starts {
+                    self.plan(40_000, Happening::Media { who, session, event: MediaEvent::Started { ssrc } });
+                }
+            }
+            MediaCommand::Gate(direction) => stream.gate = Some(direction),
+            MediaCommand::Mute(muted) => stream.muted = muted,
+            MediaCommand::Dtmf { digit, duration_ms } => {
+                let towards = stream.remote.as_ref().map(|remote| (stream.local, remote.remote_rtp));
+                let delay = u64::from(duration_ms) * 1000;
+                self.plan(delay, Happening::Media { who, session, event: MediaEvent::DtmfSent { digit } });
+                if let Some((who, session)) = towards.and_then(|(from, to)| self.hearer(from, to)) {
+                    let event = MediaEvent::Dtmf { digit, duration_ms };
+                    self.plan(delay + 5_000, Happening::Media { who, session, event });
+                }
+            }
+            MediaCommand::Report => {
+                let codec = stream.remote.as_ref().map_or("", |remote| remote.codec.kind.name());
+                let stats = MediaStats { codec: codec.into(), mos: 4.4, r_factor: 93.0, ..MediaStats::default() };
+                self.plan(0, Happening::Media { who, session, event: MediaEvent::Report(Box::new(stats)) });
+            }
+            MediaCommand::Close => {
+                self.phone_mut(who).streams.remove(&session);
+            }
+            MediaCommand::Open { .. } | MediaCommand::Devices { .. } => {}
+        }
+    }
+
+    /// The session that receives at an address and expects media from another.
+    fn hearer(&self, from: SocketAddr, to: SocketAddr) -> Option<(Who, SessionId)> {
+        let hears =
+            |s: &Stream| s.local == to && s.remote.as_ref().is_some_and(|r| r.remote_rtp == from && r.direction.recv());
+        self.phones().find_map(|(who, phone)| {
+            let (session, _) = phone.streams.iter().find(|(_, stream)| hears(stream))?;
+            Some((who, *session))
+        })
+    }
+}

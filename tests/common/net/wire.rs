@@ -1,0 +1,223 @@
+//! The wire: weather, taps, datagrams, streams, and the log.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+
+use phoned::sip::message::Message;
+use phoned::ua::io::{FlowId, Mono};
+use rand_chacha::rand_core::Rng;
+
+use super::{Happening, Net, UDP, Who};
+
+/// What datagrams suffer. Streams are slow, but lose nothing and keep their order.
+#[derive(Debug, Clone)]
+pub struct Weather {
+    /// Lost, of 100.
+    pub loss: u32,
+    /// Sent twice, of 100.
+    pub duplicates: u32,
+    /// The time on the way, ms: a wide range changes the order.
+    pub delay: RangeInclusive<u64>,
+}
+
+impl Default for Weather {
+    fn default() -> Self {
+        Weather { loss: 0, duplicates: 0, delay: 5..=5 }
+    }
+}
+
+/// One message on its way.
+#[derive(Debug, Clone)]
+pub struct Packet {
+    /// When it was sent, ms.
+    pub at: u64,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// To whom.
+    pub to: SocketAddr,
+    /// The message.
+    pub bytes: Vec<u8>,
+    /// It does not arrive.
+    pub lost: bool,
+}
+
+impl Packet {
+    /// Whether its first line begins so (`INVITE`, `SIP/2.0 200`).
+    pub fn is(&self, start: &str) -> bool {
+        self.bytes.starts_with(start.as_bytes())
+    }
+    /// The message, parsed.
+    pub fn message(&self) -> Message {
+        Message::parse(&self.bytes).unwrap()
+    }
+}
+
+/// What a tap does to a message.
+pub enum Fate {
+    /// Nothing: the next tap, then the weather, decide.
+    Pass,
+    /// It is lost.
+    Drop,
+    /// It arrives changed.
+    Alter(Vec<u8>),
+    /// It arrives so many ms later.
+    Late(u64),
+}
+
+/// One end of a stream.
+pub(super) struct End {
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+    other: (Who, FlowId),
+    /// When the last message arrives at the other end.
+    busy: Mono,
+}
+
+impl Net {
+    /// Watches every message from now on; the first tap that does not pass decides.
+    pub fn tap(&mut self, tap: impl FnMut(&Packet) -> Fate + 'static) {
+        self.taps.push(Box::new(tap));
+    }
+
+    /// Loses the next message that fits.
+    pub fn drop_next(&mut self, mut fits: impl FnMut(&Packet) -> bool + 'static) {
+        let mut done = false;
+        self.tap(move |packet| {
+            if done || !fits(packet) {
+                return Fate::Pass;
+            }
+            done = true;
+            Fate::Drop
+        });
+    }
+
+    /// What a node sent, lost or not, whose first line begins so.
+    pub fn sent(&self, who: Who, start: &str) -> Vec<Message> {
+        let from = self.addr(who).ip();
+        self.log.iter().filter(|p| p.from.ip() == from && p.is(start)).map(Packet::message).collect()
+    }
+
+    /// The log as a ladder, one line a message: for failed assertions.
+    pub fn story(&self) -> String {
+        let mut text = String::new();
+        for packet in &self.log {
+            let line = String::from_utf8_lossy(packet.bytes.split(|b| *b == b'\r').next().unwrap_or_default());
+            let lost = if packet.lost { "  (lost)" } else { "" };
+            let _ = writeln!(text, "{:>9} ms  {} → {}  {line}{lost}", packet.at, packet.from, packet.to);
+        }
+        for (who, phone) in self.phones() {
+            let _ = writeln!(text, "{} {}: {:?}", phone.name, self.addr(who), phone.names());
+        }
+        text
+    }
+
+    /// Breaks every stream of a node; both ends learn it.
+    pub fn break_streams(&mut self, who: Who) {
+        let mine: Vec<FlowId> = self.streams.keys().filter(|(owner, _)| *owner == who).map(|(_, flow)| *flow).collect();
+        for flow in mine {
+            self.close_stream(who, flow);
+            self.plan(0, Happening::FlowClosed { who, flow });
+        }
+    }
+
+    pub(super) fn transmit(&mut self, who: Who, flow: FlowId, to: SocketAddr, bytes: Vec<u8>) {
+        if bytes.iter().all(|b| matches!(b, b'\r' | b'\n')) {
+            return;
+        }
+        let stream = self.streams.get(&(who, flow)).map(|end| (end.local, end.remote));
+        let (from, to) = stream.unwrap_or((self.addr(who), to));
+        let mut packet = Packet { at: self.now(), from, to, bytes, lost: false };
+        self.check(&packet);
+        let mut late = 0;
+        for tap in &mut self.taps {
+            match tap(&packet) {
+                Fate::Pass => continue,
+                Fate::Drop => packet.lost = true,
+                Fate::Alter(bytes) => packet.bytes = bytes,
+                Fate::Late(ms) => late = ms * 1000,
+            }
+            break;
+        }
+        match stream {
+            Some(_) => self.on_stream(who, flow, &packet, late),
+            None if flow == UDP => self.as_datagram(&mut packet, late),
+            None => packet.lost = true,
+        }
+        if self.logging {
+            self.log.push(packet);
+        }
+    }
+
+    /// Phones put nothing on the wire that cannot be read.
+    fn check(&self, packet: &Packet) {
+        let is_phone = |who: Who| matches!(self.nodes[who.0], super::Node::Phone(_));
+        if self.at(packet.from).is_some_and(is_phone) {
+            let read = Message::parse(&packet.bytes);
+            assert!(read.is_ok(), "{:?} of {}", read, String::from_utf8_lossy(&packet.bytes));
+        }
+    }
+
+    fn as_datagram(&mut self, packet: &mut Packet, late: u64) {
+        let Some(to) = self.at(packet.to).filter(|to| self.addr(*to) == packet.to) else {
+            packet.lost = true;
+            return;
+        };
+        packet.lost |= self.chance(100) < u64::from(self.weather.loss);
+        if packet.lost {
+            return;
+        }
+        let copies = if self.chance(100) < u64::from(self.weather.duplicates) { 2 } else { 1 };
+        for _ in 0..copies {
+            let (first, last) = (*self.weather.delay.start() * 1000, *self.weather.delay.end() * 1000);
+            let delay = first + self.chance(last - first + 1) + late;
+            let (from, bytes) = (packet.from, packet.bytes.clone());
+            self.plan(delay, Happening::Arrives { to, flow: UDP, from, bytes });
+        }
+    }
+
+    fn on_stream(&mut self, who: Who, flow: FlowId, packet: &Packet, late: u64) {
+        let delay = *self.weather.delay.end() * 1000 + late;
+        let Some(end) = self.streams.get_mut(&(who, flow)).filter(|_| !packet.lost) else { return };
+        end.busy = end.busy.max(self.now + delay) + 1;
+        let (wait, (to, flow), from) = (end.busy - self.now, end.other, end.local);
+        self.plan(wait, Happening::Arrives { to, flow, from, bytes: packet.bytes.clone() });
+    }
+
+    pub(super) fn open_stream(&mut self, who: Who, flow: FlowId, remote: SocketAddr) {
+        let delay = 2 * *self.weather.delay.end() * 1000;
+        let Some(other) = self.at(remote).filter(|other| self.addr(*other) == remote) else {
+            return self.plan(delay, Happening::FlowClosed { who, flow });
+        };
+        self.count += 1;
+        let local = SocketAddr::new(self.addr(who).ip(), 30_000 + (self.count % 30_000) as u16);
+        let there = FlowId(UDP.0 + self.count);
+        self.streams.insert((who, flow), End { local, remote, other: (other, there), busy: 0 });
+        self.streams.insert((other, there), End { local: remote, remote: local, other: (who, flow), busy: 0 });
+        self.plan(delay, Happening::FlowUp { who, flow, local, remote });
+        self.plan(delay / 2, Happening::FlowUp { who: other, flow: there, local: remote, remote: local });
+    }
+
+    pub(super) fn close_stream(&mut self, who: Who, flow: FlowId) {
+        let Some(end) = self.streams.remove(&(who, flow)) else { return };
+        let (who, flow) = end.other;
+        self.streams.remove(&end.other);
+        let wait = (end.busy + 1).saturating_sub(self.now).max(*self.weather.delay.end() * 1000);
+        self.plan(wait, Happening::FlowClosed { who, flow });
+    }
+
+    /// A stream between two nodes, from the first one's side.
+    pub(super) fn stream_between(&self, who: Who, other: Who) -> Option<FlowId> {
+        let found = self.streams.iter().find(|((owner, _), end)| *owner == who && end.other.0 == other);
+        found.map(|((_, flow), _)| *flow)
+    }
+
+    /// The node at an address.
+    pub(super) fn at(&self, addr: SocketAddr) -> Option<Who> {
+        (0..self.nodes.len()).map(Who).find(|who| self.addr(*who).ip() == addr.ip())
+    }
+
+    fn chance(&mut self, of: u64) -> u64 {
+        self.rng.next_u64() % of
+    }
+}

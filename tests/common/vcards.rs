@@ -1,0 +1,206 @@
+//! Virtual sound cards around a test, and the sound that goes in and comes out of them.
+//!
+//! A sound client reads its server's address from the environment, which a test cannot change for itself: the test
+//! starts the cards, then runs itself again as a child that has the address.
+
+#![allow(dead_code, reason = "every test uses its own part of it")]
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use phoned::audio::{Sink, Source};
+
+/// Rate of the cards.
+pub const RATE: u32 = 48_000;
+/// Where the child finds the cards.
+const PLACE: &str = "PHONED_TEST_CARDS";
+/// A child that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A sound server with cards.
+pub struct Cards {
+    dir: PathBuf,
+}
+
+/// Runs `body` in a child process whose sound server has `n` cards. `test` is the test's own name.
+pub fn with_cards(n: usize, test: &str, body: impl FnOnce(&Cards)) {
+    if let Ok(dir) = std::env::var(PLACE) {
+        return body(&Cards { dir: dir.into() });
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let cards = Cards { dir: dir.path().to_owned() };
+    cards.start(n);
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .envs(cards.env())
+        .env(PLACE, dir.path())
+        .spawn()
+        .unwrap();
+    let passed = wait(child, LIMIT);
+    cards.stop();
+    assert!(passed, "{test} failed, see above");
+}
+
+fn wait(mut child: Child, limit: Duration) -> bool {
+    let end = Instant::now() + limit;
+    while Instant::now() < end {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.success();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    eprintln!("still running after {limit:?}");
+    false
+}
+
+impl Cards {
+    fn script(&self, action: &str, rest: &[&str]) -> String {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/vcards.sh");
+        let output = Command::new(script).arg(action).arg(&self.dir).args(rest).output().unwrap();
+        assert!(output.status.success(), "vcards.sh {action}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Starts the server.
+    pub fn start(&self, n: usize) {
+        self.script("start", &[&n.to_string()]);
+    }
+
+    /// Kills the server.
+    pub fn stop(&self) {
+        self.script("stop", &[]);
+    }
+
+    /// What a client needs in its environment.
+    pub fn env(&self) -> Vec<(String, String)> {
+        let lines = self.script("env", &[]);
+        lines.lines().map(|line| line.split_once('=').unwrap()).map(|(k, v)| (k.into(), v.into())).collect()
+    }
+
+    /// Takes `spkI` or `micI` away.
+    pub fn unplug(&self, name: &str) {
+        self.script("unplug", &[name]);
+    }
+
+    /// Brings it back.
+    pub fn plug(&self, name: &str) {
+        self.script("plug", &[name]);
+    }
+
+    /// Sends a signal (`STOP`, `CONT`) to the server.
+    pub fn signal(&self, signal: &str) {
+        let pid = std::fs::read_to_string(self.dir.join("server.pid")).unwrap();
+        assert!(Command::new("kill").args([&format!("-{signal}"), pid.trim()]).status().unwrap().success());
+    }
+
+    /// Plays `pcm` into a microphone (`micI`) until it is dropped or done.
+    pub fn say(&self, microphone: &str, pcm: Vec<i16>) -> Playing {
+        let mut child = self.client("pacat", "--playback", &format!("{microphone}_in"), Stdio::piped(), Stdio::null());
+        let mut pipe = child.stdin.take().unwrap();
+        let bytes: Vec<u8> = pcm.iter().flat_map(|s| s.to_le_bytes()).collect();
+        // The player going away first is no failure.
+        std::thread::spawn(move || drop(pipe.write_all(&bytes)));
+        Playing(child)
+    }
+
+    /// Records what a loudspeaker (`spkI`) plays for so long.
+    pub fn hear(&self, speaker: &str, length: Duration) -> Vec<i16> {
+        self.record(speaker).take(length)
+    }
+
+    /// Starts to record what a loudspeaker plays.
+    pub fn record(&self, speaker: &str) -> Recording {
+        Recording(self.client("parec", "--record", &format!("{speaker}.monitor"), Stdio::null(), Stdio::piped()))
+    }
+
+    fn client(&self, program: &str, mode: &str, device: &str, input: Stdio, output: Stdio) -> Child {
+        Command::new(program)
+            .args([mode, "--raw", "--format=s16le", "--channels=1", "--latency-msec=20", "--rate=48000"])
+            .arg(format!("--device={device}"))
+            .envs(self.env())
+            .stdin(input)
+            .stdout(output)
+            .spawn()
+            .unwrap()
+    }
+}
+
+/// A player; silent when dropped.
+pub struct Playing(Child);
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A recording under way.
+pub struct Recording(Child);
+
+impl Recording {
+    /// The next samples, for so long.
+    pub fn take(&mut self, length: Duration) -> Vec<i16> {
+        let mut bytes = vec![0; (length.as_secs_f64() * f64::from(RATE)) as usize * 2];
+        self.0.stdout.as_mut().unwrap().read_exact(&mut bytes).unwrap();
+        bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect()
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A sine of −12 dBFS.
+pub fn sine(hz: f64, seconds: f64) -> Vec<i16> {
+    let n = (seconds * f64::from(RATE)) as usize;
+    let w = std::f64::consts::TAU * hz / f64::from(RATE);
+    (0..n).map(|i| ((w * i as f64).sin() * 8231.0) as i16).collect()
+}
+
+/// Level of one frequency (Goertzel), dBFS of a sine's peak.
+pub fn level(pcm: &[i16], rate: u32, hz: f64) -> f64 {
+    let factor = 2.0 * (std::f64::consts::TAU * hz / f64::from(rate)).cos();
+    let (a, b) = pcm.iter().fold((0.0, 0.0), |(a, b), s| (f64::from(*s) / 32768.0 + factor * a - b, a));
+    let power = a * a + b * b - factor * a * b;
+    20.0 * (2.0 * power.max(0.0).sqrt() / pcm.len().max(1) as f64).max(1e-9).log10()
+}
+
+/// The median level of one frequency over windows of 50 ms: a late thread's gap here and there does not count.
+pub fn steady_level(pcm: &[i16], hz: f64) -> f64 {
+    let mut levels: Vec<f64> = pcm.chunks_exact(RATE as usize / 20).map(|part| level(part, RATE, hz)).collect();
+    levels.sort_by(f64::total_cmp);
+    levels[levels.len() / 2]
+}
+
+/// How long it is not silent, counted in windows of 5 ms.
+pub fn loud(pcm: &[i16]) -> Duration {
+    let windows = pcm.chunks(RATE as usize / 200).filter(|part| part.iter().any(|s| s.unsigned_abs() > 300)).count();
+    Duration::from_millis(5) * windows as u32
+}
+
+/// Writes a tone to each sink and reads each source for so long, 20 ms a turn, as the media engine does.
+pub fn run(seconds: f64, sinks: &mut [(Sink, f64)], sources: &mut [(Source, Vec<i16>)]) {
+    let start = Instant::now();
+    for turn in 0..(seconds * 50.0) as u32 {
+        for (sink, hz) in sinks.iter_mut() {
+            let w = std::f64::consts::TAU * *hz / f64::from(RATE);
+            let frame: Vec<i16> =
+                (turn * 960..).take(960).map(|i| ((w * f64::from(i)).sin() * 8231.0) as i16).collect();
+            sink.write(&frame);
+        }
+        for (source, heard) in sources.iter_mut() {
+            let at = heard.len();
+            heard.resize(at + 960, 0);
+            source.read(&mut heard[at..]);
+        }
+        std::thread::sleep((start + Duration::from_millis(20) * (turn + 1)).saturating_duration_since(Instant::now()));
+    }
+}

@@ -1,0 +1,127 @@
+//! What is wrong with a configuration is told by file, line, column and key, with what would be right; all of it at once; and
+//! a password is never quoted.
+
+use phoned::config::{Config, Faults, Sources, load};
+
+fn check(text: &str) -> Result<Config, Faults> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("p.toml");
+    std::fs::write(&file, text).unwrap();
+    load(&Sources { files: vec![file], environment: vec![] })
+}
+
+/// Text, then for each fault: `LINE:COLUMN: key`, and a part of what is said.
+type Row = (&'static str, &'static [(&'static str, &'static str)]);
+
+const TABLE: &[Row] = &[
+    (
+        "[sip]\nuser_agnet = \"x\"\n",
+        &[("2:1: sip.user_agnet", "unknown key; right would be: one of listen, user_agent")],
+    ),
+    ("[spi]\n", &[("1:2: spi", "unknown key")]),
+    ("colour = 1\n", &[("1:1: colour", "unknown key")]),
+    ("[sip]\nlisten = \"udp:0.0.0.0:5060\"\n", &[("2:10: sip.listen", "an array")]),
+    ("[sip]\nt1_ms = \"500\"\n", &[("2:9: sip.t1_ms", "a whole number")]),
+    ("[sip]\nt1_ms = -1\n", &[("2:9: sip.t1_ms", "a whole number")]),
+    ("[sip]\nt1_ms = 1\n", &[("2:9: sip.t1_ms", "10 to 10000")]),
+    ("[sip]\nlisten = [\"udp:host:5060\"]\n", &[("2:10: sip.listen", "udp:0.0.0.0:5060")]),
+    ("[sip]\nlisten = [\"sctp:0.0.0.0:5060\"]\n", &[("2:10: sip.listen", "udp:0.0.0.0:5060")]),
+    ("[sip]\npublic_address = \"here\"\n", &[("2:18: sip.public_address", "an IP address")]),
+    ("[phone]\ncall_waiting = \"yes\"\n", &[("2:16: phone.call_waiting", "true or false")]),
+    ("[phone]\nmax_calls = 0\n", &[("2:13: phone.max_calls", "at least 1")]),
+    ("[phone]\ndefault_account = \"x\"\n", &[("2:19: phone.default_account", "the name of an account")]),
+    ("[media]\nrtp_ports = \"20000\"\n", &[("2:13: media.rtp_ports", "20000-29999")]),
+    ("[media]\nrtp_ports = \"30000-20000\"\n", &[("2:13: media.rtp_ports", "20000-29999")]),
+    ("[media]\ncodecs = [\"mp3\"]\n", &[("2:10: media.codecs", "opus, pcmu, pcma")]),
+    ("[media]\ncodecs = []\n", &[("2:10: media.codecs", "at least one")]),
+    ("[media]\ndscp = 64\n", &[("2:8: media.dscp", "0 to 63")]),
+    ("[media]\ndscp = 300\n", &[("2:8: media.dscp", "a whole number")]),
+    ("[audio]\nhost = \"jack\"\n", &[("2:8: audio.host", "auto, pulse, alsa or none")]),
+    ("[audio]\ninput = \"tone:loud\"\n", &[("2:9: audio.input", "tone:440")]),
+    ("[log]\nlevel = \"info,=,\"\n", &[("2:9: log.level", "error, warn, info")]),
+    ("[log]\nformat = \"xml\"\n", &[("2:10: log.format", "text or json")]),
+    ("[rpc]\nsocket = \"phoned.sock\"\n", &[("2:10: rpc.socket", "an absolute path")]),
+    ("[rpc.roles]\nadmin = \"root\"\n", &[("2:9: rpc.roles.admin", "an array")]),
+    ("[rpc.roles]\nroot = []\n", &[("2:1: rpc.roles.root", "one of admin, call, observe")]),
+    ("[accounts.a]\n", &[("1:1: accounts.a.uri", "sip:alice@example.com")]),
+    ("[accounts.a]\nuri = \"alice@example.com\"\n", &[("2:7: accounts.a.uri", "sip:alice@example.com")]),
+    ("[accounts.a]\nuri = \"sip:example.com\"\n", &[("2:7: accounts.a.uri", "sip:alice@example.com")]),
+    ("[accounts.a]\nuri = \"sip:a@exa mple.com\"\n", &[("2:7: accounts.a.uri", "sip:alice@example.com")]),
+    ("[accounts.a]\nuri = \"sip:a@example.com:0\"\n", &[("2:7: accounts.a.uri", "sip:alice@example.com")]),
+    ("[accounts.a]\nuri = \"sip:a@[::1\"\n", &[("2:7: accounts.a.uri", "sip:alice@example.com")]),
+    ("[accounts.a]\nuri = \"sip:a@h\"\nregistrar = \"h\"\n", &[("3:13: accounts.a.registrar", "a SIP URI")]),
+    (
+        "[accounts.a]\nuri = \"sip:a@h\"\nproxies = [\"sip:ok\", \"http://x\"]\n",
+        &[("3:11: accounts.a.proxies", "a SIP URI")],
+    ),
+    ("[accounts.a]\nuri = \"sip:a@h\"\ntransport = \"ws\"\n", &[("3:13: accounts.a.transport", "udp or tcp")]),
+    ("[accounts.a]\nuri = \"sip:a@h\"\ntrusted = [\"10.0.0.0/33\"]\n", &[("3:11: accounts.a.trusted", "networks")]),
+    (
+        "[accounts.a]\nuri = \"sip:a@h\"\npassword = \"x\"\npassword_file = \"/x\"\n",
+        &[("4:17: accounts.a.password_file", "either")],
+    ),
+    (
+        "[accounts.a]\nuri = \"sip:a@h\"\npassword_file = \"missing\"\n",
+        &[("3:17: accounts.a.password_file", "first line")],
+    ),
+    ("[accounts.a]\nuri = \"sip:a@h\"\nexpires = 0\n", &[("3:11: accounts.a.expires", "10 to 86400")]),
+    ("[accounts.a]\nuri = \"sip:a@h\"\nregister = 1\n", &[("3:12: accounts.a.register", "true or false")]),
+    ("[accounts.a]\nuri = \"sip:a@h\"\n[accounts.b]\nuri = \"sip:A@h\"\n", &[("4:7: accounts.b.uri", "account \"a\"")]),
+    ("[accounts.a]\nuri = \"sip:a@h\"\n[accounts.a]\n", &[("3:", "duplicate key")]),
+    ("[accounts.\"a b\"]\nuri = \"sip:a@h\"\n", &[("1:1: accounts.a b", "a name of letters")]),
+    ("[sip\n", &[("1:", "TOML")]),
+    // Everything that is wrong in a file is told at once.
+    (
+        "[sip]\nx = 1\nt1_ms = true\n[phone]\ny = 1\n[accounts.a]\nuri = 1\nz = 1\n",
+        &[
+            ("2:1: sip.x", ""),
+            ("3:9: sip.t1_ms", ""),
+            ("5:1: phone.y", ""),
+            ("7:7: accounts.a.uri", ""),
+            ("8:1: accounts.a.z", ""),
+        ],
+    ),
+    ("[sip]\nt1_ms = 1\n[log]\nformat = \"x\"\n", &[("2:9: sip.t1_ms", ""), ("4:10: log.format", "")]),
+];
+
+#[test]
+fn every_fault_has_its_place() {
+    for (text, faults) in TABLE {
+        let told = check(text).expect_err(text).to_string();
+        assert_eq!(told.lines().count(), faults.len(), "{text}\n{told}");
+        for (place, words) in *faults {
+            assert!(
+                told.lines().any(|line| line.contains(&format!("p.toml:{place}")) && line.contains(words)),
+                "{text}\nwants {place}: {words}\n{told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    let account = "[accounts.a]\nuri = \"sip:a@h\"\n";
+    for line in [
+        "password = 4711",
+        "password = [\"4711\"]",
+        "password = 4711x",
+        "password = \"4711",
+        "passwort = \"4711\"",
+        "password = '4711\npassword_file=1",
+    ] {
+        let told = check(&format!("{account}{line}\n")).expect_err(line);
+        assert!(!format!("{told} {told:?}").contains("4711"), "{told}");
+    }
+    let config = check(&format!("{account}password = \"4711\"\n")).unwrap();
+    assert!(
+        !format!("{config:?} {} {:?}", serde_json::to_string(&config).unwrap(), config.settings()).contains("4711")
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told() {
+    let told = load(&Sources { files: vec!["/nowhere/phoned.toml".into()], environment: vec![] })
+        .expect_err("no file")
+        .to_string();
+    assert!(told.starts_with("/nowhere/phoned.toml: it cannot be read"), "{told}");
+}

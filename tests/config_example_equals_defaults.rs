@@ -1,0 +1,56 @@
+//! `config/phoned.toml` parses, says exactly the defaults, and shows every key there is.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use phoned::config::{Config, Sources, load};
+use phoned::ua::settings::{AccountSettings, Secret};
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config/phoned.toml")
+}
+
+#[test]
+fn it_equals_the_defaults() {
+    let config = load(&Sources { files: vec![example()], environment: vec![] }).unwrap();
+    assert_eq!(config, Config::default());
+}
+
+#[test]
+fn every_key_is_shown() {
+    let text = std::fs::read_to_string(example()).unwrap();
+    let shown: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').split_once(" = "))
+        .map(|(key, _)| key.trim())
+        .collect();
+    let config = serde_json::to_value(Config::default()).unwrap();
+    let account =
+        serde_json::to_value(AccountSettings { password: Some(Secret::new("x")), ..Default::default() }).unwrap();
+    let sections =
+        config.as_object().unwrap().iter().filter(|(name, _)| *name != "accounts").map(|(_, section)| section);
+    for section in sections.chain([&account, &config["rpc"]["roles"]]) {
+        for key in section.as_object().unwrap().keys().filter(|key| !["roles", "password"].contains(&key.as_str())) {
+            assert!(shown.contains(key.as_str()), "config/phoned.toml does not show {key}");
+        }
+    }
+}
+
+#[test]
+fn its_commented_keys_are_right_too() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("office.password"), "hunter2\n").unwrap();
+    let text = std::fs::read_to_string(example()).unwrap();
+    let is_key = |line: &str| {
+        line.starts_with("#[")
+            || line.split_once(" = ").is_some_and(|(key, _)| key.starts_with('#') && !key.contains(' '))
+    };
+    let text: Vec<&str> = text.lines().map(|line| if is_key(line) { &line[1..] } else { line }).collect();
+    let file = directory.path().join("phoned.toml");
+    std::fs::write(&file, text.join("\n")).unwrap();
+    let config = load(&Sources { files: vec![file], environment: vec![] }).unwrap();
+    let office = &config.accounts["office"];
+    assert_eq!(office.uri, "sip:1001@pbx.example.com");
+    assert_eq!(office.password.as_ref().unwrap().expose(), "hunter2");
+    assert_eq!(config.phone.default_account.as_deref(), Some("office"));
+}

@@ -1,0 +1,164 @@
+//! A phone that is none: it answers every command at once, save `session.hold` of "silent", which waits for ever.
+#![allow(dead_code, reason = "each test uses a part")]
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use phoned::config::{Roles, RpcConfig};
+use phoned::rpc::{self, Hub, Server};
+use phoned::ua::command::Command;
+use phoned::ua::error::{Code, Error};
+use phoned::ua::event::Event;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+
+pub struct FakePhone {
+    pub socket: PathBuf,
+    pub events: mpsc::Sender<Event>,
+    /// The commands, in the order in which they came.
+    pub seen: Arc<Mutex<Vec<Command>>>,
+    pub stop: Option<oneshot::Sender<()>>,
+    pub server: tokio::task::JoinHandle<()>,
+    _directory: tempfile::TempDir,
+}
+
+impl FakePhone {
+    pub fn start() -> FakePhone {
+        Self::with_roles(Roles::default())
+    }
+
+    pub fn with_roles(roles: Roles) -> FakePhone {
+        let directory = tempfile::tempdir().unwrap();
+        let config = RpcConfig { socket: Some(directory.path().join("phoned.sock")), roles };
+        let server = Server::bind(&config).unwrap();
+        let socket = server.path().to_owned();
+        let (requests, inbox) = mpsc::channel(rpc::INBOX);
+        let (events, told) = mpsc::channel(256);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let server = tokio::spawn(server.run(requests, async move { drop(stopped.await) }));
+        tokio::spawn(phone(inbox, told, seen.clone()));
+        FakePhone { socket, events, seen, stop: Some(stop), server, _directory: directory }
+    }
+
+    pub async fn connect(&self) -> Client {
+        Client::connect(&self.socket).await
+    }
+}
+
+async fn phone(
+    mut inbox: mpsc::Receiver<rpc::Request>,
+    mut events: mpsc::Receiver<Event>,
+    seen: Arc<Mutex<Vec<Command>>>,
+) {
+    let mut hub = Hub::new("test");
+    let mut seq = 0;
+    loop {
+        tokio::select! {
+            request = inbox.recv() => {
+                let Some(request) = request else { return };
+                let Some((id, command)) = hub.take(request) else { continue };
+                seen.lock().unwrap().push(command.clone());
+                if let Some(result) = answer(command, seq, &seen) {
+                    hub.reply(id, result);
+                }
+            }
+            Some(event) = events.recv() => {
+                seq = event.seq;
+                hub.publish(&event);
+            }
+        }
+    }
+}
+
+fn answer(command: Command, seq: u64, seen: &Mutex<Vec<Command>>) -> Option<Result<Value, Error>> {
+    let known =
+        |id: &str| if id == "none" { Err(Error::new(Code::NoSession, "no session has that callId")) } else { Ok(()) };
+    let session = |id: &str| json!({ "callId": id, "status": { "number": "100", "callStatus": "talking", "account": "a", "communicationType": "outbound", "isHold": false, "isMute": false, "name": "" }, "timer": { "callDuration": 3 }, "seq": seq });
+    Some(match command {
+        Command::Hold(call) if call.call_id == "silent" => return None,
+        Command::Hold(call) if call.call_id == "refused" => {
+            Err(Error::new(Code::PeerRefused, "the peer refused").sip(488))
+        }
+        Command::Snapshot(snapshot) => {
+            let snapshot = snapshot.call_id.as_deref().map_or(Ok(()), known);
+            snapshot.map(|()| json!({ "seq": seq, "snapshot": { "accounts": [], "sessions": [], "devices": [] } }))
+        }
+        Command::AccountList => Ok(json!([{ "name": "a", "uri": "sip:a@h", "register": true, "registered": true }])),
+        Command::DeviceList => Ok(
+            json!([{ "id": "null", "name": "silence", "input": true, "output": true, "defaultInput": false, "defaultOutput": false }]),
+        ),
+        Command::GetSession(one) => {
+            Ok(one.call_id.map_or_else(|| json!([session("1"), session("2")]), |id| session(&id)))
+        }
+        Command::GetCurrentSession => Ok(session("1")),
+        Command::PhoneGet => Ok(json!({ "commands": seen.lock().unwrap().len() })),
+        Command::Call(call) => {
+            Ok(json!({ "code": 200, "msg": "SUCCESS", "callId": call.number, "session": session("1") }))
+        }
+        Command::Hangup(call) | Command::Mute(call) => known(&call.call_id).map(|()| json!(true)),
+        _ => Ok(json!(true)),
+    })
+}
+
+/// An event as the phone makes it.
+pub fn event(seq: u64, name: &str, call_id: Option<&str>, data: Value) -> Event {
+    let sample = ["callReport", "updateTimer"].contains(&name);
+    Event {
+        seq,
+        sample,
+        wall: 1_795_395_346_001,
+        name: name.into(),
+        call_id: call_id.map(str::to_owned),
+        account: Some("a".into()),
+        data,
+    }
+}
+
+pub struct Client {
+    pub input: tokio::io::Lines<BufReader<tokio::net::unix::OwnedReadHalf>>,
+    pub output: tokio::net::unix::OwnedWriteHalf,
+    last: u64,
+}
+
+impl Client {
+    pub async fn connect(socket: &Path) -> Client {
+        let (input, output) = UnixStream::connect(socket).await.unwrap().into_split();
+        Client { input: BufReader::new(input).lines(), output, last: 0 }
+    }
+
+    pub async fn send(&mut self, text: &str) {
+        self.output.write_all(text.as_bytes()).await.unwrap();
+        self.output.write_all(b"\n").await.unwrap();
+    }
+
+    /// Sends a request without waiting; returns its id.
+    pub async fn post(&mut self, method: &str, params: Value) -> u64 {
+        self.last += 1;
+        self.send(&json!({ "jsonrpc": "2.0", "id": self.last, "method": method, "params": params }).to_string()).await;
+        self.last
+    }
+
+    /// The next line; none at the end.
+    pub async fn line(&mut self) -> Option<Value> {
+        let line = tokio::time::timeout(Duration::from_secs(20), self.input.next_line())
+            .await
+            .expect("a line within 20 s")
+            .unwrap_or(None);
+        line.map(|line| serde_json::from_str(&line).unwrap())
+    }
+
+    /// Calls and returns the answer with the same id; lines before it are dropped.
+    pub async fn call(&mut self, method: &str, params: Value) -> Value {
+        let id = self.post(method, params).await;
+        loop {
+            let line = self.line().await.expect("an answer");
+            if line["id"] == id {
+                return line;
+            }
+        }
+    }
+}

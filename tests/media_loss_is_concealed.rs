@@ -1,0 +1,78 @@
+//! Through a relay that loses 5 % and delays each packet by up to 30 ms the tone goes on: what is lost is made up, what is late is waited for, and
+//! the figures of both ends tell it. Once the peer's reports tell of loss, Opus carries FEC.
+
+mod media_support;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use media_support::{Phone, amplitude, heard, negotiated};
+use phoned::sdp::CodecKind;
+use phoned::ua::media::MediaCommand;
+
+/// Between `a` and `b`: what `b` sends passes; what `a` sends comes 0 to 30 ms later, but every 20th packet not at all.
+fn relay(a: SocketAddr, b: SocketAddr, stop: Arc<AtomicBool>) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let addr = socket.local_addr().unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    std::thread::spawn(move || {
+        let (mut waiting, mut count) = (Vec::<(Instant, Vec<u8>)>::new(), 0u32);
+        let mut bytes = [0; 2_000];
+        while !stop.load(Ordering::Relaxed) {
+            match socket.recv_from(&mut bytes) {
+                Ok((len, from)) if from == b => drop(socket.send_to(&bytes[..len], a)),
+                Ok((len, _)) => {
+                    count += 1;
+                    let delay = Duration::from_micros(u64::from((count.wrapping_mul(2_654_435_761) >> 8) % 30_000));
+                    if count % 20 != 0 {
+                        waiting.push((Instant::now() + delay, bytes[..len].to_vec()));
+                    }
+                }
+                Err(_) => {}
+            }
+            let now = Instant::now();
+            waiting.retain(|(at, bytes)| *at > now || socket.send_to(bytes, b).is_err());
+        }
+    });
+    addr
+}
+
+fn through_the_relay(kind: CodecKind) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("heard.wav");
+    let (mut phone, stop) = (Phone::new(), Arc::new(AtomicBool::new(false)));
+    let a = phone.open(1, "tone:440", "null");
+    let b = phone.open(2, "null", &format!("file:{}", path.display()));
+    let between = relay(a.rtp, b.rtp, stop.clone());
+    for (id, far) in [(1, b.rtp), (2, a.rtp)] {
+        let mut plan = negotiated(between, kind);
+        plan.remote_rtcp = SocketAddr::new(far.ip(), far.port() + 1);
+        phone.tell(id, MediaCommand::Remote(plan));
+    }
+    phone.pass(4.5);
+    let (sender, receiver) = (phone.report(1), phone.report(2));
+    phone.tell(2, MediaCommand::Close);
+    phone.pass(0.2);
+    stop.store(true, Ordering::Relaxed);
+    let lost = receiver.rx_lost as f64 / (receiver.rx_lost + receiver.rx_packets) as f64;
+    assert!((0.03..0.07).contains(&lost), "{receiver:?}");
+    assert!(receiver.late <= 2, "jitter loses no audio: {receiver:?}");
+    assert!((3.0..20.0).contains(&receiver.rx_jitter_ms) && receiver.mos < 4.3, "{receiver:?}");
+    assert!((0.02..0.08).contains(&sender.tx_lost_ratio) && sender.tx_jitter_max_ms > 3.0, "{sender:?}");
+    let (pcm, rate) = heard(&path);
+    let frame = rate as usize / 50;
+    let quiet = pcm[frame * 50..frame * 200].chunks(frame).filter(|f| amplitude(f, rate, 440.0) < 3_000.0).count();
+    assert!(quiet <= 2, "{kind:?}: {quiet} of 150 frames have no tone; {receiver:?}");
+}
+
+#[test]
+fn with_pcmu() {
+    through_the_relay(CodecKind::Pcmu);
+}
+
+#[test]
+fn with_opus() {
+    through_the_relay(CodecKind::Opus);
+}
