@@ -1,0 +1,322 @@
+//! The two phones under load: each as it comes, with a tone as its microphone, answering at once.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::caller::ok;
+use crate::measure::{now, sleep};
+
+/// Which phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Make {
+    /// Ours, release build.
+    Phoned,
+    /// Debian's baresip.
+    Baresip,
+}
+
+/// Which codec the calls use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// G.711 µ-law.
+    Pcmu,
+    /// Opus, 48 kHz.
+    Opus,
+}
+
+impl Codec {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::Pcmu => "PCMU",
+            Codec::Opus => "Opus",
+        }
+    }
+    /// RTP's payload type.
+    pub fn payload_type(self) -> u8 {
+        match self {
+            Codec::Pcmu => 0,
+            Codec::Opus => 96,
+        }
+    }
+    /// SDP's rtpmap.
+    pub fn rtpmap(self) -> &'static str {
+        match self {
+            Codec::Pcmu => "PCMU/8000",
+            Codec::Opus => "opus/48000/2",
+        }
+    }
+    /// RTP's clock, Hz.
+    pub fn clock(self) -> u32 {
+        match self {
+            Codec::Pcmu => 8000,
+            Codec::Opus => 48000,
+        }
+    }
+    /// A second of voice-like sound (three partials that beat), 50 payloads.
+    pub fn frames(self) -> Vec<Vec<u8>> {
+        let sample = |i: u32, rate: u32| {
+            let t = f64::from(i) / f64::from(rate) * std::f64::consts::TAU;
+            ((150.0 * t).sin() * 5000.0
+                + (450.0 * t).sin() * 3000.0 * (3.0 * t).sin()
+                + (1800.0 * t).sin() * 1500.0 * (5.0 * t).cos()) as i16
+        };
+        match self {
+            Codec::Pcmu => {
+                use audio_codec_algorithms::encode_ulaw;
+                (0..50).map(|f| (0..160).map(|i| encode_ulaw(sample(f * 160 + i, 8000))).collect()).collect()
+            }
+            Codec::Opus => {
+                let mut encoder = opus::Encoder::new(48000, opus::Channels::Mono, opus::Application::Voip).unwrap();
+                let frame = |f: u32| -> Vec<i16> { (0..960).map(|i| sample(f * 960 + i, 48000)).collect() };
+                (0..50).map(|f| encoder.encode_vec(&frame(f), 1275).unwrap()).collect()
+            }
+        }
+    }
+}
+
+/// A running phone.
+pub struct Peer {
+    make: Make,
+    child: Child,
+    sip: SocketAddr,
+    control: u16,
+    dir: tempfile::TempDir,
+}
+
+impl Make {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Make::Phoned => "phoned",
+            Make::Baresip => "baresip",
+        }
+    }
+
+    /// What it says of itself.
+    pub fn version(self) -> String {
+        match self {
+            Make::Phoned => format!("phoned {}", env!("CARGO_PKG_VERSION")),
+            Make::Baresip => {
+                let dpkg = Command::new("dpkg-query").args(["-W", "-f", "${Version}", "baresip-core"]).output();
+                let version =
+                    dpkg.ok().map(|o| String::from_utf8_lossy(&o.stdout).trim().to_string()).filter(|v| !v.is_empty());
+                format!("baresip {}", version.unwrap_or_else(|| "(not by dpkg)".into()))
+            }
+        }
+    }
+}
+
+impl Peer {
+    /// Starts it, without a registrar, with so many seconds of sound to play, and waits until it answers.
+    pub fn start(make: Make, codec: Codec, seconds: u32) -> Peer {
+        let peer = Peer::spawn(make, codec, seconds, None);
+        let end = now() + Duration::from_secs(10);
+        while now() < end {
+            if peer.control().is_some() {
+                sleep(Duration::from_millis(300));
+                return peer;
+            }
+            sleep(Duration::from_millis(5));
+        }
+        panic!(
+            "{} does not start: {}",
+            make.name(),
+            std::fs::read_to_string(peer.dir.path().join("log")).unwrap_or_default()
+        );
+    }
+
+    fn spawn(make: Make, codec: Codec, seconds: u32, registrar: Option<SocketAddr>) -> Peer {
+        let dir = tempfile::tempdir().unwrap();
+        let (sip, control) = (free_port(), free_port());
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let mut command = match make {
+            Make::Phoned => phoned(&dir, sip, codec, registrar),
+            Make::Baresip => baresip(&dir, sip, control, codec, seconds, registrar),
+        };
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn();
+        let child = child.unwrap_or_else(|e| panic!("{}: {e}", make.name()));
+        Peer { make, child, sip: SocketAddr::from(([127, 0, 0, 1], sip)), control, dir }
+    }
+
+    /// Its SIP address.
+    pub fn sip(&self) -> SocketAddr {
+        self.sip
+    }
+
+    /// The file of sound that each of its calls holds in memory, KB: the bench's doing, not the phone's.
+    pub fn sound_kb(&self) -> f64 {
+        std::fs::metadata(self.dir.path().join("tone.wav")).map_or(0.0, |file| file.len() as f64 / 1024.0)
+    }
+
+    /// Its pid.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Round trips on its control socket, one after the other, µs.
+    pub fn round_trips(&self, count: usize) -> Vec<f64> {
+        let mut control = self.control().expect("the control socket");
+        let mut times = Vec::with_capacity(count);
+        for n in 0..count + 100 {
+            let began = now();
+            control(n);
+            times.push(began.elapsed().as_secs_f64() * 1e6);
+        }
+        times.split_off(100)
+    }
+
+    /// A function that makes one round trip; None while the socket is not there.
+    fn control(&self) -> Option<Box<dyn FnMut(usize)>> {
+        match self.make {
+            Make::Phoned => {
+                let stream = UnixStream::connect(self.dir.path().join("phoned.sock")).ok()?;
+                let (mut out, mut lines, mut line) = (stream.try_clone().ok()?, BufReader::new(stream), String::new());
+                Some(Box::new(move |n| {
+                    let request = format!("{{\"jsonrpc\":\"2.0\",\"id\":{n},\"method\":\"account.list\"}}\n");
+                    out.write_all(request.as_bytes()).unwrap();
+                    line.clear();
+                    lines.read_line(&mut line).unwrap();
+                }))
+            }
+            Make::Baresip => {
+                let mut stream = TcpStream::connect(("127.0.0.1", self.control)).ok()?;
+                stream.set_nodelay(true).ok()?;
+                Some(Box::new(move |_| {
+                    let body = r#"{"command":"uastat","params":"","token":"t"}"#;
+                    stream.write_all(format!("{}:{body},", body.len()).as_bytes()).unwrap();
+                    let mut bytes = [0; 4096];
+                    let mut got = stream.read(&mut bytes).unwrap();
+                    while bytes[got - 1] != b',' {
+                        got += stream.read(&mut bytes[got..]).unwrap();
+                    }
+                }))
+            }
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let end = now() + Duration::from_secs(3);
+        while now() < end {
+            if self.child.try_wait().is_ok_and(|status| status.is_some()) {
+                return;
+            }
+            sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// From the start of the process to the moment its REGISTER with a digest is accepted, µs.
+pub fn start_to_registered(make: Make) -> Option<f64> {
+    let registrar = UdpSocket::bind("127.0.0.1:0").unwrap();
+    registrar.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let began = now();
+    let _peer = Peer::spawn(make, Codec::Pcmu, 2, Some(registrar.local_addr().unwrap()));
+    let mut bytes = [0; 8192];
+    loop {
+        let (length, from) = registrar.recv_from(&mut bytes).ok()?;
+        let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+        let answer = ok(&text);
+        if text.contains("\nAuthorization:") {
+            let contact = text.lines().find(|l| l.starts_with("Contact:")).unwrap_or_default();
+            let answer = answer.replace("Content-Length", &format!("{contact};expires=300\r\nContent-Length"));
+            registrar.send_to(answer.as_bytes(), from).ok()?;
+            return Some(began.elapsed().as_secs_f64() * 1e6);
+        }
+        let challenge =
+            "WWW-Authenticate: Digest realm=\"bench\", nonce=\"5f3a\", algorithm=MD5, qop=\"auth\"\r\nContent-Length";
+        let answer = answer.replace("200 OK", "401 Unauthorized").replace("Content-Length", challenge);
+        registrar.send_to(answer.as_bytes(), from).ok()?;
+    }
+}
+
+fn phoned(dir: &tempfile::TempDir, port: u16, codec: Codec, registrar: Option<SocketAddr>) -> Command {
+    let path = dir.path().display();
+    let account = match registrar {
+        Some(at) => format!("uri = \"sip:alice@{at}\"\nregistrar = \"sip:{at}\"\npassword = \"secret\"\n"),
+        None => format!(
+            "uri = \"sip:alice@127.0.0.1:{port}\"\nregister = false\ntrusted = [\"127.0.0.1\"]\nauto_answer = 0\n"
+        ),
+    };
+    let text = format!(
+        "[rpc]\nsocket = \"{path}/phoned.sock\"\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\"]\n[media]\nrtp_ports = \"20000-29999\"\n\
+         codecs = [\"{}\"]\n[audio]\ninput = \"tone:440\"\noutput = \"null\"\nringer = \"null\"\n[phone]\nmax_calls = 2000\nmax_calls_per_seat = 2000\n\
+         [accounts.alice]\n{account}",
+        codec.name().to_ascii_lowercase()
+    );
+    std::fs::write(dir.path().join("phoned.toml"), text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_phoned"));
+    command.arg("--config").arg(dir.path().join("phoned.toml"));
+    command
+}
+
+fn baresip(
+    dir: &tempfile::TempDir,
+    port: u16,
+    control: u16,
+    codec: Codec,
+    seconds: u32,
+    registrar: Option<SocketAddr>,
+) -> Command {
+    let path = dir.path();
+    let (source, codecs) = match codec {
+        Codec::Opus => ("ausine,440".to_string(), "opus/48000/2"),
+        Codec::Pcmu => {
+            let file = path.join("tone.wav");
+            let spec = hound::WavSpec {
+                channels: 1,
+                sample_rate: 8000,
+                bits_per_sample: 16,
+                sample_format: hound::SampleFormat::Int,
+            };
+            let mut wav = hound::WavWriter::create(&file, spec).unwrap();
+            for i in 0..8000 * seconds {
+                wav.write_sample((8000.0 * (std::f64::consts::TAU * 440.0 * f64::from(i) / 8000.0).sin()) as i16)
+                    .unwrap();
+            }
+            wav.finalize().unwrap();
+            (format!("aufile,{}", file.display()), "pcmu")
+        }
+    };
+    let modules = ["/usr/lib/baresip/modules", "/usr/lib64/baresip/modules", "/usr/local/lib/baresip/modules"];
+    let modules = modules.iter().find(|p| std::path::Path::new(p).is_dir()).unwrap_or(&modules[0]);
+    let config = format!(
+        "poll_method epoll\nsip_listen 127.0.0.1:{port}\nnet_interface 127.0.0.1\nrtp_ports 20000-29999\ncall_max_calls 2000\n\
+         audio_source {source}\naudio_player aubridge,ear\naudio_alert aubridge,bell\nmodule_path {modules}\nmodule g711.so\nmodule opus.so\n\
+         module aufile.so\nmodule ausine.so\nmodule aubridge.so\nmodule_tmp account.so\nmodule_app debug_cmd.so\nmodule_app ctrl_tcp.so\n\
+         ctrl_tcp_listen 127.0.0.1:{control}\n"
+    );
+    let account = match registrar {
+        Some(at) => format!("<sip:alice@{at}>;auth_pass=secret;regint=300;audio_codecs={codecs}\n"),
+        None => format!("<sip:alice@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs={codecs}\n"),
+    };
+    std::fs::write(path.join("config"), config).unwrap();
+    std::fs::write(path.join("accounts"), account).unwrap();
+    std::fs::write(path.join("contacts"), "").unwrap();
+    let mut command = Command::new("baresip");
+    command.arg("-f").arg(path);
+    command
+}
+
+/// A port that is free for UDP and TCP, and the next one too.
+fn free_port() -> u16 {
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let port = 12_000 + (std::process::id() as u16 % 1000 * 4 + NEXT.fetch_add(4, Ordering::Relaxed)) % 8000;
+        let free =
+            |p: u16| UdpSocket::bind(("127.0.0.1", p)).is_ok() && std::net::TcpListener::bind(("127.0.0.1", p)).is_ok();
+        if free(port) && free(port + 1) {
+            return port;
+        }
+    }
+}
