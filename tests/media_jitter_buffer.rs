@@ -173,3 +173,28 @@ fn duplicates_and_a_new_stream() {
     assert_eq!(jitter.pull(9_001_000, false).0, Pull::Silence, "it fills first");
     assert_eq!(jitter.pull(9_050_000, false).0, Pull::Packet(b"new"));
 }
+
+#[test]
+fn no_packet_is_too_strange() {
+    let (mut jitter, mut state) = (Jitter::new(48_000), 1u32);
+    let mut chance = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 4
+    };
+    let mut now = 1_000_000;
+    for _ in 0..300_000 {
+        let near = chance() % 4 != 0;
+        let seq = if near { (now / 20_000) as u16 } else { chance() as u16 };
+        let timestamp = if near { (now * 48 / 1_000) as u32 } else { chance() << 3 };
+        let samples = [0, 120, 960, 5_760][chance() as usize % 4];
+        let at = now - u64::from(chance() % 900_000);
+        jitter.push(Arrival { seq, timestamp, samples, at }, b"x");
+        now += u64::from(chance() % 30_000);
+        for _ in 0..chance() % 3 {
+            assert!(jitter.pull(now, chance() % 2 == 0).1 <= 5_760);
+        }
+        if chance() % 1_000 == 0 {
+            jitter.reset();
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::ua::media::{MediaEvent, MediaStats};
 use super::clock;
 use super::inbound::{Inbound, SCRATCH};
 use super::lock::{Lock, Verdict};
-use super::outbound::{Outbound, PACKET, Start};
+use super::outbound::{self, Outbound, PACKET, Start};
 use super::ports::{Inbox, Ports};
 use super::quality::{self, Impairments};
 use super::rtcp::Control;
@@ -184,7 +184,7 @@ impl Session {
         let Session { id, ports, gate, phase, control, streams, .. } = self;
         let Some(streams) = streams else { return };
         // 10 and 30 ms packets want a turn each tick; all others each second one
-        let ticks = if streams.negotiated.ptime.is_multiple_of(20) { 2 } else { 1 };
+        let ticks = if outbound::ptime(&streams.negotiated).is_multiple_of(20) { 2 } else { 1 };
         if ticks == 2 && loan.tick % 2 != *phase {
             return;
         }
@@ -293,6 +293,9 @@ impl Streams {
         let to = self.lock.destination();
         let Loan { scratch, packet, told, .. } = loan;
         let mut send = |bytes: &[u8]| {
+            if to.ip().is_unspecified() {
+                return; // a peer that holds in the old way, c=0.0.0.0
+            }
             // a full or unreachable network is the network's loss, and the peer's reports tell of it
             let _ = socket.send_to(bytes, to);
         };
@@ -316,6 +319,9 @@ impl Streams {
         let ntp = clock::ntp(now, loan.wall_offset);
         let bytes = control.report(now, ntp, self.outbound.sent(), block, bye);
         let rtp = self.lock.destination();
+        if rtp.ip().is_unspecified() {
+            return;
+        }
         let _ = if self.negotiated.rtcp_mux {
             ports.rtp.send_to(&bytes, rtp)
         } else {
@@ -332,8 +338,10 @@ impl Streams {
         let expected = inbound.reception.expected().max(1) as f64;
         let unheard = (inbound.reception.lost() + counts.late) as f64;
         let kind = self.negotiated.codec.kind;
-        let way =
-            control.rtt_ms.unwrap_or(0.0) / 2.0 + f64::from(self.negotiated.ptime) + jitter_buffer_ms + OWN_DELAY_MS;
+        let way = control.rtt_ms.unwrap_or(0.0) / 2.0
+            + f64::from(outbound::ptime(&self.negotiated))
+            + jitter_buffer_ms
+            + OWN_DELAY_MS;
         let (r_factor, mos) = quality::rate(Impairments { codec: kind, loss: unheard / expected, delay_ms: way });
         MediaStats {
             codec: kind.name().into(),
