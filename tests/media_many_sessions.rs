@@ -1,5 +1,6 @@
 //! A hundred sessions in one process: 50 packets a second each, on time whenever a bare sleeping thread is, with the threads of one session.
 //! `cargo test --release --test media_many_sessions -- --ignored --nocapture` prints CPU and memory of a call.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
 mod media_support;
 
