@@ -79,7 +79,7 @@ fn mutate(line: &mut Vec<u8>, rng: &mut ChaCha20Rng) {
 }
 
 #[test]
-fn mutated_lines_are_harmless() {
+fn fuzz_mutated_lines_are_harmless() {
     let count: u64 = std::env::var("PHONED_FUZZ").ok().map_or(1_500_000, |count| count.parse().unwrap());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     let seeds = seeds();
@@ -105,7 +105,7 @@ fn mutated_lines_are_harmless() {
 }
 
 #[test]
-fn every_line_is_cut_at_every_byte() {
+fn fuzz_every_line_is_cut_at_every_byte() {
     for line in seeds() {
         for at in 0..line.len() {
             parse_line(&line[..at], Role::Admin);
