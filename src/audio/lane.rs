@@ -164,7 +164,11 @@ impl Lane {
                 None if now < until => State::Opening(opening, until),
                 None => self.lost(now, "opening it takes too long"),
                 Some(Err(reason)) => self.lost(now, &reason),
-                Some(Ok(stream)) => {
+                Some(Ok(mut stream)) => {
+                    // Silence first, or else the sessions' own reserve would go into it.
+                    if let RingEnd::Output(ring) = &mut stream.ring {
+                        let _ = ring.push_partial_slice(&[0; AHEAD]);
+                    }
                     tracing::debug!(id = self.id, direction = ?self.direction, "device open");
                     State::Open { stream, beats: 0, alive: now + START }
                 }
