@@ -122,15 +122,12 @@ impl Lane {
             self.state = self.check(now());
             self.carry();
         }
-        self.report();
     }
 
     /// Forgets sessions that left and takes new ones; false when the lane is over.
     fn take_sessions(&mut self) -> bool {
         let now = now();
-        for end in self.ends.extract_if(.., |end| end.is_abandoned()) {
-            end.report();
-        }
+        self.ends.retain(|end| !end.is_abandoned());
         if !self.ends.is_empty() {
             self.used = now;
         }
@@ -214,10 +211,6 @@ impl Lane {
             _ => self.mix.discard(&mut self.ends),
         }
     }
-
-    fn report(&mut self) {
-        self.ends.drain(..).for_each(|end| end.report());
-    }
 }
 
 impl End {
@@ -225,14 +218,6 @@ impl End {
         match self {
             End::Input { ring, .. } => ring.is_abandoned(),
             End::Output(ring) => ring.is_abandoned(),
-        }
-    }
-
-    fn report(&self) {
-        if let End::Output(ring) = self
-            && ring.dropped() > 0
-        {
-            tracing::debug!(samples = ring.dropped(), "sound came too late for the loudspeaker");
         }
     }
 }

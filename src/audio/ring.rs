@@ -65,11 +65,6 @@ impl Reader {
         self.cut.clone()
     }
 
-    /// Samples that came too late to be heard.
-    pub(super) fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
     /// Forgets what waits; the next reading starts anew.
     pub(super) fn clear(&mut self) {
         if let Ok(chunk) = self.ring.read_chunk(self.ring.slots()) {
@@ -136,6 +131,14 @@ impl Reader {
     }
 }
 
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.dropped > 0 {
+            tracing::debug!(samples = self.dropped, "sound came too late to be heard");
+        }
+    }
+}
+
 /// Makes `from`, one sample longer or shorter, as long as `to`: slides from one sample to its neighbour over the block.
 fn slip(from: &[i16], to: &mut [i16]) {
     let n = to.len();
@@ -178,7 +181,7 @@ mod tests {
                 assert!(reader.flowing, "a gap in turn {turn} at {ppm} ppm");
             }
         }
-        assert_eq!(reader.dropped(), 0);
+        assert_eq!(reader.dropped, 0);
         assert!((960..3840).contains(&reader.ring.slots()), "{} samples late", reader.ring.slots());
     }
 
@@ -197,6 +200,6 @@ mod tests {
         let _ = producer.push_partial_slice(&ramp);
         let mut out = [0; 480];
         assert!(reader.read(&mut out));
-        assert_eq!((reader.dropped(), out[0]), (9600 - TARGET as u64, 9600 - TARGET as i16));
+        assert_eq!((reader.dropped, out[0]), (9600 - TARGET as u64, 9600 - TARGET as i16));
     }
 }
