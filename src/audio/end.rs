@@ -78,7 +78,11 @@ pub struct Sink {
 
 enum To {
     Null,
-    Ring(Producer<i16>),
+    Ring {
+        ring: Producer<i16>,
+        /// Samples that did not fit.
+        lost: usize,
+    },
 }
 
 impl Sink {
@@ -87,7 +91,7 @@ impl Sink {
     }
 
     pub(super) fn ring(ring: Producer<i16>, rate: u32) -> Sink {
-        Sink { rate, to: To::Ring(ring) }
+        Sink { rate, to: To::Ring { ring, lost: 0 } }
     }
 
     /// Samples a second. The asked rate for `null` and `file:`; 48000 for real devices.
@@ -100,10 +104,19 @@ impl Sink {
         matches!(self.to, To::Null)
     }
 
-    /// Plays `pcm` after what was written before. What does not fit is dropped. No lock, no allocation, no system call.
+    /// Plays `pcm` after what was written before. What does not fit is dropped and counted. No lock, no allocation, no system call.
     pub fn write(&mut self, pcm: &[i16]) {
-        if let To::Ring(ring) = &mut self.to {
-            let _ = ring.push_partial_slice(pcm);
+        if let To::Ring { ring, lost } = &mut self.to {
+            let (_, rest) = ring.push_partial_slice(pcm);
+            *lost += rest.len();
+        }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        if let To::Ring { lost: samples @ 1.., .. } = self.to {
+            tracing::warn!(samples, "a file or loudspeaker did not keep up: gaps");
         }
     }
 }

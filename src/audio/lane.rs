@@ -122,15 +122,12 @@ impl Lane {
             self.state = self.check(now());
             self.carry();
         }
-        self.report();
     }
 
     /// Forgets sessions that left and takes new ones; false when the lane is over.
     fn take_sessions(&mut self) -> bool {
         let now = now();
-        for end in self.ends.extract_if(.., |end| end.is_abandoned()) {
-            end.report();
-        }
+        self.ends.retain(|end| !end.is_abandoned());
         if !self.ends.is_empty() {
             self.used = now;
         }
@@ -164,7 +161,11 @@ impl Lane {
                 None if now < until => State::Opening(opening, until),
                 None => self.lost(now, "opening it takes too long"),
                 Some(Err(reason)) => self.lost(now, &reason),
-                Some(Ok(stream)) => {
+                Some(Ok(mut stream)) => {
+                    // Silence first, or else the sessions' own reserve would go into it.
+                    if let RingEnd::Output(ring) = &mut stream.ring {
+                        let _ = ring.push_partial_slice(&[0; AHEAD]);
+                    }
                     tracing::debug!(id = self.id, direction = ?self.direction, "device open");
                     State::Open { stream, beats: 0, alive: now + START }
                 }
@@ -210,10 +211,6 @@ impl Lane {
             _ => self.mix.discard(&mut self.ends),
         }
     }
-
-    fn report(&mut self) {
-        self.ends.drain(..).for_each(|end| end.report());
-    }
 }
 
 impl End {
@@ -221,14 +218,6 @@ impl End {
         match self {
             End::Input { ring, .. } => ring.is_abandoned(),
             End::Output(ring) => ring.is_abandoned(),
-        }
-    }
-
-    fn report(&self) {
-        if let End::Output(ring) = self
-            && ring.dropped() > 0
-        {
-            tracing::debug!(samples = ring.dropped(), "sound came too late for the loudspeaker");
         }
     }
 }

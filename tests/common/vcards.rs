@@ -29,6 +29,9 @@ pub fn with_cards(n: usize, test: &str, body: impl FnOnce(&Cards)) {
     if let Ok(dir) = std::env::var(PLACE) {
         return body(&Cards { dir: dir.into() });
     }
+    // One at a time, over all test programs: each wants the processor to itself.
+    let turn = std::fs::File::create(concat!(env!("CARGO_TARGET_TMPDIR"), "/vcards.lock")).unwrap();
+    turn.lock().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let cards = Cards { dir: dir.path().to_owned() };
     cards.start(n);
