@@ -17,6 +17,11 @@ pub fn wall_offset_ns() -> i64 {
     nanos(ClockId::CLOCK_REALTIME) - nanos(ClockId::CLOCK_MONOTONIC)
 }
 
+/// CPU time of this thread, ns.
+pub fn thread_ns() -> u64 {
+    nanos(ClockId::CLOCK_THREAD_CPUTIME_ID).max(0) as u64
+}
+
 /// A monotonic time in NTP's 32.32 format.
 pub fn ntp(mono_us: u64, wall_offset_ns: i64) -> u64 {
     let ns = i128::from(mono_us) * 1_000 + i128::from(wall_offset_ns) + NTP_EPOCH * 1_000_000_000;

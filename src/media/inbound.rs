@@ -184,6 +184,11 @@ impl Inbound {
             let len = (len as usize).min(LONGEST);
             let (got, made_up) = match pull {
                 Pull::Packet(payload) => (self.decoder.decode(payload, out), false),
+                Pull::Skip(payload) => {
+                    self.decoder.decode(payload, out);
+                    quiet = false;
+                    continue;
+                }
                 Pull::Fec(next) => {
                     self.decoder.recover(next, &mut out[..len]);
                     (len, false)

@@ -15,7 +15,7 @@ const IDLE_US: u64 = 200_000;
 /// A packet this far from its moment belongs to another time line, µs.
 const JUMP_US: i64 = 400_000;
 /// The buffer holds more than it should by this much: drop a frame when it is quiet, µs.
-const EXCESS_QUIET_US: i64 = 25_000;
+const EXCESS_QUIET_US: i64 = 35_000;
 /// And by this much: drop one whatever it holds, µs.
 const EXCESS_ANY_US: i64 = 100_000;
 /// The cursor is this far ahead: a frame is repeated even though the next packet is here, µs.
@@ -50,6 +50,8 @@ pub enum Pushed {
 pub enum Pull<'a> {
     /// This packet.
     Packet(&'a [u8]),
+    /// Decode this, so that the decoder knows it, but do not play it: the delay is too long. Then pull again.
+    Skip(&'a [u8]),
     /// A lost frame that the packet after it may carry as FEC.
     Fec(&'a [u8]),
     /// A lost or late frame: make something up.
@@ -199,7 +201,7 @@ impl Jitter {
                 self.take(head);
                 self.cursor = Some(time + i64::from(samples));
                 self.counts.discarded += 1;
-                continue;
+                return (Pull::Skip(&self.slots[head].payload), samples);
             }
             if excess < -LACK_US && (quiet || excess < -LACK_US - 20_000) {
                 return (Pull::Conceal, frame);

@@ -57,13 +57,17 @@ pub struct Worker {
 
 /// How busy the worker is, and what follows from it.
 struct Load {
-    /// Share of the time that it works, smoothed over about a second.
+    /// Share of a core that it uses, smoothed over about a second.
     busy: f64,
+    /// CPU time used until the last tick, ns.
+    used_ns: u64,
 }
 
 impl Load {
-    fn note(&mut self, worked_ns: u64) {
-        self.busy += (worked_ns as f64 / TICK_NS as f64 - self.busy) * 0.01;
+    fn note(&mut self, used_ns: u64) {
+        let now = used_ns.saturating_sub(self.used_ns);
+        self.used_ns = used_ns;
+        self.busy += (now as f64 / TICK_NS as f64 - self.busy) * 0.01;
     }
 
     /// Opus' complexity: the best for a handful of calls, 5 for many, and less before there is too little time.
@@ -95,7 +99,7 @@ impl Worker {
                 packet: Box::new([0; PACKET]),
                 told: Vec::new(),
             },
-            load: Load { busy: 0.0 },
+            load: Load { busy: 0.0, used_ns: 0 },
         }
     }
 
@@ -111,7 +115,6 @@ impl Worker {
             }
             let at = self.loan.tick * TICK_NS + offset_ns;
             clock::sleep_until(at);
-            let begun = clock::mono_ns();
             self.loan.now = at / 1_000;
             self.loan.wall_offset = clock::wall_offset_ns();
             if !self.take_orders() {
@@ -133,7 +136,7 @@ impl Worker {
             });
             self.tell();
             let end = clock::mono_ns();
-            self.load.note(end.saturating_sub(begun));
+            self.load.note(clock::thread_ns());
             self.loan.tick += 1;
             if end > at + BEHIND_NS {
                 tracing::warn!(behind_ms = (end - at) / 1_000_000, "the media worker is late");
