@@ -155,8 +155,6 @@ impl Daemon {
                 (false, false) => {}
             }
             if limit.is_none() && !self.stopping.is_empty() {
-                tracing::info!("stopping: calls are ended first");
-                notify(sd_notify::NotifyState::Stopping);
                 limit = Some(Instant::now() + DRAIN_LIMIT);
             }
         };
@@ -201,6 +199,10 @@ impl Daemon {
     }
 
     fn stop(&mut self, reply: ReplyId) {
+        if self.stopping.is_empty() {
+            tracing::info!("stopping: calls are ended first");
+            notify(sd_notify::NotifyState::Stopping);
+        }
         self.stopping.push(reply);
         self.handle(Input::Command { reply, command: Command::Shutdown });
     }
