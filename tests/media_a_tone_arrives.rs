@@ -1,4 +1,5 @@
 //! What one side's microphone hears, the other side's loudspeaker plays: each codec, both ways; muting is heard as silence.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
 mod media_support;
 

@@ -1,5 +1,6 @@
 //! A gate or a direction that does not send stops all RTP, while RTCP goes on; afterwards the sequence goes on, the timestamp has followed the
 //! clock and the marker is set. What may not be heard is not played, and silence of the peer is told.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
 mod media_support;
 

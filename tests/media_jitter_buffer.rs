@@ -1,5 +1,6 @@
 //! The jitter buffer in virtual time: what the network delays is played in order, what it loses is concealed, what it pauses is silence;
 //! the delay is no longer than the network makes it.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
 use phoned::media::jitter::{Arrival, Jitter, Pull};
 
@@ -100,7 +101,7 @@ fn hundred_milliseconds_of_jitter_are_learnt() {
 
 #[test]
 fn loss_is_concealed_frame_by_frame() {
-    let flights = stream(2_000, |n| (noise(n + 1) % 20 != 0 || n == 0 || n == 1_999).then_some(10_000));
+    let flights = stream(2_000, |n| (!noise(n + 1).is_multiple_of(20) || n == 0 || n == 1_999).then_some(10_000));
     let lost = 2_000 - flights.len();
     let (played, jitter) = play(&flights, false);
     assert!(lost > 60 && in_order(&played) && played.order.len() == flights.len());
@@ -112,7 +113,7 @@ fn loss_is_concealed_frame_by_frame() {
 #[test]
 fn loss_with_jitter() {
     let flights = stream(2_000, |n| {
-        (noise(n + 1) % 20 != 0 || n == 0 || n == 1_999).then_some(10_000 + u64::from(noise(n + 7) % 30_000))
+        (!noise(n + 1).is_multiple_of(20) || n == 0 || n == 1_999).then_some(10_000 + u64::from(noise(n + 7) % 30_000))
     });
     let lost = 2_000 - flights.len();
     let (played, jitter) = play(&flights, false);
@@ -172,4 +173,29 @@ fn duplicates_and_a_new_stream() {
     jitter.push(Arrival { seq: 5, timestamp: 5, samples: 160, at: 9_000_000 }, b"new");
     assert_eq!(jitter.pull(9_001_000, false).0, Pull::Silence, "it fills first");
     assert_eq!(jitter.pull(9_050_000, false).0, Pull::Packet(b"new"));
+}
+
+#[test]
+fn no_packet_is_too_strange() {
+    let (mut jitter, mut state) = (Jitter::new(48_000), 1u32);
+    let mut chance = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 4
+    };
+    let mut now = 1_000_000;
+    for _ in 0..300_000 {
+        let near = chance() % 4 != 0;
+        let seq = if near { (now / 20_000) as u16 } else { chance() as u16 };
+        let timestamp = if near { (now * 48 / 1_000) as u32 } else { chance() << 3 };
+        let samples = [0, 120, 960, 5_760][chance() as usize % 4];
+        let at = now - u64::from(chance() % 900_000);
+        jitter.push(Arrival { seq, timestamp, samples, at }, b"x");
+        now += u64::from(chance() % 30_000);
+        for _ in 0..chance() % 3 {
+            assert!(jitter.pull(now, chance() % 2 == 0).1 <= 5_760);
+        }
+        if chance() % 1_000 == 0 {
+            jitter.reset();
+        }
+    }
 }

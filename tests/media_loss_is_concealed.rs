@@ -1,5 +1,6 @@
 //! Through a relay that loses 5 % and delays each packet by up to 30 ms the tone goes on: what is lost is made up, what is late is waited for, and
 //! the figures of both ends tell it. Once the peer's reports tell of loss, Opus carries FEC.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
 mod media_support;
 

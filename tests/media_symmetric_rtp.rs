@@ -1,5 +1,6 @@
 //! Whom we hear and whom we send to: the address of the SDP, or the one that three packets in sequence came from; nobody else is played,
 //! whatever their SSRC; a new SSRC of the same peer is, once the old one is silent.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
 mod media_support;
 

@@ -189,6 +189,7 @@ async fn a_thousand_of_them() {
     let phone = FakePhone::start();
     let client = phone.connect().await;
     let rows: Vec<Row> = wrong_params().into_iter().chain(others()).collect();
+    println!("{} bad requests", rows.len());
     assert!(rows.len() >= 1_000, "{}", rows.len());
     let Client { mut input, mut output, .. } = client;
     let lines: String = rows.iter().map(|(line, ..)| format!("{line}\n")).collect();

@@ -4,8 +4,6 @@
 
 mod fake_phone;
 
-use std::time::Duration;
-
 use fake_phone::{Client, FakePhone, event};
 use serde_json::{Value, json};
 
@@ -20,7 +18,7 @@ async fn a_notification_has_all_its_parts() {
     let phone = FakePhone::start();
     let mut client = phone.connect().await;
     phone.events.send(event(7, "incoming", Some("1"), json!({}))).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    phone.settle().await;
     let begin = client.call("events.subscribe", json!({ "snapshot": true })).await;
     assert_eq!(begin["result"]["seq"], 7);
     assert_eq!(begin["result"]["epoch"], "test");
@@ -123,9 +121,7 @@ async fn samples_go_first_and_the_newest_wins() {
             phone.events.send(event(seq, "updateTimer", Some(&call.to_string()), json!({ "at": seq }))).await.unwrap();
         }
     }
-    let mut probe = phone.connect().await;
-    probe.call("phone.get", json!({})).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    phone.settle().await;
     let (mut samples, mut events) = (Vec::new(), 0);
     while samples.len() < 10 {
         let result = next(&mut client).await["result"].clone();

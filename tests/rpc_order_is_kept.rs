@@ -18,6 +18,7 @@ async fn twenty_thousand_pipelined_calls() {
     let phone = FakePhone::start();
     let client = phone.connect().await;
     let (mut input, mut output) = (client.input, client.output);
+    let begin = Instant::now();
     let sending = tokio::spawn(async move {
         let mut lines = String::new();
         for id in 0..20_000 {
@@ -38,6 +39,7 @@ async fn twenty_thousand_pipelined_calls() {
             assert_eq!(answer["result"]["callId"], id.to_string());
         }
     }
+    println!("20,000 calls in {:?}", begin.elapsed());
     drop(sending.await.unwrap());
     let wanted = (0..20_000)
         .filter(|id| id % 100 != 99)

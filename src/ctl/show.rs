@@ -41,13 +41,14 @@ pub(super) fn sessions(sessions: &[Value], colour: bool) -> Vec<String> {
 /// The accounts, a line each.
 pub(super) fn accounts(accounts: &[Value], colour: bool) -> Vec<String> {
     let row = |account: &Value| {
-        let registered = account.get("isRegistered").or(account.get("registered")).and_then(Value::as_bool);
-        let state = match (account["register"].as_bool(), registered) {
-            (_, Some(true)) => "registered",
-            (Some(false), _) => "-",
-            _ => "not registered",
+        let registration = &account["registration"];
+        let retry = registration["retryInMs"].as_u64().map(|ms| format!(", again in {} s", ms.div_ceil(1000)));
+        let state = match (account["isRegistered"] == true, text(&registration["state"])) {
+            (true, _) => "registered".to_owned(),
+            (false, state) if state.is_empty() => "not registered".to_owned(),
+            (false, state) => state,
         };
-        vec![text(&account["name"]), text(&account["uri"]), state.to_owned()]
+        vec![text(&account["name"]), text(&account["uri"]), state + &retry.unwrap_or_default()]
     };
     table(&["NAME", "URI", "STATE"], accounts.iter().map(row), colour)
 }
@@ -79,12 +80,25 @@ pub(super) fn event(event: &Value, colour: bool) -> String {
     let name = if colour { format!("\x1b[{paint}m{name}\x1b[0m") } else { name };
     let about = event["callId"].as_str().or(event["account"].as_str()).map(clean).unwrap_or_default();
     let data = &event["data"];
-    let mut parts: Vec<String> =
-        ["cause", "code", "by", "sipCode", "digit", "reason", "earlyMedia", "fromSeq", "toSeq"]
-            .iter()
-            .filter(|key| !data[**key].is_null())
-            .map(|key| format!("{key}={}", text(&data[*key])))
-            .collect();
+    let mut parts: Vec<String> = [
+        "cause",
+        "code",
+        "by",
+        "sipCode",
+        "dtmf",
+        "state",
+        "kind",
+        "reason",
+        "earlyMedia",
+        "isRegistered",
+        "retryInMs",
+        "fromSeq",
+        "toSeq",
+    ]
+    .iter()
+    .filter(|key| !data[**key].is_null())
+    .map(|key| format!("{key}={}", text(&data[*key])))
+    .collect();
     if let Some(changed) = data["changed"].as_array() {
         parts.extend(
             changed

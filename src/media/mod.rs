@@ -17,6 +17,7 @@ pub mod resample;
 pub mod rtcp;
 pub mod rtp;
 mod session;
+mod streams;
 pub mod telephone_event;
 mod worker;
 

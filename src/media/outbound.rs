@@ -1,7 +1,7 @@
 //! The half of a session that speaks: sound to packets.
 
 use crate::audio::Source;
-use crate::sdp::Negotiated;
+use crate::sdp::{CodecKind, Negotiated};
 use crate::ua::media::MediaEvent;
 
 use super::codec::Encoder;
@@ -63,7 +63,7 @@ impl Outbound {
             ssrc: start.ssrc,
             seq: start.seq,
             timestamp: start.timestamp,
-            frame: Vec::with_capacity(ms(codec.kind.clock(), negotiated.ptime)),
+            frame: Vec::with_capacity(ms(codec.kind.clock(), ptime(negotiated))),
             event: None,
             marker: true,
             muted: false,
@@ -137,7 +137,7 @@ impl Outbound {
         } else {
             self.level.note(pcm);
             self.frame.extend_from_slice(pcm);
-            if self.frame.len() >= ms(self.negotiated.codec.kind.clock(), self.negotiated.ptime) {
+            if self.frame.len() >= ms(self.negotiated.codec.kind.clock(), ptime(&self.negotiated)) {
                 self.send_sound(len, packet, send);
             }
         }
@@ -214,6 +214,15 @@ impl Outbound {
         self.all_packets = self.all_packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload as u32);
         send(&packet[..HEADER + payload]);
+    }
+}
+
+/// The length of our packets, ms: what was negotiated, where the codec and the grid can do it.
+pub fn ptime(negotiated: &Negotiated) -> u32 {
+    match (negotiated.codec.kind, negotiated.ptime) {
+        (CodecKind::Opus, ms @ (10 | 20 | 40 | 60)) => ms,
+        (CodecKind::Pcmu | CodecKind::Pcma, ms @ (10 | 20 | 30 | 40 | 50 | 60)) => ms,
+        _ => 20,
     }
 }
 

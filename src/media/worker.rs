@@ -1,6 +1,7 @@
 //! A worker: one thread that ticks its share of all sessions each 10 ms, by the clock.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use thread_priority::unix::{
@@ -119,13 +120,16 @@ impl Worker {
             self.loan.complexity = self.load.complexity(self.sessions.len());
             let Worker { sessions, loan, .. } = &mut self;
             sessions.retain_mut(|session| {
-                let open = !session.is_closed();
-                if open {
-                    session.tick(loan);
-                } else {
+                if session.is_closed() {
                     session.close(loan);
+                    return false;
                 }
-                open
+                // a bug of ours costs one session, not all of this worker's
+                let sound = catch_unwind(AssertUnwindSafe(|| session.tick(loan))).is_ok();
+                if !sound {
+                    loan.told.push((session.id(), MediaEvent::Failed("the media engine has a bug".into())));
+                }
+                sound
             });
             self.tell();
             let end = clock::mono_ns();

@@ -180,7 +180,7 @@ fn reply_to(subscriptions: &mut BTreeMap<u64, Subscription>, id: u64, reply: Rep
 /// Every account that shall be registered is.
 fn registered(accounts: &Value) -> bool {
     let fine =
-        |account: &Value| account["register"] != Value::Bool(true) || account["registered"] != Value::Bool(false);
+        |account: &Value| account["register"] != Value::Bool(true) || account["isRegistered"] == Value::Bool(true);
     accounts.as_array().is_none_or(|accounts| accounts.iter().all(fine))
 }
 

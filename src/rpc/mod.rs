@@ -17,6 +17,11 @@
 //! `daemon.shutdown` arrives as `ua::Command::Shutdown`: the loop notes that it has to stop once that reply is out. Commands of
 //! the daemon's own (a signal) use `ReplyId(0)`, which the hub never gives out and whose reply it ignores.
 //!
+//! Of jsonrpsee this uses the types, the codes, the responses and the batch builder. Its `Methods` are not used: a method there
+//! starts when its future is polled and answers when it is polled again, so neither the way in nor the replies keep their order
+//! without a second queue around them; and its subscriptions end in a bounded channel, out of which nothing old can be taken to
+//! make room. The table (`methods.rs`) and the connection's outbox (`outbox.rs`) are what is left when both are undone.
+//!
 //! Everything a line can ask, even a refusal of it, takes the way through the loop: so replies that wait for nobody come in
 //! order, and a reply and the events around it reach a connection in the order in which the phone made them.
 

@@ -1,7 +1,7 @@
 //! The socket itself: where it is, who may connect, and how it ends.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use jsonrpsee::MethodResponse;
 use jsonrpsee::types::{ErrorObjectOwned, Id};
-use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -139,10 +138,8 @@ async fn welcome(stream: UnixStream, roles: Roles, requests: mpsc::Sender<Reques
 }
 
 /// One line that says why, then the end.
-fn turn_away(mut stream: UnixStream, error: ErrorObjectOwned) {
+fn turn_away(stream: UnixStream, error: ErrorObjectOwned) {
     let line = format!("{}\n", MethodResponse::error(Id::Null, error));
-    // The socket's buffer is empty: it is written at once, or the client is gone.
-    let _ = std::pin::pin!(stream.write_all(line.as_bytes()))
-        .as_mut()
-        .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    // The buffer of a new socket is empty: the line is written at once, or the client is gone.
+    let _ = stream.into_std().and_then(|mut stream| stream.write_all(line.as_bytes()));
 }

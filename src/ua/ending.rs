@@ -164,7 +164,7 @@ impl Ua {
     }
 
     pub(super) fn check_drained(&mut self) {
-        let quiet = self.sent.values().all(|s| s.winner.is_some()) && self.orphans.is_empty();
+        let quiet = self.sent.values().all(|s| s.done) && self.orphans.is_empty();
         if self.draining.is_some() && quiet && self.sessions.is_empty() {
             self.on_drained();
         }

@@ -32,8 +32,8 @@ impl Unacked {
 
     fn next(&mut self, now: Mono) -> Mono {
         self.interval = (self.interval * 2).min(T2);
-        self.again = now + self.interval;
-        self.interval.min(self.give_up.saturating_sub(now))
+        self.again = (now + self.interval).min(self.give_up);
+        self.again - now
     }
 }
 

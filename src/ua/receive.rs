@@ -86,7 +86,7 @@ impl Ua {
             return Some(400);
         }
         if let Method::Other(_) = msg.method() {
-            return Some(405);
+            return Some(501);
         }
         if msg.header("Require").is_some() {
             return Some(420);

@@ -224,7 +224,7 @@ impl Ua {
             let user = account.username();
             let known =
                 account.digest.preemptive(&Method::Register, msg.uri(), b"", &user, password.expose(), &mut self.rng);
-            known.into_iter().for_each(|(header, value)| msg.set(&header, value));
+            known.into_iter().for_each(|(header, value)| msg.push(&header, value));
         }
         let tx = self.send_request(msg, link, Owner::Register(name.into()), name, 0);
         self.register_sent(name, tx, expires == Some(0));

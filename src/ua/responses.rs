@@ -12,7 +12,7 @@ use super::route::{Owner, Query, Sent, host_of};
 use super::session::{Calling, State, Talking};
 use crate::sdp::{Direction, SessionDescription};
 use crate::sip::dialog::Dialog;
-use crate::sip::message::Message;
+use crate::sip::message::{Message, Method};
 use crate::sip::transaction::{TxEvent, TxId};
 use crate::sip::uri::SipUri;
 
@@ -32,13 +32,8 @@ impl Ua {
 
     fn on_response(&mut self, tx: TxId, msg: &Message) {
         let Some(sent) = self.sent.get(&tx).cloned() else { return self.on_stray_response(msg) };
-        let invites = matches!(sent.owner, Owner::Invite(_) | Owner::Reinvite(_) | Owner::Abandoned);
         if msg.status() >= 200 {
-            if invites && msg.status() < 300 {
-                self.after(64 * self.settings.sip.t1_ms * 1000, Timer::Forget(tx));
-            } else {
-                self.sent.remove(&tx);
-            }
+            self.retire(tx);
         }
         match sent.owner.clone() {
             Owner::Register(name) => self.on_register_response(&name, tx, sent, msg),
@@ -56,8 +51,20 @@ impl Ua {
         }
     }
 
+    /// A request is done. That of an INVITE is kept for 64·T1: a late 2xx still gets its ACK, and a BYE where it lost (rule 4).
+    fn retire(&mut self, tx: TxId) {
+        let Some(sent) = self.sent.get_mut(&tx) else { return };
+        let first = !std::mem::replace(&mut sent.done, true);
+        if sent.invite.is_none() {
+            self.sent.remove(&tx);
+        } else if first {
+            self.after(64 * self.settings.sip.t1_ms * 1000, Timer::Forget(tx));
+        }
+    }
+
     fn on_no_response(&mut self, tx: TxId, code: u16, cause: &str) {
-        let Some(sent) = self.sent.remove(&tx) else { return };
+        let Some(sent) = self.sent.get(&tx).cloned() else { return };
+        self.retire(tx);
         match sent.owner {
             Owner::Register(name) => {
                 if self.accounts.get(&name).is_some_and(|a| a.registration.awaits(tx)) {
@@ -217,12 +224,15 @@ impl Ua {
         }
     }
 
-    /// A 2xx that no transaction knows any more still gets its ACK (rule 3), if the dialog is ours.
+    /// A 2xx that no transaction knows any more still gets its ACK (rule 3), as long as its INVITE was ours.
     pub(super) fn on_stray_response(&mut self, msg: &Message) {
+        if !(200..300).contains(&msg.status()) || msg.method() != Method::Invite {
+            return;
+        }
         let key = (msg.call_id().to_owned(), msg.from_tag().unwrap_or_default());
-        if let Some(id) = self.dialogs.get(&key).copied()
-            && (200..300).contains(&msg.status())
-        {
+        if let Some(tx) = self.sent.iter().find(|(_, s)| s.invite.as_ref() == Some(&key)).map(|(tx, _)| *tx) {
+            self.on_response(tx, msg);
+        } else if let Some(id) = self.dialogs.get(&key).copied() {
             self.acknowledge_again(id, msg);
         }
     }

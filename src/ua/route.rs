@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Ua;
 use super::clock::{SECOND, Timer};
 use super::io::{FlowId, Hop, Host, Output, QueryId, SessionId, Target, Transport};
-use crate::sip::message::Message;
+use crate::sip::message::{Message, Method};
 use crate::sip::transaction::{TxId, branch};
 use crate::sip::uri::SipUri;
 
@@ -77,6 +77,10 @@ pub(super) struct Sent {
     pub link: Link,
     /// How many times it was sent with credentials.
     pub tries: u8,
+    /// A final response, or none in time: kept for late 2xx of an INVITE only.
+    pub done: bool,
+    /// INVITE: its Call-ID and From tag, by which a 2xx that no transaction knows is found.
+    pub invite: Option<(String, String)>,
     /// INVITE: the To tag whose 2xx won, and those that lost and got their BYE.
     pub winner: Option<String>,
     pub losers: Vec<String>,
@@ -227,6 +231,9 @@ impl Ua {
             request: msg.to_bytes(),
             link,
             tries,
+            done: false,
+            invite: (msg.method() == Method::Invite)
+                .then(|| (msg.call_id().to_owned(), msg.from_tag().unwrap_or_default())),
             winner: None,
             losers: Vec::new(),
         };
@@ -264,8 +271,11 @@ impl Ua {
         let mut msg = self.again(sent)?;
         msg.set("CSeq", format!("{cseq} {}", msg.method().as_str()));
         let account = self.accounts.get_mut(&sent.account)?;
-        for (name, value) in account.digest_for(sent.link.hop, &msg, response, &mut self.rng)? {
-            msg.set(&name, value);
+        let credentials = account.digest_for(sent.link.hop, &msg, response, &mut self.rng)?;
+        msg.remove("Authorization");
+        msg.remove("Proxy-Authorization");
+        for (name, value) in credentials {
+            msg.push(&name, value);
         }
         Some(msg)
     }

@@ -47,6 +47,15 @@ impl FakePhone {
     pub async fn connect(&self) -> Client {
         Client::connect(&self.socket).await
     }
+
+    /// Waits until every event sent has been told to the subscribers.
+    pub async fn settle(&self) {
+        while self.events.capacity() < self.events.max_capacity() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        // The last event was taken; a whole turn after it, it is told.
+        self.connect().await.call("daemon.info", json!({})).await;
+    }
 }
 
 async fn phone(
@@ -93,7 +102,7 @@ fn answer(command: Command, seq: u64, seen: &Mutex<Vec<Command>>) -> Option<Resu
             let snapshot = snapshot.call_id.as_deref().map_or(Ok(()), known);
             snapshot.map(|()| json!({ "seq": seq, "snapshot": { "accounts": [], "sessions": [], "devices": [] } }))
         }
-        Command::AccountList => Ok(json!([{ "name": "a", "uri": "sip:a@h", "register": true, "registered": true }])),
+        Command::AccountList => Ok(json!([{ "name": "a", "uri": "sip:a@h", "register": true, "isRegistered": true }])),
         Command::DeviceList => Ok(
             json!([{ "id": "null", "name": "silence", "input": true, "output": true, "defaultInput": false, "defaultOutput": false }]),
         ),

@@ -30,6 +30,9 @@ pub use peer::Peer;
 pub use phone::Phone;
 pub use wire::{Fate, Packet, Weather};
 
+/// What looks at every message.
+type Tap = Box<dyn FnMut(&Packet) -> Fate>;
+
 /// A node of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Who(usize);
@@ -92,7 +95,7 @@ pub struct Net {
     rng: ChaCha20Rng,
     names: BTreeMap<String, Vec<SocketAddr>>,
     streams: BTreeMap<(Who, FlowId), wire::End>,
-    taps: Vec<Box<dyn FnMut(&Packet) -> Fate>>,
+    taps: Vec<Tap>,
 }
 
 impl Net {

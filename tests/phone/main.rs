@@ -1,0 +1,47 @@
+//! The phone's promises, on a virtual network in virtual time: a module a behaviour.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/net/mod.rs"]
+mod net;
+
+mod a_2xx_is_acknowledged_for_ever;
+mod cancel_races_are_won;
+mod digits_go_out_in_order;
+mod digests_only_to_whom_we_registered_with;
+mod every_timeline_is_told_in_order;
+mod glare_is_resolved;
+mod hold_refused_keeps_the_call;
+mod malformed_requests_get_their_status;
+mod one_microphone_a_seat;
+mod refusals_have_their_codes;
+mod registration_never_gives_up;
+mod strangers_get_nothing;
+mod targets_are_tried_in_turn;
+
+use net::{Net, Who};
+use phoned::sip::dialog::Dialog;
+
+/// A call from the phone to a peer played by hand, talking: the callId and the peer's dialog.
+fn talking_to_peer(net: &mut Net, phone: Who, peer: Who) -> (String, Dialog) {
+    let call = net.call(phone, serde_json::json!({ "number": net.uri(peer) }));
+    let invite = net.expect(peer, "INVITE");
+    let ok = net.reply(peer, &invite, 200);
+    net.expect(peer, "ACK");
+    net.wait(phone, "confirmed");
+    (call, Dialog::uas(&invite, &ok.to_tag().unwrap()).unwrap())
+}
+
+/// The names of a session's events and, where it is told, what changed.
+fn story_of(net: &Net, who: Who, call: &str) -> Vec<String> {
+    let of_it = |e: &&phoned::ua::event::Event| !e.sample && e.call_id.as_deref() == Some(call);
+    let word = |e: &phoned::ua::event::Event| match e.name.as_str() {
+        "statusChange" => {
+            let changed = e.data["changed"].as_array().unwrap().iter().map(|c| c.as_str().unwrap().to_owned());
+            format!("statusChange({})", changed.collect::<Vec<_>>().join(","))
+        }
+        "ended" | "failed" => format!("{}({})", e.name, e.data["cause"].as_str().unwrap()),
+        "progress" => format!("progress({})", e.data["code"]),
+        name => name.to_owned(),
+    };
+    net.phone_of(who).events.iter().filter(of_it).map(word).collect()
+}

@@ -1,0 +1,76 @@
+//! Never two live microphones in a seat (guarantee 7): answering B cuts A off in the same turn and holds it.
+
+use serde_json::json;
+
+use phoned::ua::command::{Answer, Command};
+use phoned::ua::media::MediaCommand;
+
+use crate::net::{Net, Who};
+use crate::{story_of, talking_to_peer};
+
+fn agent(net: &mut Net) -> Who {
+    net.phone_with("agent", |_, account| account.seat = Some("desk".into()))
+}
+
+#[test]
+fn answering_the_second_call_holds_the_first() {
+    let mut net = Net::new(1);
+    let (agent, a, b) = (agent(&mut net), net.phone("anna"), net.phone("bert"));
+    let (first, _) = net.connect(agent, a);
+    net.call(b, json!({ "number": net.uri(agent) }));
+    let second = net.wait(agent, "incoming").call_id.unwrap();
+    let reply = net.command(agent, Command::Answer(Answer { call_id: second.clone(), option: None }));
+    let muted = net.phone_of(agent).media.iter().any(|(_, c)| *c == MediaCommand::Mute(true));
+    assert!(muted, "the first microphone is cut in the turn of the answer");
+    assert!(net.sent(agent, "SIP/2.0 200").is_empty(), "the 200 waits for the hold");
+    net.run_until("the answer", |net| net.phone_of(agent).replies.contains_key(&reply));
+    net.wait(agent, "confirmed");
+    assert!(story_of(&net, agent, &first).contains(&"statusChange(isHold)".into()));
+    let names: Vec<_> = net.phone_of(agent).events.iter().filter(|e| e.name == "statusChange").map(|e| (e.call_id.clone().unwrap(), e.data["changed"].to_string())).collect();
+    let held = names.iter().position(|(c, w)| *c == first && w.contains("isHold")).unwrap();
+    let rings = names.iter().position(|(c, w)| *c == second && w.contains("isRing")).unwrap();
+    assert!(held < rings, "first held, then answered: {names:?}");
+    // Back to the first: now the second is held.
+    net.unhold(agent, &first).unwrap();
+    net.run_for(500);
+    assert!(story_of(&net, agent, &second).contains(&"statusChange(isHold)".into()));
+}
+
+#[test]
+fn a_first_caller_that_refuses_hold_stays_up_in_silence() {
+    let mut net = Net::new(2);
+    let (agent, carol, b) = (agent(&mut net), net.peer("carol"), net.phone("bert"));
+    let (first, _) = talking_to_peer(&mut net, agent, carol);
+    net.call(b, json!({ "number": net.uri(agent) }));
+    let second = net.wait(agent, "incoming").call_id.unwrap();
+    let reply = net.command(agent, Command::Answer(Answer { call_id: second, option: None }));
+    let hold = net.expect(carol, "INVITE");
+    net.reply(carol, &hold, 488);
+    net.run_until("the answer", |net| net.phone_of(agent).replies.contains_key(&reply));
+    assert!(net.phone_of(agent).replies[&reply].is_ok());
+    let media = net.phone_of(agent).events.iter().find(|e| e.name == "media" && e.data["state"] == "parked");
+    assert_eq!(media.unwrap().call_id.as_ref(), Some(&first));
+    assert!(!story_of(&net, agent, &first).iter().any(|e| e.starts_with("ended") || e.contains("isHold")));
+}
+
+#[test]
+fn a_first_caller_that_is_silent_delays_the_answer_two_seconds_at_most() {
+    let mut net = Net::new(3);
+    let (agent, carol, b) = (agent(&mut net), net.peer("carol"), net.phone("bert"));
+    talking_to_peer(&mut net, agent, carol);
+    net.call(b, json!({ "number": net.uri(agent) }));
+    let second = net.wait(agent, "incoming").call_id.unwrap();
+    let at = net.now();
+    net.answer(agent, &second).unwrap();
+    assert_eq!(net.now() - at, 2_000);
+}
+
+#[test]
+fn two_seats_of_a_host_never_touch_each_other() {
+    let mut net = Net::new(4);
+    let agent = net.phone_with("agent", |_, _| ()); // `null`: every session is alone in its seat
+    let (a, b) = (net.phone("anna"), net.phone("bert"));
+    let (first, _) = net.connect(agent, a);
+    net.connect(agent, b);
+    assert!(!story_of(&net, agent, &first).iter().any(|e| e.contains("isHold")));
+}

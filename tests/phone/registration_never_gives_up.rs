@@ -1,0 +1,170 @@
+//! A registrar that is down, refuses, challenges for ever or wants a longer interval: told, and tried again.
+
+use phoned::sip::message::Message;
+use phoned::ua::command::{AccountRef, Command};
+use phoned::ua::error::Code;
+use phoned::ua::settings::Secret;
+use serde_json::json;
+
+use crate::net::{Net, Who};
+
+/// A phone that registers with a registrar played by hand.
+fn with_registrar(net: &mut Net) -> (Who, Who) {
+    let registrar = net.peer("registrar");
+    let uri = format!("sip:{}", net.addr(registrar).ip());
+    let alice = net.phone_with("alice", |_, account| {
+        account.register = None;
+        account.registrar = Some(uri);
+        account.password = Some(Secret::new("secret"));
+        account.expires = Some(300);
+    });
+    (alice, registrar)
+}
+
+fn grant(net: &mut Net, registrar: Who, register: &Message, expires: u32) {
+    let mut ok = Message::response(register, 200, "");
+    ok.set_to_tag("reg");
+    ok.push("Contact", format!("{};expires={expires}", register.header("Contact").unwrap().split(";expires").next().unwrap()));
+    net.send_back(registrar, &ok);
+}
+
+fn challenge(net: &mut Net, registrar: Who, register: &Message, nonce: &str) {
+    let mut again = Message::response(register, 401, "");
+    again.push("WWW-Authenticate", format!("Digest realm=\"pbx\", nonce=\"{nonce}\", algorithm=SHA-256, qop=\"auth\""));
+    net.send_back(registrar, &again);
+}
+
+#[test]
+fn it_registers_with_a_digest_and_refreshes_in_time() {
+    let mut net = Net::new(1);
+    let (alice, registrar) = with_registrar(&mut net);
+    let first = net.expect(registrar, "REGISTER");
+    assert!(first.header("Authorization").is_none());
+    challenge(&mut net, registrar, &first, "n1");
+    let second = net.expect(registrar, "REGISTER");
+    let credentials = second.header("Authorization").unwrap().to_owned();
+    assert!(credentials.contains("SHA-256") && credentials.contains("nc=00000001") && !credentials.contains("secret"));
+    assert_eq!((second.call_id(), second.cseq()), (first.call_id(), first.cseq() + 1));
+    grant(&mut net, registrar, &second, 300);
+    net.wait(alice, "registered");
+    net.wait(alice, "isRegisteredChange");
+    let at = net.now();
+    let third = net.expect(registrar, "REGISTER");
+    let waited = (net.now() - at) / 1000;
+    assert!((200..290).contains(&waited), "refreshed after {waited} s of 300");
+    assert_eq!((third.call_id(), third.cseq()), (first.call_id(), second.cseq() + 1));
+    assert!(third.header("Authorization").unwrap().contains("nc=00000002"), "the nonce is used again");
+    grant(&mut net, registrar, &third, 300);
+    net.run_for(1_000);
+    assert_eq!(net.phone_of(alice).names().iter().filter(|n| **n == "registered").count(), 1, "a refresh is no news");
+}
+
+#[test]
+fn a_challenge_for_ever_gets_two_tries_and_a_rest() {
+    let mut net = Net::new(2);
+    let (alice, registrar) = with_registrar(&mut net);
+    for n in 0..3 {
+        let register = net.expect(registrar, "REGISTER");
+        challenge(&mut net, registrar, &register, &format!("n{n}"));
+    }
+    let failed = net.wait(alice, "registrationFailed");
+    assert_eq!((&failed.data["code"], &failed.data["cause"]), (&json!(401), &json!("Authentication Error")));
+    let retry = failed.data["retryInMs"].as_u64().unwrap();
+    assert!((30_000..=90_000).contains(&retry), "{retry}");
+    assert_eq!(net.sent(alice, "REGISTER").len(), 3, "one without credentials, two with");
+    net.expect(registrar, "REGISTER");
+}
+
+#[test]
+fn a_refusal_is_told_and_tried_again_slowly() {
+    let mut net = Net::new(3);
+    let (alice, registrar) = with_registrar(&mut net);
+    let reply = net.command(alice, Command::AccountRegister(AccountRef { name: "alice".into() }));
+    for _ in 0..3 {
+        let register = net.expect(registrar, "REGISTER");
+        net.reply(registrar, &register, 403);
+        let failed = net.wait(alice, "registrationFailed");
+        assert_eq!((&failed.data["code"], &failed.data["cause"]), (&json!(403), &json!("Rejected")));
+        assert!(failed.data["retryInMs"].as_u64().unwrap() >= 30_000);
+    }
+    let error = net.phone_of(alice).replies[&reply].clone().unwrap_err();
+    assert_eq!((error.code, error.sip_code), (Code::RegistryFailed, Some(403)));
+}
+
+#[test]
+fn an_interval_too_brief_is_raised_at_once() {
+    let mut net = Net::new(4);
+    let (alice, registrar) = with_registrar(&mut net);
+    let register = net.expect(registrar, "REGISTER");
+    let mut brief = Message::response(&register, 423, "");
+    brief.push("Min-Expires", "1800");
+    net.send_back(registrar, &brief);
+    let again = net.expect(registrar, "REGISTER");
+    assert!(again.header("Contact").unwrap().contains("expires=1800"));
+    grant(&mut net, registrar, &again, 1800);
+    assert_eq!(net.wait(alice, "registered").data["expires"], 1800);
+}
+
+#[test]
+fn a_registrar_that_is_down_is_tried_until_it_is_back() {
+    let mut net = Net::new(5);
+    let (alice, registrar) = with_registrar(&mut net);
+    for _ in 0..3 {
+        assert_eq!(net.wait(alice, "registrationFailed").data["cause"], "Request Timeout");
+    }
+    net.inbox(registrar).clear();
+    let register = net.expect(registrar, "REGISTER");
+    grant(&mut net, registrar, &register, 300);
+    net.wait(alice, "connected");
+    net.wait(alice, "registered");
+}
+
+#[test]
+fn retry_after_is_obeyed() {
+    let mut net = Net::new(6);
+    let (alice, registrar) = with_registrar(&mut net);
+    let register = net.expect(registrar, "REGISTER");
+    let mut busy = Message::response(&register, 503, "");
+    busy.push("Retry-After", "120");
+    net.send_back(registrar, &busy);
+    net.wait(alice, "registrationFailed");
+    let at = net.now();
+    net.expect(registrar, "REGISTER");
+    assert!(net.now() - at >= 120_000);
+}
+
+#[test]
+fn unregistering_removes_the_binding() {
+    let mut net = Net::new(7);
+    let (alice, registrar) = with_registrar(&mut net);
+    let register = net.expect(registrar, "REGISTER");
+    grant(&mut net, registrar, &register, 300);
+    net.wait(alice, "registered");
+    let reply = net.command(alice, Command::AccountUnregister(AccountRef { name: "alice".into() }));
+    let leave = net.expect(registrar, "REGISTER");
+    assert!(leave.header("Contact").unwrap().ends_with("expires=0"));
+    grant(&mut net, registrar, &leave, 0);
+    net.run_until("the reply", |net| net.phone_of(alice).replies.contains_key(&reply));
+    net.run_to_rest();
+    assert_eq!(net.sent(alice, "REGISTER").len(), 2, "it stays away");
+}
+
+#[test]
+fn the_limit_of_attempts_is_kept_where_it_is_asked_for() {
+    let mut net = Net::new(8);
+    let registrar = net.peer("registrar");
+    let uri = format!("sip:{}", net.addr(registrar).ip());
+    let alice = net.phone_with("alice", |_, account| {
+        account.register = None;
+        account.registrar = Some(uri);
+        account.register_max_attempts = Some(2);
+    });
+    for _ in 0..2 {
+        let register = net.expect(registrar, "REGISTER");
+        net.reply(registrar, &register, 500);
+    }
+    net.run_to_rest();
+    assert_eq!(net.sent(alice, "REGISTER").len(), 2);
+    let last = net.phone_of(alice).events.iter().rfind(|e| e.name == "registrationFailed").unwrap();
+    assert_eq!(last.data["retryInMs"], json!(null));
+}
