@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{self, Read as _};
-use std::pin::pin;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -19,7 +18,7 @@ use crate::net::{self, Net, NetEvent};
 use crate::rpc::{self, Hub, Request, Server};
 use crate::ua::Ua;
 use crate::ua::command::Command;
-use crate::ua::io::{DeviceInfo, Input, Mono, Now, Output, QueryId, ReplyId, SessionId, Target};
+use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target};
 use crate::ua::media::MediaEvent;
 
 /// Events of the media engine that may wait.
@@ -89,18 +88,6 @@ struct Inboxes {
     devices: mpsc::Receiver<Vec<DeviceInfo>>,
 }
 
-/// What the loop woke up for.
-enum Wake {
-    Net(NetEvent),
-    Request(Request),
-    Media(SessionId, MediaEvent),
-    Devices(Vec<DeviceInfo>),
-    Time,
-    Signal,
-    /// The calls took too long to end.
-    Late,
-}
-
 impl Daemon {
     /// Opens every socket and starts every edge, within a tokio runtime. Waits for nothing: no name is looked up, no device
     /// opened before the loop runs.
@@ -144,37 +131,34 @@ impl Daemon {
 
     /// Runs until `daemon.shutdown`, SIGTERM or SIGINT; calls are ended and accounts unregistered first.
     pub async fn run(mut self) -> io::Result<End> {
-        let mut signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         notify(sd_notify::NotifyState::Ready);
-        let mut limit = None;
+        let (mut signals, mut limit) = (0, None);
         let end = loop {
-            let wake = self.inboxes.next(self.ua.poll_timeout(), limit, &mut signals).await;
-            match wake {
-                Wake::Signal if limit.is_some() => break End::Cut,
-                Wake::Late => break End::Cut,
-                Wake::Signal => {
-                    self.stopping.push(OWN);
-                    self.handle(Input::Command { reply: OWN, command: Command::Shutdown });
-                }
-                Wake::Net(event) => self.on_net(event),
-                Wake::Request(request) => self.on_request(request),
-                Wake::Media(session, event) => self.handle(Input::Media(session, event)),
-                Wake::Devices(list) => self.handle(Input::Devices(list)),
-                Wake::Time if self.ua.poll_timeout().is_some_and(|due| due <= now().mono) => {
-                    self.handle(Input::Timeout)
-                }
-                Wake::Time => {}
+            let wake = self.next_wake();
+            tokio::select! {
+                Some(event) = self.inboxes.net.recv() => self.on_net(event),
+                Some(request) = self.inboxes.requests.recv() => self.on_request(request),
+                Some((session, event)) = self.inboxes.media.recv() => self.handle(Input::Media(session, event)),
+                Some(list) = self.inboxes.devices.recv() => self.handle(Input::Devices(list)),
+                () = sleep_until(wake) => self.on_time(),
+                _ = terminate.recv() => signals += 1,
+                _ = interrupt.recv() => signals += 1,
+                () = sleep_until(limit.unwrap_or(wake)), if limit.is_some() => break End::Cut,
             }
-            if self.stopped {
-                break End::Drained;
+            if signals > 0 && self.stopping.is_empty() {
+                self.stop(OWN);
+            }
+            match (self.stopped, signals > 1) {
+                (true, _) => break End::Drained,
+                (false, true) => break End::Cut,
+                (false, false) => {}
             }
             if limit.is_none() && !self.stopping.is_empty() {
-                tracing::info!("stopping: calls are ended first");
-                notify(sd_notify::NotifyState::Stopping);
                 limit = Some(Instant::now() + DRAIN_LIMIT);
             }
         };
-        // The reply to `daemon.shutdown` and all answers before it go out, then the socket.
+        // The reply to `daemon.shutdown` and all answers before it go out, then the socket is gone.
         let _ = self.stop_rpc.send(());
         drop(self.inboxes.requests);
         if end == End::Drained {
@@ -182,6 +166,17 @@ impl Daemon {
         }
         tracing::info!(?end, "stopped");
         Ok(end)
+    }
+
+    fn next_wake(&self) -> Instant {
+        let left = self.ua.poll_timeout().map(|due| Duration::from_micros(due.saturating_sub(now().mono)));
+        Instant::now() + left.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
+    }
+
+    fn on_time(&mut self) {
+        if self.ua.poll_timeout().is_some_and(|due| due <= now().mono) {
+            self.handle(Input::Timeout);
+        }
     }
 
     fn on_net(&mut self, event: NetEvent) {
@@ -197,10 +192,19 @@ impl Daemon {
 
     fn on_request(&mut self, request: Request) {
         let Some((reply, command)) = self.hub.take(request) else { return };
-        if command == Command::Shutdown {
-            self.stopping.push(reply);
+        match command {
+            Command::Shutdown => self.stop(reply),
+            command => self.handle(Input::Command { reply, command }),
         }
-        self.handle(Input::Command { reply, command });
+    }
+
+    fn stop(&mut self, reply: ReplyId) {
+        if self.stopping.is_empty() {
+            tracing::info!("stopping: calls are ended first");
+            notify(sd_notify::NotifyState::Stopping);
+        }
+        self.stopping.push(reply);
+        self.handle(Input::Command { reply, command: Command::Shutdown });
     }
 
     /// One input, all its outputs, and the answers that came at once.
@@ -238,31 +242,6 @@ impl Daemon {
                 }
                 Output::Event(event) => self.hub.publish(&event),
             }
-        }
-    }
-}
-
-impl Inboxes {
-    async fn next(&mut self, due: Option<Mono>, limit: Option<Instant>, signals: &mut [Signal; 2]) -> Wake {
-        let left = due.map_or(LONGEST_SLEEP, |due| Duration::from_micros(due.saturating_sub(now().mono)));
-        let until = Instant::now() + left.min(LONGEST_SLEEP);
-        let sleep = pin!(sleep_until(until));
-        let late = pin!(async {
-            match limit {
-                Some(limit) => sleep_until(limit).await,
-                None => std::future::pending().await,
-            }
-        });
-        let [terminate, interrupt] = signals;
-        tokio::select! {
-            Some(event) = self.net.recv() => Wake::Net(event),
-            Some(request) = self.requests.recv() => Wake::Request(request),
-            Some((session, event)) = self.media.recv() => Wake::Media(session, event),
-            Some(list) = self.devices.recv() => Wake::Devices(list),
-            () = sleep => Wake::Time,
-            _ = terminate.recv() => Wake::Signal,
-            _ = interrupt.recv() => Wake::Signal,
-            () = late => Wake::Late,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! phoned, the daemon.
 
 use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -64,11 +65,17 @@ fn run(config: &Config) -> Result<End, Box<dyn std::error::Error>> {
 /// To stderr. RUST_LOG counts more than the configuration; the journal writes the time itself.
 fn log(config: &LogConfig) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&config.level));
-    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let journal = to_journal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match (config.format.as_str(), journal) {
         ("json", _) => builder.json().init(),
         (_, true) => builder.without_time().with_ansi(false).init(),
         (_, false) => builder.with_ansi(std::io::stderr().is_terminal()).init(),
     }
+}
+
+/// JOURNAL_STREAM names the socket of the journal (systemd.exec(5)); it counts only if stderr is still that one.
+fn to_journal() -> bool {
+    let Ok(stderr) = std::fs::metadata("/proc/self/fd/2") else { return false };
+    std::env::var("JOURNAL_STREAM").is_ok_and(|named| named == format!("{}:{}", stderr.dev(), stderr.ino()))
 }
