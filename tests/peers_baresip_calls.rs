@@ -16,9 +16,7 @@ fn alice(codecs: &str) -> (Kamailio, Daemon, Client) {
     let tables = account("alice", DOMAIN, &password("alice"), &kamailio.uri(), 440);
     let phoned = Daemon::start(&Setup { tables, media: format!("codecs = {codecs}"), ..Setup::default() });
     let mut client = phoned.connect();
-    until("phoned is registered", secs(10), || {
-        (client.call("account.get", json!({"name": "alice"})).unwrap()["registered"] == true).then_some(())
-    });
+    client.registered("alice", secs(10));
     (kamailio, phoned, client)
 }
 

@@ -143,9 +143,7 @@ fn through_a_proxy_that_records_its_route() {
     let tables = common::daemon::account("alice", DOMAIN, &password("alice"), &kamailio.uri(), 440);
     let phoned = Daemon::start(&Setup { tables, ..Setup::default() });
     let mut client = phoned.connect();
-    until("phoned is registered", secs(10), || {
-        (client.call("account.get", json!({"name": "alice"})).unwrap()["registered"] == true).then_some(())
-    });
+    client.registered("alice", secs(10));
     let sipp = Sipp::start(
         "uac_route",
         &Run { target: format!("127.0.0.1:{}", kamailio.port), service: "alice".into(), ..Run::default() },

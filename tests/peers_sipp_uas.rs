@@ -161,9 +161,7 @@ fn through_a_proxy_that_records_its_route() {
     let tables = account("alice", DOMAIN, &password("alice"), &kamailio.uri(), 440);
     let phoned = Daemon::start(&Setup { tables, media: "codecs = [\"pcmu\"]".into(), ..Setup::default() });
     let mut client = phoned.connect();
-    until("phoned is registered", secs(10), || {
-        (client.call("account.get", json!({"name": "alice"})).unwrap()["registered"] == true).then_some(())
-    });
+    client.registered("alice", secs(10));
     let call = client.dial("alice", "callee");
     client.wait_event("confirmed", |_| true);
     phoned.hears("alice", 440.0);

@@ -235,6 +235,14 @@ impl Client {
         result.unwrap_or_else(|e| panic!("phone.call refused: {e:?}"))["callId"].as_str().unwrap().into()
     }
 
+    /// Waits until the account is registered, as long as that.
+    pub fn registered(&mut self, account: &str, limit: Duration) {
+        until("phoned is registered", limit, || {
+            let account = self.call("account.get", json!({"name": account})).unwrap();
+            (account["isRegistered"] == true).then_some(())
+        });
+    }
+
     /// `session.VERB` of a session, which must succeed.
     pub fn verb(&mut self, verb: &str, call_id: &str) -> Value {
         self.call(&format!("session.{verb}"), json!({"callId": call_id}))

@@ -16,7 +16,7 @@ pub struct Sipp {
 }
 
 /// How a scenario is to be run.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Run {
     /// `ADDRESS:PORT` to send to; empty for a scenario that waits.
     pub target: String,
@@ -26,6 +26,14 @@ pub struct Run {
     pub keys: Vec<(String, String)>,
     /// `tcp`: one TCP connection in place of UDP.
     pub tcp: bool,
+    /// Over UDP it repeats what may be lost, and answers again what is repeated to it.
+    pub repeats: bool,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Run { target: String::new(), service: String::new(), keys: Vec::new(), tcp: false, repeats: true }
+    }
 }
 
 impl Sipp {
@@ -51,6 +59,9 @@ impl Sipp {
         command.args(["-message_file", "messages", "-error_file", "errors", "-mi", "127.0.0.1"]);
         command.arg("-p").arg(port.to_string()).arg("-mp").arg(media.to_string()).arg("-sf").arg(scenario);
         command.args(["-t", if run.tcp { "t1" } else { "u1" }]);
+        if !run.repeats {
+            command.arg("-nr");
+        }
         if !run.service.is_empty() {
             command.args(["-s", &run.service]);
         }
