@@ -175,6 +175,7 @@ impl Ua {
             local_tag: tag(&mut self.rng),
             link: None,
             media: None,
+            media_asked: false,
             local: None,
             negotiated: None,
             stats: MediaStats::default(),
@@ -261,8 +262,11 @@ impl Ua {
             State::Preparing(p) => p.targets.as_ref().and_then(|t| t.front()).map(|t| t.local_ip),
             _ => session.link.map(|l| l.local.ip()),
         };
-        let Some(local_ip) = local_ip.filter(|_| session.media.is_none()) else { return };
+        let Some(local_ip) = local_ip.filter(|_| !session.media_asked) else { return };
         let (input, output) = (session.input.clone(), session.output.clone());
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.media_asked = true;
+        }
         self.media(id, MediaCommand::Open { local_ip, input, output });
     }
 

@@ -129,7 +129,9 @@ impl Ua {
         }
         let waiting = replies(session);
         let key = (session.sip_call_id.clone(), session.local_tag.clone());
-        self.media(id, MediaCommand::Close);
+        if session.media_asked {
+            self.media(id, MediaCommand::Close);
+        }
         self.tell_session(id, event, data);
         self.tell_session(id, "deleteSession", json!({}));
         self.sessions.remove(&id);

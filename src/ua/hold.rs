@@ -142,8 +142,8 @@ impl Ua {
                 );
             }
         }
-        self.after_verb(id, pending.op.hold);
         self.tell_status(id);
+        self.after_verb(id, pending.op.hold);
         self.reply_opt(pending.op.reply, Ok(Value::Bool(true)));
         self.advance(id);
     }

@@ -42,6 +42,8 @@ pub(super) struct Session {
     pub local_tag: String,
     pub link: Option<Link>,
     pub media: Option<LocalMedia>,
+    /// The media engine was asked for a port, and is to be told the end.
+    pub media_asked: bool,
     pub local: Option<LocalSide>,
     pub negotiated: Option<Negotiated>,
     pub stats: MediaStats,

@@ -19,6 +19,7 @@ fn a_refused_hold_is_minus_216_and_the_sound_is_back() {
     let mut net = Net::new(1);
     let (alice, carol) = (net.phone("alice"), net.peer("carol"));
     let (call, _) = talking_to_peer(&mut net, alice, carol);
+    net.wait(alice, "streamAdded");
     let before = story_of(&net, alice, &call).len();
     let reply = net.command(alice, Command::Hold(CallRef { call_id: call.clone() }));
     assert_eq!(gate(&net, alice), Some(Direction::Inactive), "cut off in the turn the re-INVITE goes out");
@@ -59,6 +60,7 @@ fn hold_and_unhold_are_told_on_both_sides() {
     let mut net = Net::new(3);
     let (alice, bob) = (net.phone("alice"), net.phone("bob"));
     let (out, incoming) = net.connect(alice, bob);
+    net.wait(alice, "streamAdded");
     let seq = net.phone_of(alice).events.len();
     net.hold(alice, &out).unwrap();
     net.hold(alice, &out).unwrap();

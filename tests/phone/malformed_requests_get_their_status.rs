@@ -3,7 +3,6 @@
 #[path = "../torture/verdicts.rs"]
 mod verdicts;
 
-use phoned::sip::message::Message;
 use phoned::ua::settings::Settings;
 
 use crate::net::Net;
@@ -17,12 +16,12 @@ fn answer_to(name: &str) -> (Option<u16>, String) {
     let carol = net.peer("carol");
     let (_, incoming) = net.connect(bob, alice);
     let before = net.log.len();
-    net.send_raw(carol, alice, verdicts::bytes(name));
+    net.send_raw(carol, alice, &verdicts::bytes(name));
     net.run_for(1_000);
     let ours = net.addr(alice).ip();
     let answers = net.log[before..].iter().filter(|p| p.from.ip() == ours && p.bytes.starts_with(b"SIP/2.0"));
-    let finals = answers.filter_map(|p| Message::parse(&p.bytes).ok()).filter(|m| m.status() >= 200);
-    let status = finals.map(|m| m.status()).next();
+    let codes = answers.filter_map(|p| std::str::from_utf8(p.bytes.get(8..11)?).ok()?.parse::<u16>().ok());
+    let status = codes.filter(|code| *code >= 200).next();
     let alive = !crate::story_of(&net, alice, &incoming).iter().any(|e| e.starts_with("ended"));
     assert!(alive, "{name}: the call at hand goes on");
     (status, net.story())
@@ -31,7 +30,7 @@ fn answer_to(name: &str) -> (Option<u16>, String) {
 #[test]
 fn every_torture_message_has_its_verdict() {
     let mut wrong = Vec::new();
-    for row in verdicts::ROWS {
+    for row in verdicts::TABLE {
         let expected = match row.parser {
             Verdict::Accept => row.phone,
             other => other,

@@ -49,6 +49,7 @@ fn it_registers_with_a_digest_and_refreshes_in_time() {
     net.wait(alice, "registered");
     net.wait(alice, "isRegisteredChange");
     let at = net.now();
+    net.run_for(190_000);
     let third = net.expect(registrar, "REGISTER");
     let waited = (net.now() - at) / 1000;
     assert!((200..290).contains(&waited), "refreshed after {waited} s of 300");
@@ -128,9 +129,9 @@ fn retry_after_is_obeyed() {
     busy.push("Retry-After", "120");
     net.send_back(registrar, &busy);
     net.wait(alice, "registrationFailed");
-    let at = net.now();
+    net.run_for(119_000);
+    assert_eq!(net.sent(alice, "REGISTER").len(), 1);
     net.expect(registrar, "REGISTER");
-    assert!(net.now() - at >= 120_000);
 }
 
 #[test]
