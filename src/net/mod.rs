@@ -80,7 +80,7 @@ enum Flow {
 
 impl Net {
     /// Opens the sockets named by `listen` (`udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT`; port 0: any free one).
-    /// Every UDP socket is told as [`NetEvent::Up`]. The error names the entry that failed.
+    /// Every listening socket is told as [`NetEvent::Up`]. The error names the entry that failed.
     pub fn start(listen: &[String], inbox: mpsc::Sender<NetEvent>) -> io::Result<Net> {
         let shared = Arc::new(Shared {
             inbox,

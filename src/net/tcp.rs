@@ -85,7 +85,10 @@ pub(super) fn listen(shared: &Arc<Shared>, addr: SocketAddr) -> io::Result<Socke
     let listener = TcpListener::from_std(socket.into())?;
     let local = listener.local_addr()?;
     let shared = shared.clone();
+    let flow = shared.new_flow();
     spawn(async move {
+        // Nothing is ever sent on it: the phone learns the port that its Contact names.
+        shared.tell(NetEvent::Up { flow, transport: Transport::Tcp, local, remote: None }).await;
         tokio::select! {
             () = accept(&shared, &listener) => {}
             () = shared.inbox.closed() => {}

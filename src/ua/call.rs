@@ -23,7 +23,7 @@ use crate::sip::uri::{NameAddr, SipUri};
 impl Ua {
     /// `phone.call`. The reply comes when the INVITE is on the wire, or with what stopped it.
     pub(super) fn call(&mut self, reply: ReplyId, call: Call) -> Result<(), Error> {
-        if self.draining.is_some() {
+        if !self.draining.is_empty() {
             return Err(Error::new(Code::Draining, "the daemon is about to stop"));
         }
         let name = self.calling_account(call.account.as_deref())?;

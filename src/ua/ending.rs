@@ -154,7 +154,7 @@ impl Ua {
 
     /// `Shutdown`: every call ends, every binding is removed; the reply comes when the peers know, 2 s at most.
     pub(super) fn shutdown(&mut self, reply: ReplyId) {
-        self.draining = Some(reply);
+        self.draining.push(reply);
         let calls: Vec<SessionId> = self.sessions.keys().copied().collect();
         calls.into_iter().for_each(|id| self.end_by_us(id, "Terminated", "system"));
         let names: Vec<String> = self.accounts.keys().cloned().collect();
@@ -167,13 +167,13 @@ impl Ua {
 
     pub(super) fn check_drained(&mut self) {
         let quiet = self.sent.values().all(|s| s.done) && self.orphans.is_empty();
-        if self.draining.is_some() && quiet && self.sessions.is_empty() {
+        if quiet && self.sessions.is_empty() {
             self.on_drained();
         }
     }
 
     pub(super) fn on_drained(&mut self) {
-        if let Some(reply) = self.draining {
+        for reply in self.draining.clone() {
             self.reply(reply, Ok(Value::Bool(true)));
         }
     }

@@ -23,7 +23,7 @@ impl Ua {
     pub(super) fn on_invite(&mut self, tx: TxId, hop: Hop, msg: Message) {
         let Some(name) = self.account_for(hop, &msg) else { return self.respond(tx, &msg, 404) };
         let Some(caller) = msg.from() else { return self.respond(tx, &msg, 400) };
-        if self.draining.is_some() {
+        if !self.draining.is_empty() {
             return self.refuse_unseen(tx, &msg, &name, 503, "Unavailable");
         }
         let id = SessionId(self.fresh_id());

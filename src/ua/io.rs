@@ -73,7 +73,7 @@ pub enum Input<'a> {
         /// The bytes.
         bytes: &'a [u8],
     },
-    /// A flow can carry messages: a listening UDP socket, or a connected stream.
+    /// A socket listens (UDP: it carries messages too), or a stream is connected.
     FlowUp {
         /// Its id: that of the `OpenFlow`, or one of the edge's own (≥ 2³²) for sockets it opened itself.
         flow: FlowId,
@@ -81,7 +81,7 @@ pub enum Input<'a> {
         transport: Transport,
         /// The address of our end (may be unspecified for a listening UDP socket).
         local: SocketAddr,
-        /// The address of the other end; none for UDP sockets.
+        /// The address of the other end; none for a socket that listens.
         remote: Option<SocketAddr>,
     },
     /// A flow is gone, or could not be opened.

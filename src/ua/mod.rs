@@ -77,8 +77,8 @@ pub struct Ua {
     waiting: BTreeSet<ReplyId>,
     current: Option<SessionId>,
     devices: Vec<DeviceInfo>,
-    /// Set by `Shutdown`: no new calls.
-    draining: Option<ReplyId>,
+    /// Who asked for the stop. Not empty: no new calls.
+    draining: Vec<ReplyId>,
     /// The session at hand, for the panic guard.
     at_hand: Option<SessionId>,
 }
@@ -105,7 +105,7 @@ impl Ua {
             waiting: BTreeSet::new(),
             current: None,
             devices: Vec::new(),
-            draining: None,
+            draining: Vec::new(),
             at_hand: None,
             settings,
         };

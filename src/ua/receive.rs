@@ -98,6 +98,11 @@ impl Ua {
         if encoded || (bodied && !msg.header("Content-Type").is_some_and(described)) {
             return Some(415);
         }
+        let accepts = msg.header("Accept").filter(|a| !a.trim().is_empty());
+        let ours = |a: &str| a.contains("application/sdp") || a.contains("application/*") || a.contains("*/*");
+        if msg.method() == Method::Invite && accepts.is_some_and(|_| !msg.headers("Accept").any(ours)) {
+            return Some(406);
+        }
         None
     }
 

@@ -74,6 +74,8 @@ fn an_invite_without_an_offer_is_offered_in_the_2xx() {
     ack.set_body("application/sdp", net.sdp(carol, 1, "sendrecv").into_bytes());
     net.send(carol, alice, &ack);
     net.wait(alice, "confirmed");
-    let got = net.ask(alice, phoned::ua::command::Command::GetSession(phoned::ua::command::GetSession { call_id: Some(call) })).unwrap();
+    let got = net
+        .ask(alice, phoned::ua::command::Command::GetSession(phoned::ua::command::GetSession { call_id: Some(call) }))
+        .unwrap();
     assert_eq!(got["RTCSession"]["codec"], json!("PCMU"));
 }

@@ -98,7 +98,13 @@ fn a_call_cancelled_while_the_answer_is_on_its_way_ends_on_both_sides() {
         net.wait(alice, "progress");
         net.command(alice, phoned::ua::command::Command::Hangup(phoned::ua::command::CallRef { call_id: out.clone() }));
         net.run_for(seed % 7);
-        net.command(bob, phoned::ua::command::Command::Answer(phoned::ua::command::Answer { call_id: incoming.clone(), option: None }));
+        net.command(
+            bob,
+            phoned::ua::command::Command::Answer(phoned::ua::command::Answer {
+                call_id: incoming.clone(),
+                option: None,
+            }),
+        );
         net.run_to_rest();
         for who in [alice, bob] {
             assert!(net.phone_of(who).ua.is_idle(), "seed {seed}\n{}", net.story());

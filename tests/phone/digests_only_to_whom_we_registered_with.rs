@@ -64,7 +64,10 @@ fn a_challenge_for_ever_gets_two_credentialed_tries() {
         net.expect(proxy, "ACK");
     }
     let failed = net.wait(alice, "failed");
-    assert_eq!((failed.data["cause"].as_str(), failed.data["code"].as_u64()), (Some("Authentication Error"), Some(407)));
+    assert_eq!(
+        (failed.data["cause"].as_str(), failed.data["code"].as_u64()),
+        (Some("Authentication Error"), Some(407))
+    );
     net.run_to_rest();
     assert_eq!(net.sent(alice, "INVITE").len(), 3);
 }

@@ -7,7 +7,12 @@ use crate::net::Net;
 use crate::talking_to_peer;
 
 fn sent(net: &Net, who: crate::net::Who, name: &str) -> String {
-    net.phone_of(who).events.iter().filter(|e| e.name == name).map(|e| e.data["dtmf"].as_str().unwrap().to_owned()).collect()
+    net.phone_of(who)
+        .events
+        .iter()
+        .filter(|e| e.name == name)
+        .map(|e| e.data["dtmf"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -42,7 +47,10 @@ fn a_peer_without_events_gets_info_by_itself() {
     let call = net.call(alice, serde_json::json!({ "number": net.uri(carol) }));
     let invite = net.expect(carol, "INVITE");
     let mut ok = net.response(carol, &invite, 200);
-    let sdp = net.sdp(carol, 1, "sendrecv").replace(" 101\r\n", "\r\n").replace("a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n", "");
+    let sdp = net
+        .sdp(carol, 1, "sendrecv")
+        .replace(" 101\r\n", "\r\n")
+        .replace("a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n", "");
     ok.set_body("application/sdp", sdp.into_bytes());
     net.send_back(carol, &ok);
     net.wait(alice, "confirmed");

@@ -1,6 +1,6 @@
 //! The timelines of docs/API.md: what is told, each thing once, in this order.
 
-use phoned::ua::command::{Command, GetSession, StatusPatch, SetStatus};
+use phoned::ua::command::{Command, GetSession, SetStatus, StatusPatch};
 use serde_json::json;
 
 use crate::net::Net;
@@ -15,8 +15,16 @@ fn an_outbound_call() {
     net.hangup(alice, &out).unwrap();
     let told = story_of(&net, alice, &out);
     let expected = [
-        "newRTCSession", "startSession", "statusChange(callStatus)", "progress(180)",
-        "statusChange(callStartTime,callStatus)", "accepted", "confirmed", "streamAdded", "ended(Terminated)", "deleteSession",
+        "newRTCSession",
+        "startSession",
+        "statusChange(callStatus)",
+        "progress(180)",
+        "statusChange(callStartTime,callStatus)",
+        "accepted",
+        "confirmed",
+        "streamAdded",
+        "ended(Terminated)",
+        "deleteSession",
     ];
     assert_eq!(told, expected);
     let reports = net.phone_of(alice).events.iter().filter(|e| e.name == "callReport").count();
@@ -32,10 +40,21 @@ fn an_inbound_call() {
     net.wait(bob, "deleteSession");
     let told = story_of(&net, bob, &incoming);
     let expected = [
-        "newRTCSession", "incoming", "statusChange(callStartTime,isRing)", "startSession", "accepted",
-        "statusChange(callStatus)", "confirmed", "streamAdded", "ended(Terminated)", "deleteSession",
+        "newRTCSession",
+        "incoming",
+        "statusChange(callStartTime,isRing)",
+        "startSession",
+        "accepted",
+        "statusChange(callStatus)",
+        "confirmed",
+        "streamAdded",
+        "ended(Terminated)",
+        "deleteSession",
     ];
-    assert_eq!(told.iter().filter(|t| *t != "streamAdded").collect::<Vec<_>>(), expected.iter().filter(|t| **t != "streamAdded").collect::<Vec<_>>());
+    assert_eq!(
+        told.iter().filter(|t| *t != "streamAdded").collect::<Vec<_>>(),
+        expected.iter().filter(|t| **t != "streamAdded").collect::<Vec<_>>()
+    );
     let wire: Vec<_> = net.log.iter().filter(|p| p.from.ip() == net.addr(bob).ip()).collect();
     assert!(wire[0].is("SIP/2.0 180"), "the 180 comes first");
 }
@@ -129,9 +148,17 @@ fn seconds_are_counted_in_both_directions() {
     net.run_for(5_200);
     net.unhold(alice, &out).unwrap();
     net.run_for(2_000);
-    let timer = |net: &mut Net, who, call: &str| net.ask(who, Command::GetSession(GetSession { call_id: Some(call.into()) })).unwrap()["timer"].clone();
-    assert_eq!(timer(&mut net, alice, &out), json!({"ringDuration": 3, "callingDuration": 3, "callDuration": 7, "holdDuration": 5}));
-    assert_eq!(timer(&mut net, bob, &incoming), json!({"ringDuration": 3, "callingDuration": 0, "callDuration": 7, "holdDuration": 0}));
+    let timer = |net: &mut Net, who, call: &str| {
+        net.ask(who, Command::GetSession(GetSession { call_id: Some(call.into()) })).unwrap()["timer"].clone()
+    };
+    assert_eq!(
+        timer(&mut net, alice, &out),
+        json!({"ringDuration": 3, "callingDuration": 3, "callDuration": 7, "holdDuration": 5})
+    );
+    assert_eq!(
+        timer(&mut net, bob, &incoming),
+        json!({"ringDuration": 3, "callingDuration": 0, "callDuration": 7, "holdDuration": 0})
+    );
 }
 
 #[test]

@@ -66,12 +66,14 @@ fn hold_and_unhold_are_told_on_both_sides() {
     net.hold(alice, &out).unwrap();
     net.unhold(alice, &out).unwrap();
     net.run_for(100);
-    let told: Vec<_> = net.phone_of(alice).events[seq..].iter().filter(|e| !e.sample).map(|e| e.name.as_str()).collect();
+    let told: Vec<_> =
+        net.phone_of(alice).events[seq..].iter().filter(|e| !e.sample).map(|e| e.name.as_str()).collect();
     assert_eq!(told, ["statusChange", "statusChange"], "a hold that holds already tells nothing");
     let there = story_of(&net, bob, &incoming);
     let tail = ["statusChange(isRemoteHold)", "reinvite", "statusChange(isRemoteHold)", "reinvite"].map(str::to_owned);
     assert!(there.ends_with(&tail), "{there:?}");
-    let reasons: Vec<_> = net.phone_of(bob).events.iter().filter(|e| e.name == "reinvite").map(|e| e.data["reason"].clone()).collect();
+    let reasons: Vec<_> =
+        net.phone_of(bob).events.iter().filter(|e| e.name == "reinvite").map(|e| e.data["reason"].clone()).collect();
     assert_eq!(reasons, ["hold", "unhold"]);
 }
 
@@ -87,8 +89,16 @@ fn both_may_hold_and_resume_in_any_order() {
     net.unhold(bob, &incoming).unwrap();
     net.run_for(500);
     for (who, call) in [(alice, &out), (bob, &incoming)] {
-        let status = net.phone_of(who).events.iter().rfind(|e| e.name == "statusChange" && e.call_id.as_ref() == Some(call)).unwrap();
-        assert_eq!((&status.data["newStatus"]["isHold"], &status.data["newStatus"]["isRemoteHold"]), (&false.into(), &false.into()));
+        let status = net
+            .phone_of(who)
+            .events
+            .iter()
+            .rfind(|e| e.name == "statusChange" && e.call_id.as_ref() == Some(call))
+            .unwrap();
+        assert_eq!(
+            (&status.data["newStatus"]["isHold"], &status.data["newStatus"]["isRemoteHold"]),
+            (&false.into(), &false.into())
+        );
     }
 }
 

@@ -6,8 +6,8 @@ mod net;
 
 mod a_2xx_is_acknowledged_for_ever;
 mod cancel_races_are_won;
-mod digits_go_out_in_order;
 mod digests_only_to_whom_we_registered_with;
+mod digits_go_out_in_order;
 mod every_timeline_is_told_in_order;
 mod glare_is_resolved;
 mod hold_refused_keeps_the_call;

@@ -43,7 +43,11 @@ fn every_torture_message_has_its_verdict() {
             Verdict::Accept => matches!(status, None | Some(200 | 404 | 405 | 481)),
         };
         if !fits {
-            wrong.push(format!("{}: expected {expected:?}, got {status:?}\n{}", row.name, story.lines().last().unwrap_or_default()));
+            wrong.push(format!(
+                "{}: expected {expected:?}, got {status:?}\n{}",
+                row.name,
+                story.lines().last().unwrap_or_default()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

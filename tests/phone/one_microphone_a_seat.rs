@@ -26,7 +26,13 @@ fn answering_the_second_call_holds_the_first() {
     net.run_until("the answer", |net| net.phone_of(agent).replies.contains_key(&reply));
     net.wait(agent, "confirmed");
     assert!(story_of(&net, agent, &first).contains(&"statusChange(isHold)".into()));
-    let names: Vec<_> = net.phone_of(agent).events.iter().filter(|e| e.name == "statusChange").map(|e| (e.call_id.clone().unwrap(), e.data["changed"].to_string())).collect();
+    let names: Vec<_> = net
+        .phone_of(agent)
+        .events
+        .iter()
+        .filter(|e| e.name == "statusChange")
+        .map(|e| (e.call_id.clone().unwrap(), e.data["changed"].to_string()))
+        .collect();
     let held = names.iter().position(|(c, w)| *c == first && w.contains("isHold")).unwrap();
     let rings = names.iter().position(|(c, w)| *c == second && w.contains("isRing")).unwrap();
     assert!(held < rings, "first held, then answered: {names:?}");

@@ -104,7 +104,15 @@ fn no_value_of_a_user_adds_a_line() {
         option: Some(CallOption { extra_headers: Some(vec![header.into()]), ..CallOption::default() }),
         ..Call::default()
     };
-    for bad in ["X-A: b\r\nVia: x", "X-A: b\nEvil: 1", "Via: SIP/2.0/UDP x", "no colon", ": empty", "X-A: \0", "From: <sip:x@y>"] {
+    for bad in [
+        "X-A: b\r\nVia: x",
+        "X-A: b\nEvil: 1",
+        "Via: SIP/2.0/UDP x",
+        "no colon",
+        ": empty",
+        "X-A: \0",
+        "From: <sip:x@y>",
+    ] {
         let error = net.ask(alice, Command::Call(call(bad))).unwrap_err();
         assert_eq!(error.code, Code::InvalidParams, "{bad:?}");
     }

@@ -24,7 +24,10 @@ fn with_registrar(net: &mut Net) -> (Who, Who) {
 fn grant(net: &mut Net, registrar: Who, register: &Message, expires: u32) {
     let mut ok = Message::response(register, 200, "");
     ok.set_to_tag("reg");
-    ok.push("Contact", format!("{};expires={expires}", register.header("Contact").unwrap().split(";expires").next().unwrap()));
+    ok.push(
+        "Contact",
+        format!("{};expires={expires}", register.header("Contact").unwrap().split(";expires").next().unwrap()),
+    );
     net.send_back(registrar, &ok);
 }
 
