@@ -6,8 +6,7 @@ mod common;
 use common::daemon::{Client, Daemon, Setup, trunk};
 use common::kamailio::{DOMAIN, Kamailio, Setup as Registrar, password};
 use common::sipp::{Run, Sipp};
-use common::wait::{secs, until};
-use serde_json::json;
+use common::wait::secs;
 
 /// phoned with the account alice that any peer of loopback may call, and SIPp calling it.
 fn called_by(scenario: &str, run: Run) -> (Daemon, Client, Sipp) {

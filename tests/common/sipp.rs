@@ -16,7 +16,7 @@ pub struct Sipp {
 }
 
 /// How a scenario is to be run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Run {
     /// `ADDRESS:PORT` to send to; empty for a scenario that waits.
     pub target: String,
@@ -26,14 +26,6 @@ pub struct Run {
     pub keys: Vec<(String, String)>,
     /// `tcp`: one TCP connection in place of UDP.
     pub tcp: bool,
-    /// Over UDP it repeats what may be lost, and answers again what is repeated to it.
-    pub repeats: bool,
-}
-
-impl Default for Run {
-    fn default() -> Self {
-        Run { target: String::new(), service: String::new(), keys: Vec::new(), tcp: false, repeats: true }
-    }
 }
 
 impl Sipp {
@@ -59,9 +51,6 @@ impl Sipp {
         command.args(["-message_file", "messages", "-error_file", "errors", "-mi", "127.0.0.1"]);
         command.arg("-p").arg(port.to_string()).arg("-mp").arg(media.to_string()).arg("-sf").arg(scenario);
         command.args(["-t", if run.tcp { "t1" } else { "u1" }]);
-        if !run.repeats {
-            command.arg("-nr");
-        }
         if !run.service.is_empty() {
             command.args(["-s", &run.service]);
         }
@@ -83,8 +72,8 @@ impl Sipp {
 
     /// Waits for its end and fails when the messages were not those of the scenario.
     pub fn passes(mut self) -> String {
-        let status = self.process.wait(secs(45)).unwrap_or_else(|| panic!("SIPp does not end:\n{}", self.messages()));
-        assert!(status.success(), "SIPp {status}: {}\n{}", self.file("errors"), self.messages());
+        let status = self.process.wait(secs(45)).unwrap_or_else(|| panic!("SIPp does not end"));
+        assert!(status.success(), "SIPp {status}: {}", self.file("errors"));
         self.messages()
     }
 
@@ -100,8 +89,28 @@ impl Sipp {
         blocks.filter(|b| b.contains("message received")).map(str::to_string).collect()
     }
 
+    /// The first message that it sent with that start line, as it was on the wire.
+    pub fn sent(&self, start: &str) -> Vec<u8> {
+        let text = self.messages();
+        let blocks = text.split("-----------------------------------------------");
+        let bodies =
+            blocks.filter(|b| b.contains("message sent")).filter_map(|b| b.split_once(":\n\n").map(|(_, m)| m));
+        let message =
+            bodies.into_iter().find(|m| m.starts_with(start)).unwrap_or_else(|| panic!("SIPp sent no {start}"));
+        message.replace('\n', "\r\n").into_bytes()
+    }
+
     fn file(&self, name: &str) -> String {
         String::from_utf8_lossy(&std::fs::read(self.dir.path().join(name)).unwrap_or_default()).replace('\r', "")
+    }
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let messages: Vec<String> = self.messages().lines().take(400).map(str::to_string).collect();
+            eprintln!("--- sipp: the beginning of its messages\n{}\n---", messages.join("\n"));
+        }
     }
 }
 
