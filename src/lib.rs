@@ -1,7 +1,7 @@
 //! phoned: a softphone without a screen.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
-#![cfg_attr(not(test), deny(clippy::unwrap_used))]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types))]
 
 pub mod audio;
 pub mod config;

@@ -65,10 +65,10 @@ fn a_second_signal_does_not_wait_for_anybody() {
     kill(a_pid, Signal::SIGTERM).expect("a signal");
     until("it stops", secs(5), || alice.log().contains("stopping").then_some(()));
     kill(a_pid, Signal::SIGINT).expect("a signal");
-    let gone = until("it is gone", secs(1), || alice.log().contains("stopped end=").then_some(()));
+    until("it is gone", secs(1), || alice.log().contains("stopped end=").then_some(()));
     let log = alice.log();
     kill(b_pid, Signal::SIGCONT).expect("continued");
-    assert!(log.contains("Cut"), "{gone:?} {log}");
+    assert!(log.contains("Cut"), "{log}");
 }
 
 #[test]

@@ -20,8 +20,8 @@ fn answer_to(name: &str) -> (Option<u16>, String) {
     net.run_for(1_000);
     let ours = net.addr(alice).ip();
     let answers = net.log[before..].iter().filter(|p| p.from.ip() == ours && p.bytes.starts_with(b"SIP/2.0"));
-    let codes = answers.filter_map(|p| std::str::from_utf8(p.bytes.get(8..11)?).ok()?.parse::<u16>().ok());
-    let status = codes.filter(|code| *code >= 200).next();
+    let mut codes = answers.filter_map(|p| std::str::from_utf8(p.bytes.get(8..11)?).ok()?.parse::<u16>().ok());
+    let status = codes.find(|code| *code >= 200);
     let alive = !crate::story_of(&net, alice, &incoming).iter().any(|e| e.starts_with("ended"));
     assert!(alive, "{name}: the call at hand goes on");
     (status, net.story())
