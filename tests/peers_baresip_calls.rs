@@ -7,7 +7,7 @@ use common::agent::Agent;
 use common::baresip::{Baresip, Setup as Phone};
 use common::daemon::{Client, Daemon, Setup, account};
 use common::kamailio::{DOMAIN, Kamailio, Setup as Registrar, password};
-use common::wait::{secs, until};
+use common::wait::secs;
 use serde_json::json;
 
 /// Kamailio with alice and bob, phoned as alice with these codecs, registered.
