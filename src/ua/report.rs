@@ -94,7 +94,7 @@ impl Ua {
             "callId": session.call_id,
             "extension": extension,
             "iceResult": "",
-            "lksNetworkType": "unknown",
+            "lksNetworkType": session.media.as_ref().map_or("unknown", |m| m.network.as_str()),
             "lksDeviceType": "phoned",
             "lksDuration": whole(stats.played_ms / 1000),
             "lksAudioCodec": codec,
