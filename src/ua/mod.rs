@@ -21,6 +21,7 @@ mod dtmf;
 mod ending;
 mod events;
 mod hold;
+mod identity;
 mod incoming;
 mod number;
 mod ok;

@@ -106,6 +106,15 @@ impl Ua {
         }
     }
 
+    /// `phone.reRegister`: a refresh before its time, or the next try.
+    pub(super) fn register_now(&mut self, name: &str) {
+        let Some(account) = self.accounts.get(name) else { return };
+        match account.registration.state {
+            State::Registered { refresh: None, .. } => self.register(name),
+            _ => self.want_registration(name),
+        }
+    }
+
     pub(super) fn account_register(&mut self, name: &str, reply: ReplyId) -> Result<(), Error> {
         self.account(name)?;
         self.want_registration(name);

@@ -5,6 +5,7 @@
 mod net;
 
 mod a_2xx_is_acknowledged_for_ever;
+mod an_announcement_before_the_answer;
 mod cancel_races_are_won;
 mod digests_only_to_whom_we_registered_with;
 mod digits_go_out_in_order;
@@ -17,6 +18,7 @@ mod refusals_have_their_codes;
 mod registration_never_gives_up;
 mod strangers_get_nothing;
 mod targets_are_tried_in_turn;
+mod who_calls_is_asserted;
 
 use net::{Net, Who};
 use phoned::sip::dialog::Dialog;
