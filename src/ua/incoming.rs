@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Ua;
 use super::call::originator;
-use super::clock::{SECOND, Timer};
+use super::clock::{Timer, seconds};
 use super::error::{Code, Error};
 use super::identity::{caller, shown_headers, user_of};
 use super::io::{Hop, SessionId};
@@ -65,9 +65,9 @@ impl Ua {
         self.flush();
         self.tell_with_session(id, "newRTCSession", originator("remote"));
         self.tell_with_session(id, "incoming", serde_json::Map::new());
-        self.after(self.settings.phone.ring_timeout * SECOND, Timer::NoAnswer(id));
+        self.after(seconds(self.settings.phone.ring_timeout), Timer::NoAnswer(id));
         if let Some(ms) = auto_answer.filter(|ms| *ms > 0) {
-            self.after(ms * 1000, Timer::AutoAnswer(id));
+            self.after(ms.saturating_mul(1000), Timer::AutoAnswer(id));
         }
         self.open_media(id);
     }
