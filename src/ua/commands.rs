@@ -77,6 +77,17 @@ impl Ua {
                 self.reject(id, reject.code)?;
                 done()
             }
+            Command::Progress(progress) => {
+                let id = self.find(&progress.call_id)?;
+                self.progress(id, progress.code)?;
+                done()
+            }
+            Command::ReRegister => {
+                let names: Vec<String> =
+                    self.accounts.values().filter(|a| a.registers()).map(|a| a.name.clone()).collect();
+                names.iter().for_each(|name| self.register_now(name));
+                done()
+            }
             Command::Hangup(which) => {
                 let id = self.find(&which.call_id)?;
                 self.hangup(id);

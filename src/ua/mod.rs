@@ -22,6 +22,7 @@ mod ending;
 mod events;
 mod flow;
 mod hold;
+mod identity;
 mod incoming;
 mod number;
 mod ok;

@@ -122,6 +122,15 @@ impl Ua {
         }
     }
 
+    /// `phone.reRegister`: a refresh before its time, or the next try.
+    pub(super) fn register_now(&mut self, name: &str) {
+        let Some(account) = self.accounts.get(name) else { return };
+        match account.registration.state {
+            State::Registered { refresh: None, .. } => self.register(name),
+            _ => self.want_registration(name),
+        }
+    }
+
     pub(super) fn account_register(&mut self, name: &str, reply: ReplyId) -> Result<(), Error> {
         self.account(name)?;
         self.want_registration(name);
@@ -339,11 +348,5 @@ impl Ua {
         if unreachable {
             self.resolve_servers(name); // it may have moved
         }
-    }
-
-    /// The REGISTER under way has another transaction.
-    pub(super) fn register_again(&mut self, name: &str, tx: TxId) {
-        let leaving = self.accounts.get(name).is_some_and(|a| matches!(a.registration.state, State::Leaving(_)));
-        self.register_sent(name, tx, leaving);
     }
 }

@@ -94,7 +94,7 @@ impl Ua {
             "callId": session.call_id,
             "extension": extension,
             "iceResult": "",
-            "lksNetworkType": "unknown",
+            "lksNetworkType": session.media.as_ref().map_or("unknown", |m| m.network.as_str()),
             "lksDeviceType": "phoned",
             "lksDuration": whole(stats.played_ms / 1000),
             "lksAudioCodec": codec,
@@ -124,8 +124,9 @@ pub(super) fn metrics(stats: &MediaStats) -> Value {
     let total = stats.rx_packets + stats.rx_lost;
     let loss = if total == 0 { 0.0 } else { 100.0 * stats.rx_lost as f64 / total as f64 };
     json!({
-        "mos": round(stats.mos),
-        "rFactor": round(stats.r_factor),
+        // Null until there is something to rate.
+        "mos": (stats.mos > 0.0).then(|| round(stats.mos)),
+        "rFactor": (stats.mos > 0.0).then(|| round(stats.r_factor)),
         "lossPct": round(loss),
         "jitterMs": round(stats.rx_jitter_ms),
         "rttMs": stats.rtt_ms.map(round),

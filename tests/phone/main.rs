@@ -5,6 +5,7 @@
 mod net;
 
 mod a_2xx_is_acknowledged_for_ever;
+mod an_announcement_before_the_answer;
 mod any_order_of_operations;
 mod cancel_races_are_won;
 mod digests_only_to_whom_we_registered_with;
@@ -20,6 +21,7 @@ mod registration_never_gives_up;
 mod strangers_get_nothing;
 mod streams_are_opened_again;
 mod targets_are_tried_in_turn;
+mod who_calls_is_asserted;
 
 use net::{Net, Who};
 use phoned::sip::dialog::Dialog;

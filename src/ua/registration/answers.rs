@@ -111,6 +111,12 @@ impl Ua {
         waiting.into_iter().for_each(|reply| self.reply(reply, Ok(Value::Bool(true))));
     }
 
+    /// The REGISTER under way has another transaction.
+    pub(in crate::ua) fn register_again(&mut self, name: &str, tx: TxId) {
+        let leaving = self.accounts.get(name).is_some_and(|a| matches!(a.registration.state, State::Leaving(_)));
+        self.register_sent(name, tx, leaving);
+    }
+
     /// The registrar sees us at another address than we thought: the binding moves there (RFC 3581, 5626).
     fn move_contact(&mut self, name: &str, old: String, public: std::net::SocketAddr) {
         let Some(account) = self.accounts.get_mut(name) else { return };
