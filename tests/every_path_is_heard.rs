@@ -24,9 +24,9 @@ fn heard(daemon: &Daemon, name: &str) -> Sound {
 fn no_digit_in(sound: &Sound) {
     let blocks = (sound.seconds() * 40.0) as u32;
     for (digit, low, high) in DIGITS {
-        let dialled = (0..blocks).map(|n| sound.cut(f64::from(n) / 40.0, f64::from(n) / 40.0 + 0.05)).find(|block| {
-            block.level() > 0.001 && block.share(low) > 0.2 && block.share(high) > 0.2
-        });
+        let dialled = (0..blocks)
+            .map(|n| sound.cut(f64::from(n) / 40.0, f64::from(n) / 40.0 + 0.05))
+            .find(|block| block.level() > 0.001 && block.share(low) > 0.2 && block.share(high) > 0.2);
         assert!(dialled.is_none(), "{digit} is heard");
     }
 }

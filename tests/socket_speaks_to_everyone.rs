@@ -84,7 +84,7 @@ fn phonectl_makes_a_call() {
     assert_eq!(json_of(done(a, &["--json", "rpc", "daemon.info"]).as_bytes())["name"], "phoned");
 
     let mut watch = Command::new(env!("CARGO_BIN_EXE_phonectl"))
-        .args(["watch", "incoming", "confirmed", "dtmf", "statusChange", "ended"])
+        .args(["watch", "incoming", "confirmed", "dtmf", "statusChange", "ended", "account.*"])
         .env("PHONED_SOCKET", b)
         .stdout(Stdio::piped())
         .spawn()
@@ -98,15 +98,15 @@ fn phonectl_makes_a_call() {
             return line;
         }
     };
-    // `watch` has subscribed when a digit of nobody's would be told; what it prints first is the call.
-    until("watch is connected", secs(5), || {
-        let health = done(a, &["--json", "rpc", "daemon.health"]);
-        (!health.is_empty()).then_some(())
+    until("watch has subscribed", secs(5), || {
+        done(b, &["rpc", "account.add", "[\"probe\", {\"uri\": \"sip:probe@127.0.0.1\", \"register\": false}]"]);
+        done(b, &["rpc", "account.remove", "[\"probe\"]"]);
+        lines.try_recv().ok()
     });
 
     let call = done(a, &["dial", &format!("sip:bob@127.0.0.1:{}", bob.port)]);
     let call = call.trim();
-    assert!(seen(&["incoming"]).contains("alice"));
+    seen(&["incoming", "inbound alice bob"]);
     assert!(done(b, &["ls"]).contains("ringing here"));
     done(b, &["answer"]);
     seen(&["confirmed"]);

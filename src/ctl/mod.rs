@@ -25,8 +25,7 @@ pub struct Arguments {
     verb: Verb,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 refused by the daemon, 2 wrong usage, 3 no daemon there, 4 not allowed";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused by the daemon, 2 wrong usage, 3 no daemon there, 4 not allowed";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -143,7 +142,7 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         }
         Verb::Devices => {
             let devices = client.call("device.list", json!({}))?;
-            out.documents(&devices, show::devices)
+            out.documents(&devices["devices"], show::devices)
         }
         Verb::Watch { topics } => watch(&mut client, out, topics),
         Verb::Rpc { method, .. } => {

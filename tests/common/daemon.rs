@@ -74,13 +74,22 @@ impl Daemon {
             setup.sip,
             rtp + 1999,
             setup.media,
-            if setup.audio.is_empty() { "input = \"null\"\noutput = \"null\"\nringer = \"null\"" } else { &setup.audio },
+            if setup.audio.is_empty() {
+                "input = \"null\"\noutput = \"null\"\nringer = \"null\""
+            } else {
+                &setup.audio
+            },
             setup.phone,
             setup.tables.replace("{port}", &port.to_string()).replace("{dir}", &dir.path().display().to_string())
         );
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_phoned"));
-        command.arg("--config").arg(&file).env("RUST_LOG", "phoned=debug").env("RUST_BACKTRACE", "1").envs(setup.env.clone());
+        command
+            .arg("--config")
+            .arg(&file)
+            .env("RUST_LOG", "phoned=debug")
+            .env("RUST_BACKTRACE", "1")
+            .envs(setup.env.clone());
         let mut process = Process::start("phoned", &mut command, &dir.path().join("log"));
         until("phoned opens its socket", secs(10), || {
             assert!(process.ended().is_none(), "phoned ended at once: {}", process.log());
