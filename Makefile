@@ -42,7 +42,7 @@ lint:
 
 fuzz:
 	@$(NEED) rust build
-	PHONED_FUZZ=10000000 cargo test --release fuzz -- --nocapture
+	PHONED_FUZZ=10000000 cargo test --release --test fuzz_bytes --test rpc_fuzz_lines -- --nocapture
 
 soak:
 	@$(NEED) rust test

@@ -22,10 +22,12 @@ pub struct Agent {
     dir: tempfile::TempDir,
 }
 
-/// The Python that has the tests' packages: `make test` puts it into target/venv.
-pub fn python() -> String {
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python");
-    if ours.exists() { ours.display().to_string() } else { "python3".into() }
+/// A Python that has the package; it is installed when it is not there yet.
+fn python() -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/py.sh");
+    let output = Command::new(script).arg("baresip-python==0.5.2a3").stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "no Python for the agent");
+    String::from_utf8_lossy(&output.stdout).trim().into()
 }
 
 impl Agent {

@@ -25,6 +25,7 @@ sip-tester|command -v sipp
 baresip-core|command -v baresip
 pulseaudio|command -v pulseaudio
 pulseaudio-utils|command -v pactl
+libasound2-plugins|test -n "$(find /usr/lib -name libasound_module_pcm_pulse.so -print -quit)"
 sox|command -v sox
 espeak-ng|command -v espeak-ng
 netcat-openbsd|nc -h 2>&1 | grep -q -- -U
@@ -78,23 +79,11 @@ install() {
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
 
-# Python's packages of the tests, in target/venv.
-venv() {
-  local want stamp=target/venv/.installed
-  want=$(cat tests/tools/requirements.txt)
-  if [ -e $stamp ] && [ "$(cat $stamp)" = "$want" ]; then return 0; fi
-  echo "Installing with pip into target/venv:" $want
-  mkdir -p target
-  python3 -m venv target/venv
-  target/venv/bin/pip install --disable-pip-version-check -q -r tests/tools/requirements.txt
-  printf '%s' "$want" > $stamp
-}
-
 for purpose in "$@"; do
   case $purpose in
   rust) rust ;;
   build | demo | bench) install "$purpose" ;;
-  test) install build test && venv ;;
+  test) install build test && tests/tools/py.sh baresip-python==0.5.2a3 >/dev/null ;;
   *) echo "need.sh: what is $purpose?" >&2; exit 2 ;;
   esac
 done

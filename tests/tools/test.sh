@@ -3,8 +3,6 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 mkdir -p target
-# The tests' Python (PESQ, the scripted phone) comes first.
-export PATH="$PWD/target/venv/bin:$PATH"
 began=$SECONDS
 cargo test --no-fail-fast "$@" 2>&1 | tee target/test.log
 status=${PIPESTATUS[0]}
