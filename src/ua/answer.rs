@@ -113,7 +113,7 @@ impl Ua {
         let (reply, extra) = answering.map_or((None, Vec::new()), |a| (a.reply, a.extra_headers));
         extra.into_iter().for_each(|(name, value)| ok.push(&name, value));
         ok.set_body("application/sdp", sdp.into_bytes());
-        let unacked = self.unacked(ok.to_bytes(), link, invite.cseq(), offered);
+        let unacked = self.unacked(tx, link, invite.cseq(), offered);
         self.transactions.respond(now.mono, tx, ok);
         self.flush();
         self.after(unacked.interval, Timer::Ok(id));

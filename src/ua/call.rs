@@ -6,14 +6,15 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::Ua;
-use super::clock::{SECOND, Timer};
+use super::clock::{SECOND, Timer, seconds};
 use super::command::Call;
 use super::error::{Code, Error};
+use super::flow::{Connection, Waiter};
 use super::io::{ReplyId, SessionId, Target, Transport};
 use super::media::{LocalMedia, MediaCommand, MediaStats};
 use super::number::request_uri;
-use super::route::{Connection, Owner, Query, Waiter, host_of};
-use super::session::{Calling, Preparing, Session, State};
+use super::route::{Owner, Query, host_of};
+use super::session::{Calling, Op, Preparing, Session, State, Talking};
 use super::status::{CommunicationType, StaticCallStatus};
 use crate::sdp::{CodecKind, Direction, LocalSide};
 use crate::sip::message::{Message, Method};
@@ -79,7 +80,9 @@ impl Ua {
         self.insert_session(Session { state: State::Preparing(Box::new(preparing)), ..session });
         self.tell_with_session(id, "newRTCSession", originator("local"));
         self.tell_with_session(id, "startSession", originator("local"));
+        self.after(seconds(self.settings.phone.no_answer_timeout), Timer::NoAnswer(id));
         self.take_microphone(id);
+        self.hold_parent(parent);
         self.set_current(Some(id));
         self.find_targets(id);
         self.open_media(id);
@@ -132,6 +135,17 @@ impl Ua {
         found
             .map(|s| Some(s.id))
             .ok_or_else(|| Error::new(Code::NoParent, format!("no talking session {call_id:?} to consult about")))
+    }
+
+    /// A consultation holds what it is about, also in another seat.
+    fn hold_parent(&mut self, parent: Option<SessionId>) {
+        let Some(id) = parent else { return };
+        let hold = |op: &Op| op.hold;
+        let talking = self.sessions.get_mut(&id).and_then(|s| s.talking());
+        let asked = |t: &Talking| t.pending.as_ref().is_some_and(|p| hold(&p.op)) || t.queue.iter().any(hold);
+        if talking.is_some_and(|t| !t.held && !asked(t)) {
+            self.ask(id, Op { hold: true, reply: None });
+        }
     }
 
     /// A session with its names and nothing else.
@@ -307,7 +321,8 @@ impl Ua {
                     p.opening = Some(flow);
                 }
             }
-            Connection::None => {}
+            Connection::None if self.listens() => self.on_target_failed(id),
+            Connection::None => {} // the sockets are not there yet
         }
     }
 
@@ -341,13 +356,9 @@ impl Ua {
         let account = session.account.clone();
         let tx = self.send_request(msg, link, Owner::Invite(id), &account, 0);
         let reply = preparing.reply.take();
-        let first = preparing.cseq == 1;
         let calling = Calling { tx, cseq: preparing.cseq, rings: false, early: Vec::new(), retry: preparing };
         if let Some(session) = self.sessions.get_mut(&id) {
             session.state = State::Calling(Box::new(calling));
-        }
-        if first {
-            self.after(self.settings.phone.no_answer_timeout * SECOND, Timer::NoAnswer(id));
         }
         let snapshot = self.snapshot(id, self.seq);
         let call_id = snapshot.get("callId").cloned().unwrap_or(Value::Null);
@@ -379,6 +390,7 @@ impl Ua {
 
     pub(super) fn on_no_answer(&mut self, id: SessionId) {
         match self.sessions.get(&id).map(|s| &s.state) {
+            Some(State::Preparing(_)) => self.fail_client(id, Code::Timeout, "Connection Error"),
             Some(State::Calling(_)) => self.give_up(id, "No Answer", 408),
             Some(State::Incoming(_)) => self.refuse(id, 480, "No Answer", "system"),
             _ => {}

@@ -10,6 +10,11 @@ use crate::sip::transaction::TxId;
 /// One second, in µs.
 pub(super) const SECOND: Mono = 1_000_000;
 
+/// Seconds as µs. Configured or sent by a peer, they may be absurd: then it is never.
+pub(super) fn seconds(n: u64) -> Mono {
+    n.saturating_mul(SECOND)
+}
+
 /// What is due.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Timer {
@@ -31,6 +36,8 @@ pub(super) enum Timer {
     Dtmf(SessionId),
     /// A re-INVITE is tried again after 491.
     Glare(SessionId),
+    /// Our re-INVITE has no final answer.
+    Unanswered(SessionId, TxId),
     /// `auto_answer`.
     AutoAnswer(SessionId),
     /// The seat's other session did not get on hold in 2 s.
@@ -49,7 +56,7 @@ pub(super) enum Timer {
 
 impl Ua {
     pub(super) fn after(&mut self, delay: Mono, timer: Timer) {
-        self.timers.insert((self.now.mono + delay, timer));
+        self.timers.insert((self.now.mono.saturating_add(delay), timer));
     }
 
     pub(super) fn on_timeout(&mut self) {
@@ -63,6 +70,7 @@ impl Ua {
             self.at_hand = match &timer {
                 Timer::Second(id) | Timer::Report(id) | Timer::NoAnswer(id) | Timer::MaxLength(id) => Some(*id),
                 Timer::Ok(id) | Timer::Dtmf(id) | Timer::Glare(id) | Timer::AutoAnswer(id) => Some(*id),
+                Timer::SeatWait(id) | Timer::Silence(id) | Timer::Unanswered(id, _) => Some(*id),
                 _ => None,
             };
             self.on_timer(timer);
@@ -81,6 +89,7 @@ impl Ua {
             Timer::OrphanOk(call_id, tag) => self.on_orphan_timer(call_id, tag),
             Timer::Dtmf(id) => self.next_digit(id),
             Timer::Glare(id) => self.after_glare(id),
+            Timer::Unanswered(id, tx) => self.on_reinvite_late(id, tx),
             Timer::AutoAnswer(id) => self.auto_answer(id),
             Timer::SeatWait(id) => self.seat_is_free(id),
             Timer::Silence(id) => self.on_silence(id),
@@ -91,6 +100,16 @@ impl Ua {
             Timer::KeepAlive(flow) => self.keep_alive(flow),
             Timer::Drained => self.on_drained(),
         }
+    }
+
+    /// The timers of a session that is over: nothing waits for hours for what is gone.
+    pub(super) fn stop_timers_of(&mut self, id: SessionId) {
+        self.timers.retain(|(_, timer)| match timer {
+            Timer::Second(of) | Timer::Report(of) | Timer::NoAnswer(of) | Timer::MaxLength(of) => *of != id,
+            Timer::Ok(of) | Timer::Dtmf(of) | Timer::Glare(of) | Timer::AutoAnswer(of) => *of != id,
+            Timer::SeatWait(of) | Timer::Silence(of) | Timer::Unanswered(of, _) => *of != id,
+            _ => true,
+        });
     }
 
     fn on_late_reply(&mut self, reply: ReplyId) {

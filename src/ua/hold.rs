@@ -22,6 +22,9 @@ impl Ua {
         if !matches!(self.sessions.get(&id).map(|s| &s.state), Some(State::Talking(_))) {
             return Err(wrong_state("only a confirmed session can be held or resumed").hint("wait for `confirmed`"));
         }
+        if self.sessions.get_mut(&id).and_then(|s| s.talking()).is_some_and(|t| t.queue.len() >= 16) {
+            return Err(wrong_state("16 verbs of this session wait for the far end already"));
+        }
         self.ask(id, Op { hold, reply: Some(reply) });
         Ok(())
     }
@@ -81,7 +84,9 @@ impl Ua {
         if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
             talking.dialog = dialog;
         }
-        Some(self.send_request(msg, link, Owner::Reinvite(id), &account, 0))
+        let tx = self.send_request(msg, link, Owner::Reinvite(id), &account, 0);
+        self.after(64 * self.settings.sip.t1_ms * 1000, Timer::Unanswered(id, tx));
+        Some(tx)
     }
 
     pub(super) fn on_reinvite_response(&mut self, id: SessionId, tx: TxId, sent: Sent, msg: &Message) {
@@ -154,6 +159,9 @@ impl Ua {
         if hold {
             self.hold_is_final(id);
         } else {
+            if self.is_contested(id) {
+                self.take_microphone(id); // another became live while this one was being resumed
+            }
             self.set_current(Some(id));
         }
     }
@@ -218,6 +226,15 @@ impl Ua {
         }
         if let Some(Pending { op, glares, .. }) = talking.pending.clone().filter(|p| p.tx.is_none()) {
             self.offer_hold(id, op, glares);
+        }
+    }
+
+    /// It was answered by 1xx only: cancelled, so that the verbs behind it get their turn (RFC 3261 §14.1).
+    pub(super) fn on_reinvite_late(&mut self, id: SessionId, tx: TxId) {
+        let talking = self.sessions.get_mut(&id).and_then(|s| s.talking());
+        if talking.and_then(|t| t.pending.as_ref()).is_some_and(|p| p.tx == Some(tx)) {
+            self.transactions.cancel(self.now.mono, tx, &[]);
+            self.flush();
         }
     }
 

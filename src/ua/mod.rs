@@ -20,7 +20,9 @@ mod commands;
 mod dtmf;
 mod ending;
 mod events;
+mod flow;
 mod hold;
+mod identity;
 mod incoming;
 mod number;
 mod ok;
@@ -35,6 +37,7 @@ mod session;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rand_chacha::ChaCha20Rng;
@@ -45,10 +48,11 @@ use crate::sip::transaction::{Transactions, TxId};
 use account::Account;
 use clock::Timer;
 use error::{Code, Error};
+use flow::Flow;
 use io::{DeviceInfo, FlowId, Host, Input, Mono, Now, Output, QueryId, ReplyId, SessionId, Target};
 use media::{MediaCommand, MediaEvent};
 use ok::Orphan;
-use route::{Flow, Query, Sent};
+use route::{Query, Sent};
 use session::Session;
 use settings::Settings;
 
@@ -66,6 +70,8 @@ pub struct Ua {
     flows: BTreeMap<FlowId, Flow>,
     queries: BTreeMap<QueryId, Query>,
     resolved: BTreeMap<Host, Vec<Target>>,
+    /// Who did not take our stream for a request too large for a datagram, and when.
+    no_stream: BTreeMap<SocketAddr, Mono>,
     accounts: BTreeMap<String, Account>,
     sessions: BTreeMap<SessionId, Session>,
     /// SIP Call-ID and our tag → session.
@@ -99,6 +105,7 @@ impl Ua {
             flows: BTreeMap::new(),
             queries: BTreeMap::new(),
             resolved: BTreeMap::new(),
+            no_stream: BTreeMap::new(),
             accounts: BTreeMap::new(),
             sessions: BTreeMap::new(),
             dialogs: BTreeMap::new(),
@@ -174,7 +181,7 @@ impl Ua {
     /// Puts what the transactions want sent in its place among the outputs.
     fn flush(&mut self) {
         while let Some((hop, bytes)) = self.transactions.poll_send() {
-            self.out.push_back(Output::Send { flow: hop.flow, to: hop.addr, bytes });
+            self.transmit(hop, bytes);
         }
     }
 

@@ -23,6 +23,9 @@ impl Ua {
             Ok(msg) => msg,
             Err(error) => return self.on_bad_message(hop, error),
         };
+        if !msg.is_request() && msg.headers("Via").count() > 1 {
+            return; // misrouted (RFC 3261 §8.1.3.3)
+        }
         if msg.is_request() && !self.may_speak(hop, &msg) {
             tracing::debug!("a request from a stranger is dropped");
             return;
@@ -60,9 +63,14 @@ impl Ua {
             self.at_hand = Some(id);
             return self.on_request_in_dialog(id, tx, hop, &msg);
         }
-        if let Some(orphan) = self.orphans.get(&key) {
-            let _ = orphan;
-            return self.respond(tx, &msg, if msg.method() == Method::Bye { 200 } else { 481 });
+        if self.orphans.contains_key(&key) {
+            let bye = msg.method() == Method::Bye;
+            self.respond(tx, &msg, if bye { 200 } else { 481 });
+            if bye {
+                self.orphans.remove(&key); // the peer has ended it: nothing is owed any more
+                self.check_drained();
+            }
+            return;
         }
         if msg.to_tag().is_some() {
             return self.respond(tx, &msg, 481);

@@ -7,11 +7,19 @@ use super::Ua;
 use super::cause;
 use super::clock::SECOND;
 use super::error::{Code, Error};
+use super::flow::{Connection, Waiter};
 use super::io::{Mono, ReplyId};
-use super::route::{Connection, Owner, Sent, Waiter};
+use super::route::{Owner, Sent};
 use crate::sip::message::{Message, Method};
 use crate::sip::transaction::TxId;
 use crate::sip::uri::NameAddr;
+
+/// The longest that a registrar can send us away, s.
+const DAY: u64 = 86_400;
+/// A binding that lasts less is not refreshed more often than this, s.
+const LEAST_EXPIRES: u32 = 5;
+/// NAT changes in a row that move the Contact at once; more wait for the refresh.
+const MOVES: u8 = 3;
 
 /// The state of a binding. One Call-ID and From tag for its life (RFC 3261 §10.2).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,6 +40,8 @@ pub(super) struct Registration {
     pub service_route: Vec<String>,
     /// A Contact of ours that is to be removed with the next REGISTER.
     stale_contact: Option<String>,
+    /// How often the Contact moved since a REGISTER found it in place.
+    moves: u8,
     waiting: Vec<ReplyId>,
 }
 
@@ -63,8 +73,18 @@ impl Registration {
             reached: false,
             service_route: Vec::new(),
             stale_contact: None,
+            moves: 0,
             waiting: Vec::new(),
         }
+    }
+
+    /// The account's settings change and its binding stays: the same Call-ID and a rising CSeq keep the registrar's
+    /// order, whatever the network does to it.
+    pub fn continue_from(&mut self, old: Registration, contact: Option<String>) {
+        self.call_id = old.call_id;
+        self.from_tag = old.from_tag;
+        self.cseq = old.cseq;
+        self.stale_contact = contact;
     }
 
     pub fn is_registered(&self) -> bool {
@@ -106,6 +126,15 @@ impl Ua {
         }
     }
 
+    /// `phone.reRegister`: a refresh before its time, or the next try.
+    pub(super) fn register_now(&mut self, name: &str) {
+        let Some(account) = self.accounts.get(name) else { return };
+        match account.registration.state {
+            State::Registered { refresh: None, .. } => self.register(name),
+            _ => self.want_registration(name),
+        }
+    }
+
     pub(super) fn account_register(&mut self, name: &str, reply: ReplyId) -> Result<(), Error> {
         self.account(name)?;
         self.want_registration(name);
@@ -141,19 +170,22 @@ impl Ua {
         }
         let targets = account.all_targets();
         if targets.is_empty() {
-            self.registration_failed(name, None, "Connection Error", None);
-            self.resolve_servers(name);
-            return;
+            return self.registration_failed(name, None, "Connection Error", None);
         }
         let target = targets[account.registration.server % targets.len()].clone();
         if !account.registration.is_registered() {
             account.registration.state = State::Connecting;
         }
-        if let Connection::Ready(link) = self.connect(&target, Waiter::Account(name.into())) {
-            if let Some(account) = self.accounts.get_mut(name) {
-                account.link = Some(link);
+        match self.connect(&target, Waiter::Account(name.into())) {
+            Connection::Ready(link) => {
+                if let Some(account) = self.accounts.get_mut(name) {
+                    account.link = Some(link);
+                }
+                self.send_register(name, None);
             }
-            self.send_register(name, None);
+            // No socket speaks this family: the next server may be in reach.
+            Connection::None if self.listens() => self.registration_failed(name, None, "Connection Error", None),
+            Connection::Opening(_) | Connection::None => {}
         }
     }
 
@@ -279,13 +311,20 @@ impl Ua {
     }
 
     fn on_interval_too_brief(&mut self, name: &str, msg: &Message) {
+        if self.accounts.get(name).is_some_and(|a| matches!(a.registration.state, State::Leaving(_))) {
+            return self.on_unregistered(name, Some(423));
+        }
         let least: u32 = msg.header("Min-Expires").and_then(|v| v.trim().parse().ok()).unwrap_or(0);
         let Some(account) = self.accounts.get_mut(name) else { return };
         let asked = account.settings.expires.unwrap_or(300).max(account.registration.min_expires);
         if least <= asked {
             return self.registration_failed(name, Some(423), "SIP Failure Code", None);
         }
+        let first = account.registration.min_expires == 0;
         account.registration.min_expires = least;
+        if !first {
+            return self.registration_failed(name, Some(423), "SIP Failure Code", None); // it asks for ever more
+        }
         self.send_register(name, None);
     }
 
@@ -296,7 +335,8 @@ impl Ua {
         }
         let contact = self.contact(name, sent.link);
         let granted = granted(msg, &contact).unwrap_or_else(|| account.settings.expires.unwrap_or(300));
-        let seen = msg.via().and_then(|via| {
+        let granted = granted.max(LEAST_EXPIRES);
+        let seen = msg.via().filter(|via| via.transport.eq_ignore_ascii_case("UDP")).and_then(|via| {
             let ip = via.received().unwrap_or(&via.host).parse().ok()?;
             Some(std::net::SocketAddr::new(ip, via.rport().or(via.port)?))
         });
@@ -315,6 +355,8 @@ impl Ua {
         self.account_due(name, lasts / 100 * share);
         if let Some(public) = mapped.filter(|_| self.settings.sip.public_address.is_none()) {
             self.move_contact(name, contact.clone(), public);
+        } else if let Some(account) = self.accounts.get_mut(name) {
+            account.registration.moves = 0;
         }
         if !was {
             self.tell_account("registered", name, json!({"expires": granted, "contact": contact}));
@@ -326,10 +368,11 @@ impl Ua {
     /// The registrar sees us at another address than we thought: the binding moves there (RFC 3581, 5626).
     fn move_contact(&mut self, name: &str, old: String, public: std::net::SocketAddr) {
         let Some(account) = self.accounts.get_mut(name) else { return };
-        let first = account.public.is_none();
+        let at_once = account.registration.moves < MOVES;
+        account.registration.moves = account.registration.moves.saturating_add(1);
         account.public = Some(public);
         account.registration.stale_contact = Some(old);
-        if first {
+        if at_once {
             self.send_register(name, None);
         }
     }
@@ -360,6 +403,19 @@ impl Ua {
         bound
     }
 
+    /// The binding is about to be taken over by other settings of the same account.
+    pub(super) fn suspend_registration(&mut self, name: &str) {
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        let was = account.registration.is_registered();
+        let waiting = std::mem::take(&mut account.registration.waiting);
+        account.registration.state = State::Off;
+        if was {
+            self.tell_account("isRegisteredChange", name, json!({"isRegistered": false, "code": null}));
+        }
+        let gone = Error::new(Code::RegistryFailed, "the account was changed meanwhile");
+        waiting.into_iter().for_each(|reply| self.reply(reply, Err(gone.clone())));
+    }
+
     /// No server, no answer, or a refusal: told, and tried again, always.
     pub(super) fn registration_failed(&mut self, name: &str, code: Option<u16>, cause: &str, retry_after: Option<u64>) {
         let jitter = 50 + self.chance(100);
@@ -383,7 +439,7 @@ impl Ua {
             Some(400..=499) if code != Some(408) && code != Some(480) => (60 * SECOND) << (failures - 1).min(2),
             _ => (SECOND << (failures - 1).min(5)).min(30 * SECOND),
         };
-        let delay = (base / 100 * jitter).max(retry_after.unwrap_or(0) * SECOND);
+        let delay = (base / 100 * jitter).max(retry_after.unwrap_or(0).min(DAY) * SECOND);
         let gives_up = limit.is_some_and(|limit| failures >= limit);
         let waiting = std::mem::take(&mut registration.waiting);
         if gives_up {
@@ -408,6 +464,15 @@ impl Ua {
             .hint("registration is tried again; registrationFailed tells each try");
         let error = code.map_or(error.clone(), |c| error.sip(c));
         waiting.into_iter().for_each(|reply| self.reply(reply, Err(error.clone())));
+        if unreachable {
+            self.resolve_servers(name); // it may have moved
+        }
+    }
+
+    /// The REGISTER under way has another transaction.
+    pub(super) fn register_again(&mut self, name: &str, tx: TxId) {
+        let leaving = self.accounts.get(name).is_some_and(|a| matches!(a.registration.state, State::Leaving(_)));
+        self.register_sent(name, tx, leaving);
     }
 }
 

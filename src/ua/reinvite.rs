@@ -49,7 +49,7 @@ impl Ua {
         let Some(link) = session.link else { return };
         let mut ok = self.dialog_response(id, msg, 200);
         ok.set_body("application/sdp", sdp.into_bytes());
-        let unacked = self.unacked(ok.to_bytes(), link, msg.cseq(), offered);
+        let unacked = self.unacked(tx, link, msg.cseq(), offered);
         self.transactions.respond(self.now.mono, tx, ok);
         self.flush();
         self.after(unacked.interval, Timer::Ok(id));

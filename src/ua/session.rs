@@ -132,7 +132,8 @@ pub(super) struct Accepting {
 /// A 2xx of ours that is sent again until its ACK comes (RFC 3261 §13.3.1.4).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Unacked {
-    pub bytes: Vec<u8>,
+    /// The INVITE's transaction: it knows the bytes, and where its Via wants them.
+    pub tx: TxId,
     pub link: Link,
     pub cseq: u32,
     pub interval: Mono,
