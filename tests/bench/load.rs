@@ -199,14 +199,14 @@ impl Burst {
     }
 }
 
-/// Calls of 200 ms at that rate.
+/// Calls of 50 ms at that rate.
 fn burst(peer: &Peer, rate: u32, seconds: u32) -> Burst {
     // Their voice is not read, yet has somewhere to go.
     let deaf = Rtp::start(Codec::Pcmu);
     let caller = Caller::start(peer.sip(), Codec::Pcmu, deaf.port());
     let before = Usage::of(peer.pid());
     let begun = (rate * seconds) as usize;
-    let times = caller.set_up(begun, rate, Duration::from_millis(200));
+    let times = caller.set_up(begun, rate, Duration::from_millis(50));
     let cpu_ms = (Usage::of(peer.pid()).cpu_s - before.cpu_s) * 1000.0 / begun as f64;
     Burst { times, begun, cpu_ms }
 }

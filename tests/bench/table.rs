@@ -109,7 +109,7 @@ impl Table {
              ({cores} cores, {model}), which the generator shares with them.\n\n\
              Both play a tone and answer at once; the generator (tests/bench) sends voice on every call and counts what comes back. CPU is user and\n\
              system time of the one process. phoned is the release build with `output = \"null\"`; baresip has its default Opus settings and plays into\n\
-             `aubridge`; the file of sound that each of its calls loads is taken off its memory. A set-up is INVITE, 180, 200, ACK and, 200 ms after the\n\
+             `aubridge`; the file of sound that each of its calls loads is taken off its memory. A set-up is INVITE, 180, 200, ACK and, 50 ms after the\n\
              INVITE, BYE, with the media of that time in its CPU. The control round trip asks phoned for its accounts, baresip for its agent's state.\n\n\
              A dash: the peer could not take that load (a call not answered; less than 99 % of its packets sent; in set-ups more than 1 % lost or a p99\n\
              above 100 ms). Goals that are missed are marked, and listed below the table.\n\n\
