@@ -1,5 +1,6 @@
 //! `make bench`: phoned and baresip under the same load in the same run, from a generator of our own (SIP and RTP on loopback,
-//! clocked in µs). Prints a table and writes docs/BENCHMARKS.md. `PHONED_BENCH=quick` takes a minute and writes nothing.
+//! clocked in µs). Prints a table and writes docs/BENCHMARKS.md. `PHONED_BENCH=quick` takes a minute and writes nothing, nor do
+//! `PHONED_BENCH_PEER=phoned` and `PHONED_BENCH_ONLY=starts|calls|set-ups`, which do only that much of it.
 #![allow(clippy::unwrap_used)]
 
 mod caller;
@@ -68,6 +69,7 @@ fn main() {
     let quick = std::env::var("PHONED_BENCH").is_ok_and(|v| v == "quick");
     let plan = if quick { Plan::quick() } else { Plan::full() };
     let only = std::env::var("PHONED_BENCH_PEER").ok();
+    let part = |name| std::env::var("PHONED_BENCH_ONLY").map_or(true, |only| only == name);
     let mut table = Table::default();
     for make in [Make::Phoned, Make::Baresip] {
         if only.as_deref().is_some_and(|name| name != make.name()) {
@@ -75,14 +77,18 @@ fn main() {
         }
         let column = make.column();
         table.version(column, make.version());
-        starts(make, &plan, &mut table);
-        for (codec, calls) in &plan.calls {
+        if part("starts") {
+            starts(make, &plan, &mut table);
+        }
+        for (codec, calls) in plan.calls.iter().filter(|_| part("calls")) {
             talk(make, *codec, *calls, &plan, &mut table);
         }
-        set_ups(make, &plan, &mut table);
+        if part("set-ups") {
+            set_ups(make, &plan, &mut table);
+        }
     }
     println!("\n{}", table.text());
-    if plan.write && only.is_none() {
+    if plan.write && only.is_none() && std::env::var_os("PHONED_BENCH_ONLY").is_none() {
         std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/BENCHMARKS.md"), table.markdown()).unwrap();
         println!("written to docs/BENCHMARKS.md");
     }
