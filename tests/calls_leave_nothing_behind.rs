@@ -18,7 +18,7 @@ fn daemon(user: &str) -> Daemon {
     let tables = format!(
         "[accounts.{user}]\nuri = \"sip:{user}@127.0.0.1:{{port}}\"\nregister = false\ntrusted = [\"127.0.0.1\"]\nauto_answer = 0\n"
     );
-    let phone = "max_calls = 100\nmax_calls_per_seat = 100\ndials_per_second = 100".to_owned();
+    let phone = "max_calls = 100\nmax_calls_per_seat = 100\ndials_per_second = 10000".to_owned();
     Daemon::start(&Setup { tables, phone, ..Setup::default() })
 }
 
