@@ -162,6 +162,7 @@ methods! {
     "session.terminate" Call ["callId", "type"] ua::Terminate => |p| own(Ua::Terminate(p)), True STATE "Ends the session as the type says.";
     "session.hold" Call ["callId"] ua::CallRef => |p| own(Ua::Hold(p)), True FAR "Holds; true at the peer's final answer.";
     "session.unhold" Call ["callId"] ua::CallRef => |p| own(Ua::Unhold(p)), True FAR "Resumes; the seat's talking session is held first.";
+    "session.renegotiate" Call ["callId"] ua::CallRef => |p| own(Ua::Renegotiate(p)), True FAR "A re-INVITE with what holds now; true at the peer's final answer.";
     "session.dtmf" Call ["callId", "dtmf", "method", "redact"] ua::Dtmf => |p| own(Ua::Dtmf(p)), True DTMF "Queues digits.";
     "session.mute" Call ["callId"] ua::CallRef => |p| own(Ua::Mute(p)), True STATE "Silence in place of the microphone.";
     "session.unmute" Call ["callId"] ua::CallRef => |p| own(Ua::Unmute(p)), True STATE "The microphone again.";

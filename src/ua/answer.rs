@@ -89,6 +89,9 @@ impl Ua {
         if incoming.answering.as_ref().is_none_or(|a| a.waits_for.is_some()) {
             return;
         }
+        if incoming.reliable.as_ref().is_some_and(|r| r.described && !r.bytes.is_empty()) {
+            return; // RFC 3262 §3: our answer is not acknowledged yet
+        }
         let Ok(invite) = Message::parse(&incoming.request) else { return };
         let offered = invite.body().is_empty();
         let (sdp, negotiated) = if offered {
@@ -112,6 +115,7 @@ impl Ua {
         let mut ok = self.dialog_response(id, &invite, 200);
         let (reply, extra) = answering.map_or((None, Vec::new()), |a| (a.reply, a.extra_headers));
         extra.into_iter().for_each(|(name, value)| ok.push(&name, value));
+        self.grant_timer(id, &invite, &mut ok);
         ok.set_body("application/sdp", sdp.into_bytes());
         let unacked = self.unacked(tx, link, invite.cseq(), offered);
         self.transactions.respond(now.mono, tx, ok);

@@ -14,7 +14,7 @@ use super::io::{ReplyId, SessionId, Target, Transport};
 use super::media::{LocalMedia, MediaCommand, MediaStats};
 use super::number::request_uri;
 use super::route::{Owner, Query, host_of};
-use super::session::{Calling, Op, Preparing, Session, State, Talking};
+use super::session::{Calling, Op, Preparing, Session, State, Talking, Verb};
 use super::status::{CommunicationType, StaticCallStatus};
 use crate::sdp::{CodecKind, Direction, LocalSide};
 use crate::sip::message::{Message, Method};
@@ -140,11 +140,11 @@ impl Ua {
     /// A consultation holds what it is about, also in another seat.
     fn hold_parent(&mut self, parent: Option<SessionId>) {
         let Some(id) = parent else { return };
-        let hold = |op: &Op| op.hold;
+        let hold = |op: &Op| op.verb == Verb::Hold;
         let talking = self.sessions.get_mut(&id).and_then(|s| s.talking());
         let asked = |t: &Talking| t.pending.as_ref().is_some_and(|p| hold(&p.op)) || t.queue.iter().any(hold);
         if talking.is_some_and(|t| !t.held && !asked(t)) {
-            self.ask(id, Op { hold: true, reply: None });
+            self.ask(id, Op { verb: Verb::Hold, reply: None });
         }
     }
 
@@ -202,6 +202,9 @@ impl Ua {
             held_total: 0,
             timer_stopped: None,
             stalled_since: None,
+            refresh: None,
+            min_se: 0,
+            peer_updates: false,
             dtmf: Default::default(),
             told: None,
             state: State::Preparing(Box::new(nothing)),
@@ -354,9 +357,18 @@ impl Ua {
         msg.set_body("application/sdp", local.offer(Direction::SendRecv).into_bytes());
         session.link = Some(link);
         let account = session.account.clone();
+        msg.push("Supported", super::route::SUPPORTED);
+        self.ask_timer(id, &mut msg);
         let tx = self.send_request(msg, link, Owner::Invite(id), &account, 0);
         let reply = preparing.reply.take();
-        let calling = Calling { tx, cseq: preparing.cseq, rings: false, early: Vec::new(), retry: preparing };
+        let calling = Calling {
+            tx,
+            cseq: preparing.cseq,
+            rings: false,
+            reliable: Vec::new(),
+            early: Vec::new(),
+            retry: preparing,
+        };
         if let Some(session) = self.sessions.get_mut(&id) {
             session.state = State::Calling(Box::new(calling));
         }

@@ -42,6 +42,10 @@ pub(super) enum Timer {
     AutoAnswer(SessionId),
     /// The seat's other session did not get on hold in 2 s.
     SeatWait(SessionId),
+    /// The session timer.
+    Refresh(SessionId),
+    /// A reliable provisional is sent again.
+    Provisional(SessionId),
     /// `rtp_timeout`.
     Silence(SessionId),
     /// A caller has waited 10 s.
@@ -92,6 +96,8 @@ impl Ua {
             Timer::Unanswered(id, tx) => self.on_reinvite_late(id, tx),
             Timer::AutoAnswer(id) => self.auto_answer(id),
             Timer::SeatWait(id) => self.seat_is_free(id),
+            Timer::Refresh(id) => self.on_refresh_timer(id),
+            Timer::Provisional(id) => self.on_provisional_timer(id),
             Timer::Silence(id) => self.on_silence(id),
             Timer::Reply(reply) => self.on_late_reply(reply),
             Timer::Forget(tx) => {

@@ -56,6 +56,8 @@ pub enum Command {
     Terminate(Terminate),
     /// `session.hold`
     Hold(CallRef),
+    /// `session.renegotiate`
+    Renegotiate(CallRef),
     /// `session.unhold`
     Unhold(CallRef),
     /// `session.dtmf`

@@ -102,6 +102,10 @@ impl Ua {
                 let id = self.find(&which.call_id)?;
                 self.hold(id, true, reply).map(|()| None)
             }
+            Command::Renegotiate(which) => {
+                let id = self.find(&which.call_id)?;
+                self.renegotiate(id, reply).map(|()| None)
+            }
             Command::Unhold(which) => {
                 let id = self.find(&which.call_id)?;
                 self.hold(id, false, reply).map(|()| None)

@@ -55,14 +55,20 @@ impl Ua {
             diversion: msg.header("Diversion").and_then(|d| NameAddr::parse(d).ok()).map(|d| user_of(&d)),
             headers: shown_headers(&msg, &self.settings.phone.headers),
             link: Some(link),
+            peer_updates: msg.has_token("Allow", "UPDATE"),
             rang: Some(self.now.mono),
-            state: State::Incoming(Box::new(Incoming { tx, request: msg.to_bytes(), dialog, answering: None })),
+            state: State::Incoming(Box::new(Incoming {
+                tx,
+                request: msg.to_bytes(),
+                dialog,
+                answering: None,
+                reliable: None,
+            })),
             ..session
         };
         self.insert_session(session);
         let ringing = self.dialog_response(id, &msg, 180);
-        self.transactions.respond(self.now.mono, tx, ringing);
-        self.flush();
+        self.send_provisional(id, tx, &msg, ringing);
         self.tell_with_session(id, "newRTCSession", originator("remote"));
         self.tell_with_session(id, "incoming", serde_json::Map::new());
         self.after(seconds(self.settings.phone.ring_timeout), Timer::NoAnswer(id));
@@ -137,8 +143,7 @@ impl Ua {
             response.set_body("application/sdp", sdp.into_bytes());
             self.media(id, MediaCommand::Remote(negotiated));
         }
-        self.transactions.respond(self.now.mono, tx, response);
-        self.flush();
+        self.send_provisional(id, tx, &invite, response);
         self.tell_status(id);
         self.tell_session(id, "progress", json!({"code": code, "earlyMedia": early_media}));
         Ok(())

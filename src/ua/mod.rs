@@ -26,6 +26,7 @@ mod identity;
 mod incoming;
 mod number;
 mod ok;
+mod prack;
 mod receive;
 mod registration;
 mod reinvite;
@@ -34,7 +35,9 @@ mod responses;
 mod route;
 mod seat;
 mod session;
+mod session_timer;
 mod trust;
+mod update;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;

@@ -122,7 +122,7 @@ impl Ua {
                 // The microphone may have been given away while the ACK was on its way.
                 let parked = self.sessions.get(&id).is_some_and(|s| s.parked);
                 if parked && self.settings.phone.hold_others {
-                    self.ask(id, super::session::Op { hold: true, reply: None });
+                    self.ask(id, super::session::Op { verb: super::session::Verb::Hold, reply: None });
                 }
             }
             State::Talking(talking) => {

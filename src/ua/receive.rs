@@ -79,7 +79,7 @@ impl Ua {
             Method::Invite => self.on_invite(tx, hop, msg),
             Method::Options => self.on_options(tx, hop, &msg),
             Method::Notify => self.on_notify(tx, hop, &msg),
-            Method::Bye | Method::Info => self.respond(tx, &msg, 481),
+            Method::Bye | Method::Info | Method::Update | Method::Prack => self.respond(tx, &msg, 481),
             _ => self.respond(tx, &msg, 405),
         }
     }
@@ -96,8 +96,11 @@ impl Ua {
         if let Method::Other(_) = msg.method() {
             return Some(501);
         }
-        if msg.header("Require").is_some() {
+        if msg.headers("Require").any(|token| !is_spoken(token)) {
             return Some(420);
+        }
+        if Self::is_too_small(msg) && matches!(msg.method(), Method::Invite | Method::Update) {
+            return Some(422);
         }
         let encoded = msg.header("Content-Encoding").is_some_and(|e| !e.trim().eq_ignore_ascii_case("identity"));
         let described =
@@ -127,6 +130,8 @@ impl Ua {
             Method::Invite => self.on_reinvite(id, tx, hop, msg),
             Method::Bye => self.on_bye(id, tx, msg),
             Method::Info => self.on_info(id, tx, msg),
+            Method::Update => self.on_update(id, tx, msg),
+            Method::Prack => self.on_prack(id, tx, msg),
             Method::Options => self.on_options(tx, hop, msg),
             Method::Notify => self.respond(tx, msg, 481),
             _ => self.respond(tx, msg, 405),
@@ -140,7 +145,7 @@ impl Ua {
         let mut response = self.response(msg, 200);
         response.push("Allow", ALLOW);
         response.push("Accept", "application/sdp");
-        response.push("Supported", "");
+        response.push("Supported", super::route::SUPPORTED);
         self.transactions.respond(self.now.mono, tx, response);
         self.flush();
     }
@@ -167,14 +172,24 @@ impl Ua {
                 response.push("Accept", "application/sdp");
                 response.push("Accept-Encoding", "identity");
             }
+            422 => response.push("Min-SE", "90"),
             420 => {
-                for token in msg.headers("Require") {
+                for token in msg.headers("Require").filter(|token| !is_spoken(token)) {
                     response.push("Unsupported", token);
                 }
             }
             _ => {}
         }
         response
+    }
+
+    /// 500 with Retry-After: another exchange is in progress (RFC 3261 §14.2).
+    pub(super) fn respond_busy(&mut self, tx: TxId, msg: &Message) {
+        let mut busy = self.response(msg, 500);
+        let retry_after = self.chance(11);
+        busy.push("Retry-After", retry_after.to_string());
+        self.transactions.respond(self.now.mono, tx, busy);
+        self.flush();
     }
 
     /// Answers a request with nothing but a status.
@@ -211,4 +226,9 @@ impl Ua {
         msg.push("Allow", ALLOW);
         msg
     }
+}
+
+/// An extension that we speak.
+fn is_spoken(token: &str) -> bool {
+    super::route::SUPPORTED.split(", ").any(|ours| ours.eq_ignore_ascii_case(token.trim()))
 }

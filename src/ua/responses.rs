@@ -17,7 +17,7 @@ use crate::sip::transaction::{TxEvent, TxId};
 use crate::sip::uri::SipUri;
 
 /// How many branches of a fork are followed: nobody has more telephones.
-const FORKS: usize = 64;
+pub(super) const FORKS: usize = 64;
 
 impl Ua {
     pub(super) fn on_transaction(&mut self, event: TxEvent) {
@@ -49,6 +49,10 @@ impl Ua {
                 self.on_reinvite_response(id, tx, sent, msg);
             }
             Owner::Info(id, digit) => self.on_info_response(id, digit, sent, msg),
+            Owner::Update(id) => {
+                self.at_hand = Some(id);
+                self.on_update_response(id, sent, msg);
+            }
             Owner::Abandoned => self.on_abandoned_response(tx, sent, msg),
             Owner::Nobody => self.on_other_response(sent, msg),
         }
@@ -80,7 +84,7 @@ impl Ua {
             Owner::Invite(id) if self.is_calling(id, tx) => self.on_invite_failed(id, code, cause, None),
             Owner::Reinvite(id) => self.on_reinvite_unanswered(id, tx),
             Owner::Info(id, _) => self.on_digit_lost(id, code),
-            Owner::Invite(_) | Owner::Abandoned | Owner::Nobody => {}
+            Owner::Invite(_) | Owner::Update(_) | Owner::Abandoned | Owner::Nobody => {}
         }
         self.check_drained();
     }
@@ -92,12 +96,17 @@ impl Ua {
     fn on_invite_response(&mut self, id: SessionId, tx: TxId, sent: Sent, msg: &Message) {
         match msg.status() {
             0..=100 => {}
-            101..=199 if self.is_calling(id, tx) => self.on_provisional(id, msg),
+            101..=199 if self.is_calling(id, tx) => {
+                if self.acknowledge_provisional(id, &sent, msg) {
+                    self.on_provisional(id, msg);
+                }
+            }
             101..=199 => {}
             200..=299 => self.on_success(id, tx, sent, msg),
             _ if !self.is_calling(id, tx) => {}
             401 | 407 => self.on_invite_challenge(id, sent, msg),
             300..=399 => self.on_redirect(id, msg),
+            422 if self.learn_min_se(id, msg) => self.invite_again(id),
             code => self.on_invite_failed(id, code, cause::of_status(code), msg.header("Reason")),
         }
     }
@@ -150,7 +159,7 @@ impl Ua {
 
     fn on_answered(&mut self, id: SessionId, sent: &Sent, msg: &Message) {
         let Ok(invite) = Message::parse(&sent.request) else { return };
-        let Some(dialog) = Dialog::uac(&invite, msg) else {
+        let Some(dialog) = self.confirmed_dialog(id, &invite, msg) else {
             return self.on_invite_failed(id, 500, "Dialog Error", None);
         };
         let next_hop = dialog.next_hop_uri();
@@ -165,6 +174,7 @@ impl Ua {
             (None, _) if msg.body().is_empty() => early,
             _ => None,
         };
+        session.peer_updates = msg.has_token("Allow", "UPDATE");
         session.link = Some(link);
         session.answered = Some(now.mono);
         session.answered_wall = now.wall;
@@ -185,8 +195,32 @@ impl Ua {
             talking.ack = Some((invite.cseq(), bytes));
         }
         self.tell_with_session(id, "confirmed", Map::new());
+        self.read_timer(id, msg);
         self.begin_reports(id);
         self.limit_length(id);
+    }
+
+    /// The early dialog that PRACKs went through, confirmed; else a new one.
+    fn confirmed_dialog(&mut self, id: SessionId, invite: &Message, msg: &Message) -> Option<Dialog> {
+        let tag = msg.to_tag().unwrap_or_default();
+        let early = self.calling(id).and_then(|c| c.reliable.iter().find(|e| e.dialog.remote_tag == tag).cloned());
+        match early {
+            Some(early) => {
+                let mut dialog = early.dialog;
+                dialog.confirm(msg);
+                Some(dialog)
+            }
+            None => Dialog::uac(invite, msg),
+        }
+    }
+
+    /// The same INVITE to the same target, with what was learnt meanwhile.
+    fn invite_again(&mut self, id: SessionId) {
+        let Some(retry) = self.calling(id).map(|c| c.retry.clone()) else { return };
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.state = State::Preparing(Box::new(retry));
+        }
+        self.prepare(id);
     }
 
     pub(super) fn limit_length(&mut self, id: SessionId) {

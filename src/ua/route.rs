@@ -12,7 +12,10 @@ use crate::sip::transaction::{TxId, branch};
 use crate::sip::uri::SipUri;
 
 /// What we let others do with us (RFC 3261 §20.5).
-pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, NOTIFY";
+pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, NOTIFY, PRACK, UPDATE";
+
+/// The extensions that we speak (RFC 3261 §20.37).
+pub(super) const SUPPORTED: &str = "timer, 100rel";
 
 /// A hop and the address that we have on it: all that Via and Contact need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +44,7 @@ pub(super) enum Owner {
     Invite(SessionId),
     Reinvite(SessionId),
     Info(SessionId, char),
+    Update(SessionId),
     /// The INVITE of a call that is over: a late 2xx gets ACK and BYE.
     Abandoned,
     /// BYE and the like: only a challenge matters.

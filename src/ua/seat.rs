@@ -8,7 +8,7 @@ use super::command::{DeviceRole, SetRole};
 use super::error::{Code, Error};
 use super::io::{DeviceInfo, SessionId};
 use super::media::MediaCommand;
-use super::session::{Op, Session, State};
+use super::session::{Op, Session, State, Verb};
 
 impl Ua {
     /// The microphone and the loudspeaker of a new session.
@@ -55,7 +55,7 @@ impl Ua {
             self.park(other, true);
             let talking = matches!(self.sessions.get(&other).map(|s| &s.state), Some(State::Talking(_)));
             if self.settings.phone.hold_others && talking {
-                self.ask(other, Op { hold: true, reply: None });
+                self.ask(other, Op { verb: Verb::Hold, reply: None });
                 asked = asked.or(Some(other));
             }
         }

@@ -99,6 +99,8 @@ pub struct PhoneSettings {
     pub max_call_length: u64,
     /// Between two callReports, s.
     pub report_interval: u64,
+    /// The session timer that we ask for, s (RFC 4028); 0: none.
+    pub session_expires: u32,
     /// Headers of an INVITE that `status.headers` shows; a name may end in `*`.
     pub headers: Vec<String>,
 }
@@ -117,6 +119,7 @@ impl Default for PhoneSettings {
             rtp_timeout: 0,
             max_call_length: 0,
             report_interval: 3,
+            session_expires: 1800,
             headers: vec!["User-to-User".into(), "X-*".into()],
         }
     }

@@ -16,11 +16,14 @@ mod hold_refused_keeps_the_call;
 mod large_requests_go_over_a_stream;
 mod malformed_requests_get_their_status;
 mod one_microphone_a_seat;
+mod provisionals_are_acknowledged;
 mod refusals_have_their_codes;
 mod registration_never_gives_up;
+mod session_timers_end_dead_calls;
 mod strangers_get_nothing;
 mod streams_are_opened_again;
 mod targets_are_tried_in_turn;
+mod update_changes_a_call;
 mod who_calls_is_asserted;
 
 use net::{Net, Who};

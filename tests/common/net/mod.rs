@@ -11,7 +11,7 @@
 //!
 //! Node n has the address 10.0.0.n:5060. Phones are `Ua`s; peers (`peer`) are played by the test itself. Every event's
 //! `seq` and every message on the wire is checked on the way. Use: `#[path = "common/net/mod.rs"] mod net;`.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 mod media;
 mod peer;
