@@ -90,6 +90,8 @@ pub struct Ua {
     draining: Vec<ReplyId>,
     /// The session at hand, for the panic guard.
     at_hand: Option<SessionId>,
+    /// Somebody wants events.
+    heard: bool,
 }
 
 impl Ua {
@@ -117,6 +119,7 @@ impl Ua {
             devices: Vec::new(),
             draining: Vec::new(),
             at_hand: None,
+            heard: true,
             settings,
         };
         for (name, settings) in ua.settings.accounts.clone() {
@@ -132,6 +135,11 @@ impl Ua {
         if catch_unwind(AssertUnwindSafe(|| self.dispatch(input))).is_err() {
             self.after_panic();
         }
+    }
+
+    /// Whether anybody wants events (at first: yes). While nobody does they are counted, and not made.
+    pub fn listen(&mut self, heard: bool) {
+        self.heard = heard;
     }
 
     /// What is to be done next.

@@ -31,6 +31,9 @@ impl Ua {
     }
 
     fn tell_report(&mut self, id: SessionId) {
+        if !self.heard {
+            return;
+        }
         let Some(session) = self.sessions.get(&id) else { return };
         let data = json!({"callReport": self.call_report(session), "metrics": metrics(&session.stats)});
         self.tell_sample(id, "callReport", data);

@@ -271,6 +271,12 @@ impl Client {
         &self.events
     }
 
+    /// Forgets every event so far.
+    pub fn forget_events(&mut self) {
+        self.events.clear();
+        self.taken = 0;
+    }
+
     /// The names of a session's events so far, without samples.
     pub fn story(&mut self, call_id: &str) -> Vec<String> {
         let samples = ["callReport", "updateTimer"];
