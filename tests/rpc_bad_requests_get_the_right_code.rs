@@ -172,7 +172,7 @@ fn others() -> Vec<Row> {
     for method in [
         "session.blindTransfer",
         "session.startRecord",
-        "phone.reRegister",
+        "session.audioToVideo",
         "phone.session.get",
         "rpc.methods",
         "events.replay",
