@@ -127,6 +127,9 @@ impl Ua {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.state = State::Accepting(Box::new(Accepting { dialog, ok: unacked }));
         }
+        if self.is_contested(id) {
+            self.take_microphone(id); // two that waited for the same hold: the later one wins
+        }
         if let Some(negotiated) = negotiated {
             self.media(id, MediaCommand::Remote(negotiated));
         }

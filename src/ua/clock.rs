@@ -58,6 +58,20 @@ pub(super) enum Timer {
     Drained,
 }
 
+impl Timer {
+    /// The session that it is about.
+    fn session(&self) -> Option<SessionId> {
+        match self {
+            Timer::Second(id) | Timer::Report(id) | Timer::NoAnswer(id) | Timer::MaxLength(id) => Some(*id),
+            Timer::Ok(id) | Timer::Dtmf(id) | Timer::Glare(id) | Timer::AutoAnswer(id) => Some(*id),
+            Timer::SeatWait(id) | Timer::Silence(id) | Timer::Unanswered(id, _) => Some(*id),
+            Timer::Refresh(id) | Timer::Provisional(id) => Some(*id),
+            Timer::Account(_) | Timer::OrphanOk(..) | Timer::Reply(_) | Timer::Forget(_) => None,
+            Timer::KeepAlive(_) | Timer::Drained => None,
+        }
+    }
+}
+
 impl Ua {
     pub(super) fn after(&mut self, delay: Mono, timer: Timer) {
         self.timers.insert((self.now.mono.saturating_add(delay), timer));
@@ -71,12 +85,7 @@ impl Ua {
                 break;
             }
             let Some((_, timer)) = self.timers.pop_first() else { break };
-            self.at_hand = match &timer {
-                Timer::Second(id) | Timer::Report(id) | Timer::NoAnswer(id) | Timer::MaxLength(id) => Some(*id),
-                Timer::Ok(id) | Timer::Dtmf(id) | Timer::Glare(id) | Timer::AutoAnswer(id) => Some(*id),
-                Timer::SeatWait(id) | Timer::Silence(id) | Timer::Unanswered(id, _) => Some(*id),
-                _ => None,
-            };
+            self.at_hand = timer.session();
             self.on_timer(timer);
             self.settle();
         }
@@ -110,12 +119,7 @@ impl Ua {
 
     /// The timers of a session that is over: nothing waits for hours for what is gone.
     pub(super) fn stop_timers_of(&mut self, id: SessionId) {
-        self.timers.retain(|(_, timer)| match timer {
-            Timer::Second(of) | Timer::Report(of) | Timer::NoAnswer(of) | Timer::MaxLength(of) => *of != id,
-            Timer::Ok(of) | Timer::Dtmf(of) | Timer::Glare(of) | Timer::AutoAnswer(of) => *of != id,
-            Timer::SeatWait(of) | Timer::Silence(of) | Timer::Unanswered(of, _) => *of != id,
-            _ => true,
-        });
+        self.timers.retain(|(_, timer)| timer.session() != Some(id));
     }
 
     fn on_late_reply(&mut self, reply: ReplyId) {

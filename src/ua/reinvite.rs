@@ -48,10 +48,8 @@ impl Ua {
         self.transactions.respond(self.now.mono, tx, ok);
         self.flush();
         self.after(unacked.interval, Timer::Ok(id));
-        if let Some(session) = self.sessions.get_mut(&id) {
-            if let Some(talking) = session.talking() {
-                talking.unacked = Some(unacked);
-            }
+        if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
+            talking.unacked = Some(unacked);
         }
         self.take_over(id, before.as_ref(), negotiated, held);
     }

@@ -135,8 +135,8 @@ pub(super) fn metrics(stats: &MediaStats) -> Value {
         "rttMs": stats.rtt_ms.map(round),
         "jitterBufferMs": round(stats.jitter_buffer_ms),
         "concealedPct": round(stats.concealed_pct),
-        "rxLevelDbov": round(stats.rx_level_dbov),
-        "txLevelDbov": round(stats.tx_level_dbov),
+        "rxLevelDbov": (stats.rx_packets > 0).then(|| round(stats.rx_level_dbov)),
+        "txLevelDbov": (stats.tx_packets > 0).then(|| round(stats.tx_level_dbov)),
         "oneWay": stats.one_way,
     })
 }

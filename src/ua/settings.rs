@@ -153,7 +153,7 @@ pub struct AccountSettings {
     pub registrar: Option<String>,
     /// Proxies that every request goes through (loose routing); several: tried in turn when one does not answer.
     pub proxies: Vec<String>,
-    /// `udp` or `tcp`; left out: as the URIs say, else udp.
+    /// `udp` or `tcp`; left out: as the URIs say, else udp, and tcp for requests too large for a datagram.
     pub transport: Option<String>,
     /// The name shown to others.
     pub display_name: Option<String>,

@@ -41,13 +41,11 @@ impl Ua {
                 }
                 self.send_request(again, sent.link, Owner::Update(id), &sent.account, sent.tries + 1);
             }
-            422 => {
-                if self.learn_min_se(id, msg) {
-                    self.send_update(id);
-                }
-            }
+            422 if self.learn_min_se(id, msg) => self.send_update(id),
             405 | 501 => {
-                session.peer_updates = false;
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.peer_updates = false;
+                }
                 self.ask(id, Op { verb: Verb::Refresh, reply: None });
             }
             481 => self.end_by_us(id, "Dialog Error", "remote"),

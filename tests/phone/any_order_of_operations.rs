@@ -31,14 +31,14 @@ fn run(seed: u64) {
     let mut net = Net::new(seed);
     let agent = net.phone_with("agent", |settings, account| {
         account.seat = Some("desk".into());
-        settings.phone.hold_others = seed % 4 != 0;
+        settings.phone.hold_others = !seed.is_multiple_of(4);
         settings.phone.max_calls_per_seat = 4;
     });
     let impatient = net.phone_with("impatient", |settings, account| {
         settings.phone.no_answer_timeout = 3;
         settings.phone.ring_timeout = 4;
-        settings.phone.max_call_length = if seed % 3 == 0 { 8 } else { 0 };
-        account.auto_answer = (seed % 2 == 0).then_some(700);
+        settings.phone.max_call_length = if seed.is_multiple_of(3) { 8 } else { 0 };
+        account.auto_answer = seed.is_multiple_of(2).then_some(700);
     });
     let phones = [agent, impatient, net.phone("third")];
     net.weather = Weather { loss: (seed % 3 * 8) as u32, duplicates: 5, delay: 1..=(1 + seed % 5 * 60) };

@@ -43,6 +43,7 @@ fn renegotiate_offers_what_holds_now() {
     let mut net = Net::new(3);
     let (alice, bob) = (net.phone("alice"), net.phone("bob"));
     let (out, incoming) = net.connect(alice, bob);
+    net.wait(bob, "streamAdded");
     net.hold(alice, &out).unwrap();
     net.ask(alice, Command::Renegotiate(CallRef { call_id: out.clone() })).unwrap();
     let last = net.sent(alice, "INVITE").pop().unwrap();
