@@ -86,6 +86,10 @@ struct Slot {
 pub struct Jitter {
     clock: u32,
     slots: Vec<Slot>,
+    /// The payload that was pulled last.
+    pulled: Vec<u8>,
+    /// Room for payloads: as much as was ever needed at once.
+    spare: Vec<Vec<u8>>,
     held: usize,
     newest: Option<(u64, i64)>,
     /// Sequence number that is played next.
@@ -109,6 +113,8 @@ impl Jitter {
         Jitter {
             clock,
             slots: vec![Slot::default(); SLOTS],
+            pulled: Vec::new(),
+            spare: Vec::new(),
             held: 0,
             newest: None,
             next: 0,
@@ -168,6 +174,9 @@ impl Jitter {
         }
         slot.full = true;
         (slot.seq, slot.time, slot.samples, slot.at) = (seq, time, samples, at);
+        if slot.payload.capacity() == 0 {
+            slot.payload = self.spare.pop().unwrap_or_default();
+        }
         slot.payload.clear();
         slot.payload.extend_from_slice(payload);
         self.held += 1;
@@ -201,7 +210,7 @@ impl Jitter {
                 self.take(head);
                 self.cursor = Some(time + i64::from(samples));
                 self.counts.discarded += 1;
-                return (Pull::Skip(&self.slots[head].payload), samples);
+                return (Pull::Skip(&self.pulled), samples);
             }
             if excess < -LACK_US && (quiet || excess < -LACK_US - 20_000) {
                 return (Pull::Conceal, frame);
@@ -212,7 +221,7 @@ impl Jitter {
             self.hidden = 0;
             let held = now.saturating_sub(self.slots[head].at) as f64;
             self.held_us += (held - self.held_us) * if self.held_us == 0.0 { 1.0 } else { 0.05 };
-            return (Pull::Packet(&self.slots[head].payload), samples);
+            return (Pull::Packet(&self.pulled), samples);
         }
     }
 
@@ -288,10 +297,15 @@ impl Jitter {
     }
 
     fn take(&mut self, index: usize) {
-        self.slots[index].full = false;
+        let slot = &mut self.slots[index];
+        slot.full = false;
         self.held -= 1;
-        self.next = self.slots[index].seq + 1;
-        self.soundless = self.slots[index].samples == 0;
+        self.next = slot.seq + 1;
+        self.soundless = slot.samples == 0;
+        let before = std::mem::replace(&mut self.pulled, std::mem::take(&mut slot.payload));
+        if before.capacity() > 0 {
+            self.spare.push(before);
+        }
     }
 
     fn clear(&mut self) {

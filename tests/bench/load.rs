@@ -41,7 +41,7 @@ impl Plan {
             window: Duration::from_secs(15),
             rates: vec![10, 50, 200],
             rate_seconds: 10,
-            ceilings: vec![100, 200, 300, 500, 800, 1200],
+            ceilings: vec![100, 200, 300, 500, 800, 1200, 1600, 2000],
             trips: 5000,
             starts: 7,
             write: true,

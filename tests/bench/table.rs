@@ -104,6 +104,8 @@ impl Table {
             .map(|l| l.trim_start_matches(['\t', ' ', ':']))
             .unwrap_or("unknown");
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').take(3).collect::<Vec<_>>().join(", ");
         let mut out = format!(
             "# Benchmarks\n\n`make bench` wrote this page: {} and {}, one after the other, under the same load on loopback of one machine\n\
              ({cores} cores, {model}), which the generator shares with them.\n\n\
@@ -112,7 +114,7 @@ impl Table {
              `aubridge`; the file of sound that each of its calls loads is taken off its memory. A set-up is INVITE, 180, 200, ACK and, 50 ms after the\n\
              INVITE, BYE, with the media of that time in its CPU. The control round trip asks phoned for its accounts, baresip for its agent's state.\n\n\
              A dash: the peer could not take that load (a call not answered; less than 99 % of its packets sent; in set-ups more than 1 % lost or a p99\n\
-             above 100 ms). Goals that are missed are marked, and listed below the table.\n\n\
+             above 100 ms). Goals that are missed are marked, and listed below the table. The machine's load average at the end: {load}.\n\n\
              | | phoned | baresip | ratio | goal |\n|---|---|---|---|---|\n",
             self.versions[0], self.versions[1]
         );
