@@ -14,13 +14,14 @@ use tokio::sync::mpsc;
 use crate::audio::Devices;
 use crate::sdp::Negotiated;
 use crate::ua::io::SessionId;
-use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent};
+use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent, RecordCommand, RecordEvent};
 
 use super::clock;
 use super::network::Networks;
 use super::outbound::Start;
 use super::ports;
-use super::session::{Ends, Session};
+use super::recorder::{RecordConfig, Recorder};
+use super::session::{Ends, Recording, Session};
 use super::worker::{Order, Worker};
 
 /// Orders that a worker may have before it: some ten a session, if all are set up between two ticks.
@@ -35,11 +36,13 @@ pub struct MediaConfig {
     pub dscp: u8,
     /// Opus, bit/s; a peer's `maxaveragebitrate` may lower it.
     pub opus_bitrate: u32,
+    /// Recordings.
+    pub record: RecordConfig,
 }
 
 impl Default for MediaConfig {
     fn default() -> Self {
-        MediaConfig { rtp_ports: 20_000..=29_999, dscp: 46, opus_bitrate: 64_000 }
+        MediaConfig { rtp_ports: 20_000..=29_999, dscp: 46, opus_bitrate: 64_000, record: RecordConfig::default() }
     }
 }
 
@@ -49,6 +52,7 @@ pub struct Engine {
     devices: Devices,
     workers: Vec<Sender<Order>>,
     directory: Mutex<Directory>,
+    recorder: Recorder,
 }
 
 struct Directory {
@@ -86,7 +90,8 @@ impl Engine {
         let width = high.saturating_sub(low).max(1);
         let next_port = low + u16::from_ne_bytes(random()?) % width;
         let directory = Mutex::new(Directory { next_port, entries: BTreeMap::new(), networks: Networks::default() });
-        Ok(Engine { config, devices, workers, directory })
+        let recorder = Recorder::start(config.record.clone(), events);
+        Ok(Engine { config, devices, workers, directory, recorder })
     }
 
     /// Does what is asked, or hands it to the session's worker; never blocks. `Open` is answered at once (`Local` or `Failed`); any
@@ -111,6 +116,10 @@ impl Engine {
             MediaCommand::Mute(muted) => self.order(&directory, id, Order::Mute(id, muted)),
             MediaCommand::Dtmf { digit, duration_ms } => {
                 self.order(&directory, id, Order::Dtmf(id, digit, duration_ms))
+            }
+            MediaCommand::Record(command) => {
+                let failed = self.record(&directory, id, command).err();
+                return failed.map(|reason| MediaEvent::Record(RecordEvent::Failed { reason, path: None }));
             }
             MediaCommand::Report => self.order(&directory, id, Order::Report(id)),
         };
@@ -153,6 +162,19 @@ impl Engine {
         self.send(worker, Order::Remote(id, Box::new((negotiated, Some(ends)))))?;
         entry.rate = Some(rate);
         problem
+    }
+
+    fn record(&self, directory: &Directory, id: SessionId, command: RecordCommand) -> Result<(), String> {
+        let change = match command {
+            RecordCommand::Start(info) => {
+                let rate = directory.entries.get(&id).and_then(|entry| entry.rate).ok_or("there is no sound yet")?;
+                Recording::Start(self.recorder.begin(id, info, rate)?)
+            }
+            RecordCommand::Pause => Recording::Pause(true),
+            RecordCommand::Resume => Recording::Pause(false),
+            RecordCommand::Stop => Recording::Stop,
+        };
+        self.order(directory, id, Order::Record(id, change))
     }
 
     fn change_devices(

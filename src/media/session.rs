@@ -11,6 +11,7 @@ use crate::ua::media::{MediaEvent, MediaStats};
 use super::inbound::SCRATCH;
 use super::outbound::{PACKET, Start};
 use super::ports::{Inbox, Ports};
+use super::recorder::Tap;
 use super::rtcp::Control;
 use super::streams::Streams;
 
@@ -20,6 +21,16 @@ pub struct Ends {
     pub source: Source,
     /// Loudspeaker.
     pub sink: Sink,
+}
+
+/// A change of a session's recording.
+pub enum Recording {
+    /// It begins.
+    Start(Box<Tap>),
+    /// Silence from now on, or sound again.
+    Pause(bool),
+    /// It ends.
+    Stop,
 }
 
 /// What the worker lends to a session for one tick: everything that allocates, once for all.
@@ -137,6 +148,13 @@ impl Session {
     /// Begins to send a digit; false when it cannot be sent.
     pub fn dtmf(&mut self, digit: char, duration_ms: u32) -> bool {
         self.streams.as_mut().is_some_and(|s| s.begin_event(digit, duration_ms))
+    }
+
+    /// A change of its recording.
+    pub fn record(&mut self, change: Recording) {
+        if let Some(streams) = &mut self.streams {
+            streams.record(change);
+        }
     }
 
     /// One tick.

@@ -18,7 +18,7 @@ use super::clock;
 use super::inbound::SCRATCH;
 use super::outbound::PACKET;
 use super::ports::Inbox;
-use super::session::{Ends, Loan, Session};
+use super::session::{Ends, Loan, Recording, Session};
 
 /// The grid, ns.
 const TICK_NS: u64 = 10_000_000;
@@ -41,6 +41,8 @@ pub enum Order {
     Mute(SessionId, bool),
     /// A digit and its length in ms.
     Dtmf(SessionId, char, u32),
+    /// A recording begins, pauses, ends.
+    Record(SessionId, Recording),
     /// The figures.
     Report(SessionId),
 }
@@ -189,6 +191,9 @@ impl Worker {
                     tracing::warn!(session = id.0, "a digit cannot be sent as an event now");
                     self.loan.told.push((id, MediaEvent::DtmfSent { digit }));
                 }
+            }
+            Order::Record(id, change) => {
+                self.with(id, |session| session.record(change));
             }
             Order::Report(id) => {
                 if let Some(stats) = self.with(id, |session| session.stats()) {

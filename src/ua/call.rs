@@ -189,6 +189,7 @@ impl Ua {
             timer_stopped: None,
             stalled_since: None,
             dtmf: Default::default(),
+            record_status: super::status::RecordStatus::Stop,
             told: None,
             state: State::Preparing(Box::new(nothing)),
         }
