@@ -136,11 +136,16 @@ impl Ua {
         if (local, pbx) == (Local::Off, RecordStatus::Stop) {
             return Err(wrong_state("nothing is recorded").hint("session.startRecord"));
         }
-        if pbx != RecordStatus::Stop {
-            let code = self.pbx_code(Pbx::Stop)?;
-            self.send_pbx_code(id, code)?;
-            self.set_pbx(id, RecordStatus::Stop);
-            self.tell_recording(id, "stopped", json!({"target": "pbx"}));
+        // without a code the PBX records on, and the status says so; a file of ours is closed all the same
+        match self.pbx_code(Pbx::Stop) {
+            _ if pbx == RecordStatus::Stop => {}
+            Ok(code) => {
+                self.send_pbx_code(id, code)?;
+                self.set_pbx(id, RecordStatus::Stop);
+                self.tell_recording(id, "stopped", json!({"target": "pbx"}));
+            }
+            Err(error) if local == Local::Off => return Err(error),
+            Err(_) => {}
         }
         match (local, self.recordings.get_mut(&id)) {
             (Local::Off, _) | (_, None) => {
@@ -215,7 +220,10 @@ impl Ua {
     /// The session is about to go: what is recorded at the PBX ends with it, a file is closed by the recorder.
     pub(super) fn end_recording(&mut self, id: SessionId) {
         let Some(recording) = self.recordings.get_mut(&id) else { return };
-        recording.pbx = RecordStatus::Stop;
+        if std::mem::replace(&mut recording.pbx, RecordStatus::Stop) != RecordStatus::Stop {
+            self.tell_recording(id, "stopped", json!({"target": "pbx"}));
+        }
+        let Some(recording) = self.recordings.get_mut(&id) else { return };
         let starting = std::mem::take(&mut recording.starting);
         match recording.local {
             Local::Off => {

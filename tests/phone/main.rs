@@ -13,6 +13,7 @@ mod glare_is_resolved;
 mod hold_refused_keeps_the_call;
 mod malformed_requests_get_their_status;
 mod one_microphone_a_seat;
+mod record_follows_its_session;
 mod refusals_have_their_codes;
 mod registration_never_gives_up;
 mod strangers_get_nothing;
