@@ -94,15 +94,20 @@ fn each_side_its_tone(kind: CodecKind, format: Format) {
     }
     let hashed = std::process::Command::new("sha256sum").arg(&path).output().unwrap().stdout;
     assert_eq!(String::from_utf8_lossy(&hashed).split(' ').next().unwrap(), sha256);
-    let side: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(format!("{path}.json")).unwrap()).unwrap();
-    assert_eq!((&side["state"], &side["sha256"], &side["durationMs"]), (&"closed".into(), &sha256.into(), &duration_ms.into()));
+    let side: serde_json::Value = serde_json::from_slice(&std::fs::read(format!("{path}.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&side["state"], &side["sha256"], &side["durationMs"]),
+        (&"closed".into(), &sha256.into(), &duration_ms.into())
+    );
     assert_eq!((&side["callId"], &side["channels"][0]), (&"call1".into(), &"agent".into()));
     use std::os::unix::fs::PermissionsExt;
     for file in [path.clone(), format!("{path}.json")] {
         assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o640);
     }
-    assert_eq!(Path::new(&path).strip_prefix(dir.path()).unwrap().to_str().unwrap(), format!("1970-01-01/office-1002-call1.{}", format.extension()));
+    assert_eq!(
+        Path::new(&path).strip_prefix(dir.path()).unwrap().to_str().unwrap(),
+        format!("1970-01-01/office-1002-call1.{}", format.extension())
+    );
 }
 
 #[test]
@@ -162,7 +167,11 @@ fn mute_hold_and_pause_are_silence_and_the_length_stays_true() {
         for (side, hz, sounds) in [(&left, 440.0, sent), (&right, 1_000.0, heard)] {
             let middle = part(side, rate, began + 0.4, began + 0.8);
             let loud = amplitude(middle, rate, hz);
-            if sounds { assert!(loud > 2_000.0, "{began} {hz}: {loud}") } else { assert!(peak(middle) < 50, "{began} {hz}") }
+            if sounds {
+                assert!(loud > 2_000.0, "{began} {hz}: {loud}")
+            } else {
+                assert!(peak(middle) < 50, "{began} {hz}")
+            }
         }
     }
     // while a digit goes out nothing of it, nor of anything else, is on our side

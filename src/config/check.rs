@@ -65,7 +65,10 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
         fault(&["record", key], code.as_deref().map_or(Ok(()), digits));
     }
     let toggles = record.pbx_pause.is_some() && [&record.pbx_start, &record.pbx_stop].contains(&&record.pbx_pause);
-    fault(&["record", "pbx_pause"], when(!toggles, "a code of its own: one that starts, stops or pauses is none to rely on"));
+    fault(
+        &["record", "pbx_pause"],
+        when(!toggles, "a code of its own: one that starts, stops or pauses is none to rely on"),
+    );
     if let Some(account) = &config.phone.default_account {
         fault(
             &["phone", "default_account"],

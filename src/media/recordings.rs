@@ -82,7 +82,9 @@ fn answer(dir: &Path, what: Ask) -> Result<Value, Error> {
             let sound = find(dir, &which.id)?;
             let side = SideFile::read(&side::beside(&sound)).map_err(storage)?;
             let Some(expected) = side.sha256 else {
-                return Err(Error::new(Code::WrongState, "it is not closed yet, or was never").hint("session.stopRecord"));
+                return Err(
+                    Error::new(Code::WrongState, "it is not closed yet, or was never").hint("session.stopRecord")
+                );
             };
             let sha256 = side::hash(&sound).map_err(storage)?;
             Ok(json!({"id": which.id, "valid": sha256 == expected, "sha256": sha256, "expected": expected}))

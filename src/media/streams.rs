@@ -186,7 +186,14 @@ impl Streams {
 
     fn play(&mut self, step_ms: u32, loan: &mut Loan) {
         let frame = (self.negotiated.codec.kind.clock() / 1_000 * step_ms) as usize;
-        self.inbound.play(loan.now, frame, self.playing, &mut loan.scratch, &mut self.ends.sink, self.tap.as_deref_mut());
+        self.inbound.play(
+            loan.now,
+            frame,
+            self.playing,
+            &mut loan.scratch,
+            &mut self.ends.sink,
+            self.tap.as_deref_mut(),
+        );
     }
 
     fn speak(

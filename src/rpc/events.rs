@@ -69,7 +69,11 @@ pub(super) const NAMES: &[Known] = &[
     event("currentSessionChange", &["callId", "oldCallId"], "another session of the seat is the current one"),
     event("callRejected", &["account", "number", "code", "cause"], "an INVITE was refused before it could ring"),
     event("recordPermissionsChange", &["recordPermissions", "oldRecordPermissions"], "what may be recorded changed"),
-    event("recording.started", &["callId", "target", "path?"], "it records: the file is open, or the code is on its way"),
+    event(
+        "recording.started",
+        &["callId", "target", "path?"],
+        "it records: the file is open, or the code is on its way",
+    ),
     event("recording.paused", &["callId", "target"], "silence from here on"),
     event("recording.resumed", &["callId", "target"], "sound again"),
     event(

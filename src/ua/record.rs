@@ -259,7 +259,8 @@ impl Ua {
             return Ok(());
         }
         let describe = if have == 0 { "recording is not allowed" } else { "only pause and resume are allowed" };
-        Err(Error::new(Code::NoRecordPermission, describe).hint("[phone] record_permissions, phone.setRecordPermissions"))
+        Err(Error::new(Code::NoRecordPermission, describe)
+            .hint("[phone] record_permissions, phone.setRecordPermissions"))
     }
 
     fn recorded(&self, id: SessionId) -> (Local, RecordStatus) {
@@ -297,7 +298,9 @@ impl Ua {
         let (key, code) = match what {
             Pbx::Start => ("pbx_start", &codes.pbx_start),
             Pbx::Pause => ("pbx_pause", &codes.pbx_pause),
-            Pbx::Resume => ("pbx_resume", if codes.pbx_resume.is_some() { &codes.pbx_resume } else { &codes.pbx_start }),
+            Pbx::Resume => {
+                ("pbx_resume", if codes.pbx_resume.is_some() { &codes.pbx_resume } else { &codes.pbx_start })
+            }
             Pbx::Stop => ("pbx_stop", &codes.pbx_stop),
         };
         code.clone().ok_or_else(|| {

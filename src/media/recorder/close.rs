@@ -49,9 +49,7 @@ pub(super) fn close_all(jobs: Receiver<Closing>, events: &Events) {
         let (closed, path) = (job.close(), job.path.display().to_string());
         let event = match closed {
             _ if known => continue, // the writer has told it
-            Ok(sha256) => {
-                RecordEvent::Stopped { path, sha256, duration_ms: job.side.duration_ms.unwrap_or_default() }
-            }
+            Ok(sha256) => RecordEvent::Stopped { path, sha256, duration_ms: job.side.duration_ms.unwrap_or_default() },
             Err(error) => {
                 tracing::warn!(%error, path, "a recording cannot be closed");
                 RecordEvent::Failed { reason: error.to_string(), path: Some(path) }
