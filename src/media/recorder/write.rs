@@ -108,8 +108,8 @@ impl Writer {
         match written {
             Ok(()) if !last => self.open.push(writing),
             Ok(()) => match writing.finish() {
-                Ok(job) => self.unclosed.push_back(job),
-                Err((error, job)) => self.lose(&error, job),
+                (job, None) => self.unclosed.push_back(job),
+                (job, Some(error)) => self.lose(&error, job),
             },
             Err(error) => {
                 let job = writing.give_up(&error);
@@ -269,17 +269,12 @@ impl Writing {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Closing, (io::Error, Closing)> {
+    fn finish(mut self) -> (Closing, Option<io::Error>) {
         self.side.duration_ms = Some(self.written * 1_000 / u64::from(self.side.rate));
         let Writing { id, path, side, sound, lock, .. } = self;
         let mut job = Closing { id, path, side, lock };
-        match sound.finish() {
-            Ok(()) => Ok(job),
-            Err(error) => {
-                job.fail(&error);
-                Err((error, job))
-            }
-        }
+        let failed = sound.finish().inspect_err(|error| job.fail(error)).err();
+        (job, failed)
     }
 
     fn give_up(self, error: &io::Error) -> Closing {
