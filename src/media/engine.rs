@@ -220,11 +220,12 @@ impl Engine {
 
 /// Fresh start values of a stream.
 fn start() -> io::Result<Start> {
+    let (all, chance) = (u128::from_ne_bytes(random()?), u64::from_ne_bytes(random()?));
     Ok(Start {
-        ssrc: u32::from_ne_bytes(random()?),
-        seq: u16::from_ne_bytes(random()?) & 0x7fff, // far from its first wrap, RFC 3711 §3.3.1
-        timestamp: u32::from_ne_bytes(random()?),
-        chance: u64::from_ne_bytes(random()?),
+        ssrc: all as u32,
+        seq: (all >> 32) as u16 & 0x7fff, // far from its first wrap, RFC 3711 §3.3.1
+        timestamp: (all >> 64) as u32,
+        chance,
     })
 }
 

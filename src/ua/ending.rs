@@ -129,6 +129,7 @@ impl Ua {
         }
         let waiting = replies(session);
         let key = (session.sip_call_id.clone(), session.local_tag.clone());
+        let seat = session.seat.clone();
         if session.media_asked {
             self.media(id, MediaCommand::Close);
         }
@@ -137,6 +138,7 @@ impl Ua {
         self.tell_session(id, "deleteSession", json!({}));
         self.sessions.remove(&id);
         self.dialogs.remove(&key);
+        self.stop_timers_of(id);
         let over = Error::new(Code::WrongState, "the call is over");
         waiting.into_iter().for_each(|reply| self.reply(reply, Err(over.clone())));
         if self.current == Some(id) {
@@ -144,6 +146,7 @@ impl Ua {
             self.set_current_after_end(next);
         }
         self.hold_is_final(id);
+        self.free_microphone(&seat);
         self.check_drained();
     }
 

@@ -20,10 +20,13 @@ mod commands;
 mod dtmf;
 mod ending;
 mod events;
+mod flow;
 mod hold;
+mod identity;
 mod incoming;
 mod number;
 mod ok;
+mod prack;
 mod receive;
 mod record;
 mod registration;
@@ -33,9 +36,12 @@ mod responses;
 mod route;
 mod seat;
 mod session;
+mod session_timer;
 mod trust;
+mod update;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rand_chacha::ChaCha20Rng;
@@ -46,10 +52,11 @@ use crate::sip::transaction::{Transactions, TxId};
 use account::Account;
 use clock::Timer;
 use error::{Code, Error};
+use flow::Flow;
 use io::{DeviceInfo, FlowId, Host, Input, Mono, Now, Output, QueryId, ReplyId, SessionId, Target};
 use media::{MediaCommand, MediaEvent};
 use ok::Orphan;
-use route::{Flow, Query, Sent};
+use route::{Query, Sent};
 use session::Session;
 use settings::Settings;
 
@@ -67,6 +74,8 @@ pub struct Ua {
     flows: BTreeMap<FlowId, Flow>,
     queries: BTreeMap<QueryId, Query>,
     resolved: BTreeMap<Host, Vec<Target>>,
+    /// Who did not take our stream for a request too large for a datagram, and when.
+    no_stream: BTreeMap<SocketAddr, Mono>,
     accounts: BTreeMap<String, Account>,
     sessions: BTreeMap<SessionId, Session>,
     /// SIP Call-ID and our tag → session.
@@ -84,6 +93,8 @@ pub struct Ua {
     draining: Vec<ReplyId>,
     /// The session at hand, for the panic guard.
     at_hand: Option<SessionId>,
+    /// Somebody wants events.
+    heard: bool,
 }
 
 impl Ua {
@@ -100,6 +111,7 @@ impl Ua {
             flows: BTreeMap::new(),
             queries: BTreeMap::new(),
             resolved: BTreeMap::new(),
+            no_stream: BTreeMap::new(),
             accounts: BTreeMap::new(),
             sessions: BTreeMap::new(),
             dialogs: BTreeMap::new(),
@@ -111,6 +123,7 @@ impl Ua {
             devices: Vec::new(),
             draining: Vec::new(),
             at_hand: None,
+            heard: true,
             settings,
         };
         for (name, settings) in ua.settings.accounts.clone() {
@@ -126,6 +139,11 @@ impl Ua {
         if catch_unwind(AssertUnwindSafe(|| self.dispatch(input))).is_err() {
             self.after_panic();
         }
+    }
+
+    /// Whether anybody wants events (at first: yes). While nobody does they are counted, and not made.
+    pub fn listen(&mut self, heard: bool) {
+        self.heard = heard;
     }
 
     /// What is to be done next.
@@ -170,7 +188,7 @@ impl Ua {
     /// Puts what the transactions want sent in its place among the outputs.
     fn flush(&mut self) {
         while let Some((hop, bytes)) = self.transactions.poll_send() {
-            self.out.push_back(Output::Send { flow: hop.flow, to: hop.addr, bytes });
+            self.transmit(hop, bytes);
         }
     }
 

@@ -103,6 +103,10 @@ pub struct PhoneSettings {
     pub max_call_length: u64,
     /// Between two callReports, s.
     pub report_interval: u64,
+    /// The session timer that we ask for, s (RFC 4028); 0: none.
+    pub session_expires: u32,
+    /// Headers of an INVITE that `status.headers` shows; a name may end in `*`.
+    pub headers: Vec<String>,
     /// What users may do about recording: 0 nothing, 1 pause and resume, 2 also start and stop.
     pub record_permissions: u8,
 }
@@ -121,6 +125,8 @@ impl Default for PhoneSettings {
             rtp_timeout: 0,
             max_call_length: 0,
             report_interval: 3,
+            session_expires: 1800,
+            headers: vec!["User-to-User".into(), "X-*".into()],
             record_permissions: 2,
         }
     }
@@ -169,7 +175,7 @@ pub struct AccountSettings {
     pub registrar: Option<String>,
     /// Proxies that every request goes through (loose routing); several: tried in turn when one does not answer.
     pub proxies: Vec<String>,
-    /// `udp` or `tcp`; left out: as the URIs say, else udp.
+    /// `udp` or `tcp`; left out: as the URIs say, else udp, and tcp for requests too large for a datagram.
     pub transport: Option<String>,
     /// The name shown to others.
     pub display_name: Option<String>,

@@ -5,19 +5,27 @@
 mod net;
 
 mod a_2xx_is_acknowledged_for_ever;
+mod an_announcement_before_the_answer;
+mod any_order_of_operations;
 mod cancel_races_are_won;
 mod digests_only_to_whom_we_registered_with;
 mod digits_go_out_in_order;
 mod every_timeline_is_told_in_order;
 mod glare_is_resolved;
 mod hold_refused_keeps_the_call;
+mod large_requests_go_over_a_stream;
 mod malformed_requests_get_their_status;
 mod one_microphone_a_seat;
+mod provisionals_are_acknowledged;
 mod record_follows_its_session;
 mod refusals_have_their_codes;
 mod registration_never_gives_up;
+mod session_timers_end_dead_calls;
 mod strangers_get_nothing;
+mod streams_are_opened_again;
 mod targets_are_tried_in_turn;
+mod update_changes_a_call;
+mod who_calls_is_asserted;
 
 use net::{Net, Who};
 use phoned::sip::dialog::Dialog;
