@@ -92,9 +92,9 @@ fn a_reader_that_stands_still_costs_a_gap_that_is_told() {
     samples.read_chunk(2 * 16_000).unwrap().commit_all();
     tick(&mut tap, 100, &mut told);
     assert_eq!(told[1..], [RecordEvent::Gap { at_ms: 2_000, length_ms: 1_000 }]);
-    tap.set_paused(true);
+    tap.control().pause(true);
     tick(&mut tap, 100, &mut told);
-    tap.set_paused(false);
+    tap.control().pause(false);
     tap.missed(40);
     tick(&mut tap, 100, &mut told);
     assert_eq!(told.len(), 2);
@@ -104,8 +104,8 @@ fn a_reader_that_stands_still_costs_a_gap_that_is_told() {
         [
             Mark { at: 16_000, kind: MarkKind::Gap(8_000) },
             Mark { at: 24_160, kind: MarkKind::Pause },
-            Mark { at: 24_320, kind: MarkKind::Resume },
             Mark { at: 24_320, kind: MarkKind::Gap(320) },
+            Mark { at: 24_640, kind: MarkKind::Resume },
         ]
     );
     let sound: Vec<i16> = samples.read_chunk(2 * 480).unwrap().into_iter().collect();

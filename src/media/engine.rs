@@ -20,8 +20,8 @@ use super::clock;
 use super::network::Networks;
 use super::outbound::Start;
 use super::ports;
-use super::recorder::{RecordConfig, Recorder};
-use super::session::{Ends, Recording, Session};
+use super::recorder::{Control, RecordConfig, Recorder};
+use super::session::{Ends, Session};
 use super::worker::{Order, Worker};
 
 /// Orders that a worker may have before it: some ten a session, if all are set up between two ticks.
@@ -68,6 +68,7 @@ struct Entry {
     output: String,
     /// Rate at which the devices were taken; none before the first description.
     rate: Option<u32>,
+    recording: Option<Arc<Control>>,
 }
 
 impl Engine {
@@ -118,7 +119,7 @@ impl Engine {
                 self.order(&directory, id, Order::Dtmf(id, digit, duration_ms))
             }
             MediaCommand::Record(command) => {
-                let failed = self.record(&directory, id, command).err();
+                let failed = self.record(&mut directory, id, command).err();
                 return failed.map(|reason| MediaEvent::Record(RecordEvent::Failed { reason, path: None }));
             }
             MediaCommand::Report => self.order(&directory, id, Order::Report(id)),
@@ -147,7 +148,7 @@ impl Engine {
         let now = clock::mono_ns() / 1_000;
         let session = Session::new(id, closed.clone(), ports, start, self.config.opus_bitrate, now);
         self.send(worker, Order::Open(Box::new(session)))?;
-        directory.entries.insert(id, Entry { worker, closed, input, output, rate: None });
+        directory.entries.insert(id, Entry { worker, closed, input, output, rate: None, recording: None });
         Ok(local)
     }
 
@@ -164,17 +165,21 @@ impl Engine {
         problem
     }
 
-    fn record(&self, directory: &Directory, id: SessionId, command: RecordCommand) -> Result<(), String> {
-        let change = match command {
-            RecordCommand::Start(info) => {
-                let rate = directory.entries.get(&id).and_then(|entry| entry.rate).ok_or("there is no sound yet")?;
-                Recording::Start(self.recorder.begin(id, info, rate)?)
+    fn record(&self, directory: &mut Directory, id: SessionId, command: RecordCommand) -> Result<(), String> {
+        let entry = directory.entries.get_mut(&id).ok_or("no such session")?;
+        match (command, &entry.recording) {
+            (RecordCommand::Start(info), _) => {
+                let rate = entry.rate.ok_or("there is no sound yet")?;
+                let tap = self.recorder.begin(id, info, rate)?;
+                entry.recording = Some(tap.control());
+                return self.send(entry.worker, Order::Record(id, tap));
             }
-            RecordCommand::Pause => Recording::Pause(true),
-            RecordCommand::Resume => Recording::Pause(false),
-            RecordCommand::Stop => Recording::Stop,
-        };
-        self.order(directory, id, Order::Record(id, change))
+            (RecordCommand::Pause, Some(recording)) => recording.pause(true),
+            (RecordCommand::Resume, Some(recording)) => recording.pause(false),
+            (RecordCommand::Stop, Some(recording)) => recording.stop(),
+            (_, None) => return Err("it is not recorded".into()),
+        }
+        Ok(())
     }
 
     fn change_devices(

@@ -10,7 +10,7 @@ mod write;
 
 pub use name::{check as check_pattern, file as file_name};
 pub use sound::{Format, repair};
-pub use tap::{Mark, MarkKind, Side, Tap, tap};
+pub use tap::{Control, Mark, MarkKind, Side, Tap, tap};
 
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};

@@ -23,16 +23,6 @@ pub struct Ends {
     pub sink: Sink,
 }
 
-/// A change of a session's recording.
-pub enum Recording {
-    /// It begins.
-    Start(Box<Tap>),
-    /// Silence from now on, or sound again.
-    Pause(bool),
-    /// It ends.
-    Stop,
-}
-
 /// What the worker lends to a session for one tick: everything that allocates, once for all.
 pub struct Loan {
     /// The tick's number.
@@ -150,10 +140,10 @@ impl Session {
         self.streams.as_mut().is_some_and(|s| s.begin_event(digit, duration_ms))
     }
 
-    /// A change of its recording.
-    pub fn record(&mut self, change: Recording) {
+    /// Its recording begins.
+    pub fn record(&mut self, tap: Box<Tap>) {
         if let Some(streams) = &mut self.streams {
-            streams.record(change);
+            streams.record(tap);
         }
     }
 

@@ -15,7 +15,7 @@ use super::quality::{self, Impairments};
 use super::recorder::Tap;
 use super::rtcp::Control;
 use super::rtp;
-use super::session::{Ends, Loan, Recording};
+use super::session::{Ends, Loan};
 
 /// No RTP for this long is told, µs.
 const STALL_US: u64 = 2_000_000;
@@ -86,17 +86,10 @@ impl Streams {
         Ok(())
     }
 
-    /// A change of the recording.
-    pub fn record(&mut self, change: Recording) {
-        match (change, &mut self.tap) {
-            (Recording::Start(mut tap), _) => {
-                tap.set_clock(self.negotiated.codec.kind.clock());
-                self.tap = Some(tap);
-            }
-            (Recording::Pause(paused), Some(tap)) => tap.set_paused(paused),
-            (Recording::Pause(_), None) => {}
-            (Recording::Stop, _) => self.tap = None,
-        }
+    /// The recording begins.
+    pub fn record(&mut self, mut tap: Box<Tap>) {
+        tap.set_clock(self.negotiated.codec.kind.clock());
+        self.tap = Some(tap);
     }
 
     /// Begins to send a digit; false when it cannot be sent.
@@ -223,9 +216,10 @@ impl Streams {
     /// What both sides gave in this step goes to the recorder.
     fn keep(&mut self, id: SessionId, step_ms: u32, loan: &mut Loan) {
         let Some(tap) = &mut self.tap else { return };
-        tap.commit(step_ms, &mut |event| loan.told.push((id, MediaEvent::Record(event))));
         if tap.is_over() {
             self.tap = None;
+        } else {
+            tap.commit(step_ms, &mut |event| loan.told.push((id, MediaEvent::Record(event))));
         }
     }
 

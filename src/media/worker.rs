@@ -18,7 +18,8 @@ use super::clock;
 use super::inbound::SCRATCH;
 use super::outbound::PACKET;
 use super::ports::Inbox;
-use super::session::{Ends, Loan, Recording, Session};
+use super::recorder::Tap;
+use super::session::{Ends, Loan, Session};
 
 /// The grid, ns.
 const TICK_NS: u64 = 10_000_000;
@@ -41,8 +42,8 @@ pub enum Order {
     Mute(SessionId, bool),
     /// A digit and its length in ms.
     Dtmf(SessionId, char, u32),
-    /// A recording begins, pauses, ends.
-    Record(SessionId, Recording),
+    /// A recording begins.
+    Record(SessionId, Box<Tap>),
     /// The figures.
     Report(SessionId),
 }
@@ -192,8 +193,8 @@ impl Worker {
                     self.loan.told.push((id, MediaEvent::DtmfSent { digit }));
                 }
             }
-            Order::Record(id, change) => {
-                self.with(id, |session| session.record(change));
+            Order::Record(id, tap) => {
+                self.with(id, |session| session.record(tap));
             }
             Order::Report(id) => {
                 if let Some(stats) = self.with(id, |session| session.stats()) {

@@ -1,5 +1,8 @@
 //! Where the tick leaves sound for the recorder: two rings with fixed bounds. No lock, no allocation, no waiting.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::media::resample::Resampler;
@@ -43,8 +46,28 @@ pub enum MarkKind {
     Gap(u64),
 }
 
+/// What is wanted of a tap: a flag, not an order, so that a pause works with a full queue too.
+#[derive(Debug, Default)]
+pub struct Control(AtomicU8);
+
+const PAUSE: u8 = 1;
+const STOP: u8 = 2;
+
+impl Control {
+    /// Silence from the next tick on, or sound again.
+    pub fn pause(&self, paused: bool) {
+        self.0.store(if paused { PAUSE } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// No more of it.
+    pub fn stop(&self) {
+        self.0.store(STOP, Ordering::Relaxed);
+    }
+}
+
 /// The tick's end.
 pub struct Tap {
+    control: Arc<Control>,
     rate: u32,
     /// The rate of what is noted; other than `rate` when the codec has changed since.
     clock: u32,
@@ -69,6 +92,7 @@ pub fn tap(rate: u32, beep: bool) -> (Tap, Consumer<i16>, Consumer<Mark>) {
     let (samples, samples_out) = RingBuffer::new(SECONDS * 2 * rate as usize);
     let (marks, marks_out) = RingBuffer::new(MARKS);
     let tap = Tap {
+        control: Arc::default(),
         rate,
         clock: rate,
         resamplers: [Resampler::Same, Resampler::Same],
@@ -95,8 +119,12 @@ impl Tap {
         }
     }
 
-    /// Pause or resume.
-    pub fn set_paused(&mut self, paused: bool) {
+    /// Steers it from elsewhere.
+    pub fn control(&self) -> Arc<Control> {
+        self.control.clone()
+    }
+
+    fn set_paused(&mut self, paused: bool) {
         if paused == self.paused {
             return;
         }
@@ -139,6 +167,7 @@ impl Tap {
 
     /// Ends a tick: both sides go into the ring, so many ms of each. `tell`: what the phone must know.
     pub fn commit(&mut self, ms: u32, tell: &mut impl FnMut(RecordEvent)) {
+        self.set_paused(self.control.0.load(Ordering::Relaxed) == PAUSE);
         let frames = ((self.rate / 1_000 * ms) as usize).min(LONGEST);
         // once sound was lost it takes some room to go on, so that one gap does not become many
         let needed = if self.stalled { self.samples.buffer().capacity() / 2 } else { 2 * frames };
@@ -171,9 +200,9 @@ impl Tap {
         self.skip((self.rate / 1_000 * ms) as usize);
     }
 
-    /// The recorder does not read any more.
+    /// It was stopped, or the recorder does not read any more.
     pub fn is_over(&self) -> bool {
-        self.samples.is_abandoned()
+        self.control.0.load(Ordering::Relaxed) == STOP || self.samples.is_abandoned()
     }
 
     fn skip(&mut self, frames: usize) {
