@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::audio::{self, Devices};
 use crate::config::Config;
-use crate::media::{Engine, MediaConfig};
+use crate::media::recorder::{Format, RecordConfig};
+use crate::media::{Answer, Engine, MediaConfig, Recordings};
 use crate::net::{self, Net, NetEvent};
 use crate::rpc::{self, Hub, Request, Server};
 use crate::ua::Ua;
@@ -25,6 +26,8 @@ use crate::ua::media::MediaEvent;
 const MEDIA_INBOX: usize = 256;
 /// Lists of devices that may wait.
 const DEVICE_INBOX: usize = 4;
+/// Answers of the recordings' keeper that may wait.
+const ANSWER_INBOX: usize = 16;
 /// The id of the shell's own commands: the hub gives it to nobody.
 const OWN: ReplyId = ReplyId(0);
 /// How long the calls may take to end once the daemon shall stop.
@@ -64,6 +67,7 @@ pub struct Daemon {
     hub: Hub,
     net: Net,
     engine: Engine,
+    recordings: Recordings,
     /// Answers that an edge had at once: inputs for after the current drain.
     at_once: VecDeque<AtOnce>,
     /// Who asked for the stop.
@@ -86,6 +90,7 @@ struct Inboxes {
     requests: mpsc::Receiver<Request>,
     media: mpsc::Receiver<(SessionId, MediaEvent)>,
     devices: mpsc::Receiver<Vec<DeviceInfo>>,
+    recordings: mpsc::Receiver<Answer>,
 }
 
 impl Daemon {
@@ -100,6 +105,8 @@ impl Daemon {
         let devices = Devices::start(audio_config(config), facts);
         let (to_media, media_inbox) = mpsc::channel(MEDIA_INBOX);
         let engine = Engine::start(media_config(config), devices.clone(), to_media).map_err(StartError::Media)?;
+        let (answers, recording_inbox) = mpsc::channel(ANSWER_INBOX);
+        let recordings = Recordings::start(record_config(config), answers);
         let ua = Ua::new(config.settings(), random().map_err(StartError::System)?);
         let epoch: [u8; 32] = random().map_err(StartError::System)?;
 
@@ -114,10 +121,17 @@ impl Daemon {
             hub: Hub::new(hex(&epoch[..8])),
             net,
             engine,
+            recordings,
             at_once: VecDeque::new(),
             stopping: Vec::new(),
             stopped: false,
-            inboxes: Inboxes { net: net_inbox, requests: request_inbox, media: media_inbox, devices: device_inbox },
+            inboxes: Inboxes {
+                net: net_inbox,
+                requests: request_inbox,
+                media: media_inbox,
+                devices: device_inbox,
+                recordings: recording_inbox,
+            },
             rpc,
             stop_rpc,
             _devices: devices,
@@ -141,6 +155,7 @@ impl Daemon {
                 Some(request) = self.inboxes.requests.recv() => self.on_request(request),
                 Some((session, event)) = self.inboxes.media.recv() => self.handle(Input::Media(session, event)),
                 Some(list) = self.inboxes.devices.recv() => self.handle(Input::Devices(list)),
+                Some((reply, answer)) = self.inboxes.recordings.recv() => self.hub.reply(reply, answer),
                 () = sleep_until(wake) => self.on_time(),
                 _ = terminate.recv() => signals += 1,
                 _ = interrupt.recv() => signals += 1,
@@ -194,6 +209,11 @@ impl Daemon {
         let Some((reply, command)) = self.hub.take(request) else { return };
         match command {
             Command::Shutdown => self.stop(reply),
+            Command::Recordings(what) => {
+                if let Some(error) = self.recordings.ask(reply, what) {
+                    self.hub.reply(reply, Err(error));
+                }
+            }
             command => self.handle(Input::Command { reply, command }),
         }
     }
@@ -259,7 +279,25 @@ fn audio_config(config: &Config) -> audio::Config {
 }
 
 fn media_config(config: &Config) -> MediaConfig {
-    MediaConfig { rtp_ports: config.media.ports(), dscp: config.media.dscp, ..MediaConfig::default() }
+    MediaConfig {
+        rtp_ports: config.media.ports(),
+        dscp: config.media.dscp,
+        record: record_config(config),
+        ..MediaConfig::default()
+    }
+}
+
+fn record_config(config: &Config) -> RecordConfig {
+    let record = &config.record;
+    RecordConfig {
+        dir: record.directory(),
+        pattern: record.pattern.clone(),
+        format: if record.format == "ogg" { Format::Ogg } else { Format::Wav },
+        beep: record.beep,
+        max_age_days: record.max_age_days,
+        max_total_mb: record.max_total_mb,
+        min_free_mb: record.min_free_mb,
+    }
 }
 
 /// The time: the phone has no clock of its own.

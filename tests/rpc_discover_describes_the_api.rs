@@ -10,12 +10,13 @@ use fake_phone::FakePhone;
 use phoned::rpc::{METHODS, document};
 use serde_json::{Value, json};
 
-const TWINS: &str = "answer progress reject hangup terminate hold unhold renegotiate dtmf mute unmute stopTimer setStatus setStaticStatus destroy";
+const TWINS: &str = "answer progress reject hangup terminate hold unhold renegotiate dtmf mute unmute stopTimer setStatus setStaticStatus destroy startRecord pauseRecord stopRecord";
 const OTHERS: &str = "rpc.discover daemon.info daemon.health daemon.shutdown \
     account.add account.update account.remove account.list account.get account.register account.unregister \
     device.list device.get device.setRole \
     phone.start phone.disconnect phone.reRegister phone.setSessionStaticStatus phone.call phone.get phone.getSession phone.getCurrentSession phone.setCurrentSession \
-    phone.on phone.off session.get session.on session.off events.subscribe events.unsubscribe";
+    phone.on phone.off session.get session.on session.off events.subscribe events.unsubscribe \
+    phone.setRecordPermissions recording.list recording.get recording.verify recording.delete";
 
 #[test]
 fn these_methods_and_no_others() {

@@ -48,6 +48,27 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     fault(&["phone", "max_calls_per_seat"], when(config.phone.max_calls_per_seat > 0, "at least 1"));
     fault(&["phone", "dials_per_second"], when(config.phone.dials_per_second > 0, "at least 1"));
     fault(&["phone", "report_interval"], when(config.phone.report_interval > 0, "at least 1"));
+    fault(&["phone", "record_permissions"], when(config.phone.record_permissions <= 2, "0, 1 or 2"));
+    let record = &config.record;
+    if let Some(dir) = &record.dir {
+        fault(&["record", "dir"], when(dir.is_absolute(), "an absolute path"));
+    }
+    fault(&["record", "pattern"], crate::media::recorder::check_pattern(&record.pattern));
+    fault(&["record", "format"], when(["wav", "ogg"].contains(&&*record.format), "wav or ogg"));
+    let codes = [
+        ("pbx_start", &record.pbx_start),
+        ("pbx_pause", &record.pbx_pause),
+        ("pbx_resume", &record.pbx_resume),
+        ("pbx_stop", &record.pbx_stop),
+    ];
+    for (key, code) in codes {
+        fault(&["record", key], code.as_deref().map_or(Ok(()), digits));
+    }
+    let toggles = record.pbx_pause.is_some() && [&record.pbx_start, &record.pbx_stop].contains(&&record.pbx_pause);
+    fault(
+        &["record", "pbx_pause"],
+        when(!toggles, "a code of its own: one that starts, stops or pauses is none to rely on"),
+    );
     if let Some(account) = &config.phone.default_account {
         fault(
             &["phone", "default_account"],
@@ -170,6 +191,11 @@ fn codecs(names: &[String]) -> Result<(), String> {
         names.iter().all(|name| ["opus", "pcmu", "pcma"].contains(&name.to_ascii_lowercase().as_str())),
         "opus, pcmu, pcma",
     )
+}
+
+fn digits(code: &str) -> Result<(), String> {
+    let fine = !code.is_empty() && code.len() <= 32 && code.chars().all(|c| "0123456789*#ABCDabcd,".contains(c));
+    when(fine, "a feature code, as \"*1\": 0-9 * # A-D, a comma pauses 2 s")
 }
 
 fn device(id: &str) -> Result<(), String> {

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ua::settings::{AccountSettings, AudioSettings, PhoneSettings, Settings, SipSettings};
+use crate::ua::command::DtmfMethod;
+use crate::ua::settings::{AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Settings, SipSettings};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub struct Config {
     pub media: MediaConfig,
     /// Sound devices.
     pub audio: AudioConfig,
+    /// Recording.
+    pub record: RecordConfig,
     /// How many calls, and how they behave.
     pub phone: PhoneSettings,
     /// What is logged.
@@ -45,6 +48,13 @@ impl Config {
                 input: self.audio.input.clone(),
                 output: self.audio.output.clone(),
                 ringer: self.audio.ringer.clone(),
+            },
+            record: RecordSettings {
+                pbx_start: self.record.pbx_start.clone(),
+                pbx_pause: self.record.pbx_pause.clone(),
+                pbx_resume: self.record.pbx_resume.clone(),
+                pbx_stop: self.record.pbx_stop.clone(),
+                pbx_method: self.record.pbx_method,
             },
             codecs: self.media.codecs.clone(),
             accounts: self.accounts.clone(),
@@ -142,6 +152,72 @@ impl Default for AudioConfig {
     fn default() -> Self {
         let devices = AudioSettings::default();
         AudioConfig { host: "auto".into(), input: devices.input, output: devices.output, ringer: devices.ringer }
+    }
+}
+
+/// `[record]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordConfig {
+    /// Where recordings are; left out: see [`RecordConfig::directory`].
+    pub dir: Option<PathBuf>,
+    /// A recording's path below it, without extension: `{date} {time} {account} {number} {direction} {callid}`.
+    pub pattern: String,
+    /// `wav` or `ogg` (Opus).
+    pub format: String,
+    /// Both sides hear a short tone when it begins and after each pause.
+    pub beep: bool,
+    /// Older recordings are deleted, days; 0: never.
+    pub max_age_days: u64,
+    /// The oldest are deleted when all are larger, MB; 0: never.
+    pub max_total_mb: u64,
+    /// Nothing is recorded with less free space, MB.
+    pub min_free_mb: u64,
+    /// The PBX's feature code to start recording.
+    pub pbx_start: Option<String>,
+    /// To pause.
+    pub pbx_pause: Option<String>,
+    /// To resume; left out: that to start.
+    pub pbx_resume: Option<String>,
+    /// To stop.
+    pub pbx_stop: Option<String>,
+    /// How they travel: `auto`, `rtp` or `info`.
+    pub pbx_method: DtmfMethod,
+}
+
+impl RecordConfig {
+    /// The directory: as configured, else `recordings` in systemd's state directory, in `/var/lib/phoned` (root), or in
+    /// `$XDG_STATE_HOME/phoned` (`~/.local/state/phoned`).
+    pub fn directory(&self) -> PathBuf {
+        if let Some(dir) = &self.dir {
+            return dir.clone();
+        }
+        let directory = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let own = || {
+            let state = directory("XDG_STATE_HOME").or_else(|| Some(directory("HOME")?.join(".local/state")));
+            if nix::unistd::Uid::effective().is_root() { None } else { state.map(|state| state.join("phoned")) }
+        };
+        let state = directory("STATE_DIRECTORY").or_else(own).unwrap_or_else(|| PathBuf::from("/var/lib/phoned"));
+        state.join("recordings")
+    }
+}
+
+impl Default for RecordConfig {
+    fn default() -> Self {
+        RecordConfig {
+            dir: None,
+            pattern: "{date}/{account}-{number}-{callid}".into(),
+            format: "wav".into(),
+            beep: false,
+            max_age_days: 0,
+            max_total_mb: 0,
+            min_free_mb: 100,
+            pbx_start: None,
+            pbx_pause: None,
+            pbx_resume: None,
+            pbx_stop: None,
+            pbx_method: DtmfMethod::Auto,
+        }
     }
 }
 

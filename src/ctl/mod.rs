@@ -59,6 +59,16 @@ enum Verb {
         #[command(flatten)]
         which: Which,
     },
+    /// Record the call
+    Record {
+        /// start (or go on), pause, stop
+        what: RecordVerb,
+        #[command(flatten)]
+        which: Which,
+        /// Where: local, pbx, both
+        #[arg(long, default_value = "local")]
+        target: String,
+    },
     /// List the calls
     Ls,
     /// Show all of a call
@@ -79,6 +89,13 @@ enum Verb {
         /// Params: an object or an array
         params: Option<String>,
     },
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum RecordVerb {
+    Start,
+    Pause,
+    Stop,
 }
 
 #[derive(Debug, clap::Args)]
@@ -127,6 +144,7 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             let done = client.call("session.dtmf", json!({ "callId": call_id, "dtmf": digits }))?;
             out.document(&done, |_| Vec::new())
         }
+        Verb::Record { what, which, target } => record(&mut client, out, what, which, &target),
         Verb::Ls => {
             let sessions = client.call("phone.getSession", json!({}))?;
             out.documents(&sessions, show::sessions)
@@ -156,6 +174,16 @@ fn verb(client: &mut Client, out: &mut Out, method: &str, which: Which) -> Resul
     let call_id = session(client, which, method == "session.answer")?;
     let done = client.call(method, json!({ "callId": call_id }))?;
     out.document(&done, |_| Vec::new())
+}
+
+fn record(client: &mut Client, out: &mut Out, what: RecordVerb, which: Which, target: &str) -> Result<(), Failure> {
+    let call_id = session(client, which, false)?;
+    let done = match what {
+        RecordVerb::Start => client.call("session.startRecord", json!({ "callId": call_id, "target": target }))?,
+        RecordVerb::Pause => client.call("session.pauseRecord", json!({ "callId": call_id, "target": target }))?,
+        RecordVerb::Stop => client.call("session.stopRecord", json!({ "callId": call_id }))?,
+    };
+    out.document(&done, |file| if file.is_object() { show::pretty(file) } else { Vec::new() })
 }
 
 /// The session that is meant: the named one, the only one, or the current one.

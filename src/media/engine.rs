@@ -14,12 +14,13 @@ use tokio::sync::mpsc;
 use crate::audio::Devices;
 use crate::sdp::Negotiated;
 use crate::ua::io::SessionId;
-use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent};
+use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent, RecordCommand, RecordEvent};
 
 use super::clock;
 use super::network::Networks;
 use super::outbound::Start;
 use super::ports;
+use super::recorder::{Control, RecordConfig, Recorder};
 use super::session::{Ends, Session};
 use super::worker::{Order, Worker};
 
@@ -35,11 +36,13 @@ pub struct MediaConfig {
     pub dscp: u8,
     /// Opus, bit/s; a peer's `maxaveragebitrate` may lower it.
     pub opus_bitrate: u32,
+    /// Recordings.
+    pub record: RecordConfig,
 }
 
 impl Default for MediaConfig {
     fn default() -> Self {
-        MediaConfig { rtp_ports: 20_000..=29_999, dscp: 46, opus_bitrate: 64_000 }
+        MediaConfig { rtp_ports: 20_000..=29_999, dscp: 46, opus_bitrate: 64_000, record: RecordConfig::default() }
     }
 }
 
@@ -49,6 +52,7 @@ pub struct Engine {
     devices: Devices,
     workers: Vec<Sender<Order>>,
     directory: Mutex<Directory>,
+    recorder: Recorder,
 }
 
 struct Directory {
@@ -64,6 +68,7 @@ struct Entry {
     output: String,
     /// Rate at which the devices were taken; none before the first description.
     rate: Option<u32>,
+    recording: Option<Arc<Control>>,
 }
 
 impl Engine {
@@ -86,7 +91,8 @@ impl Engine {
         let width = high.saturating_sub(low).max(1);
         let next_port = low + u16::from_ne_bytes(random()?) % width;
         let directory = Mutex::new(Directory { next_port, entries: BTreeMap::new(), networks: Networks::default() });
-        Ok(Engine { config, devices, workers, directory })
+        let recorder = Recorder::start(config.record.clone(), events);
+        Ok(Engine { config, devices, workers, directory, recorder })
     }
 
     /// Does what is asked, or hands it to the session's worker; never blocks. `Open` is answered at once (`Local` or `Failed`); any
@@ -111,6 +117,10 @@ impl Engine {
             MediaCommand::Mute(muted) => self.order(&directory, id, Order::Mute(id, muted)),
             MediaCommand::Dtmf { digit, duration_ms } => {
                 self.order(&directory, id, Order::Dtmf(id, digit, duration_ms))
+            }
+            MediaCommand::Record(command) => {
+                let failed = self.record(&mut directory, id, command).err();
+                return failed.map(|reason| MediaEvent::Record(RecordEvent::Failed { reason, path: None }));
             }
             MediaCommand::Report => self.order(&directory, id, Order::Report(id)),
         };
@@ -138,7 +148,7 @@ impl Engine {
         let now = clock::mono_ns() / 1_000;
         let session = Session::new(id, closed.clone(), ports, start, self.config.opus_bitrate, now);
         self.send(worker, Order::Open(Box::new(session)))?;
-        directory.entries.insert(id, Entry { worker, closed, input, output, rate: None });
+        directory.entries.insert(id, Entry { worker, closed, input, output, rate: None, recording: None });
         Ok(local)
     }
 
@@ -153,6 +163,23 @@ impl Engine {
         self.send(worker, Order::Remote(id, Box::new((negotiated, Some(ends)))))?;
         entry.rate = Some(rate);
         problem
+    }
+
+    fn record(&self, directory: &mut Directory, id: SessionId, command: RecordCommand) -> Result<(), String> {
+        let entry = directory.entries.get_mut(&id).ok_or("no such session")?;
+        match (command, &entry.recording) {
+            (RecordCommand::Start(info), _) => {
+                let rate = entry.rate.ok_or("there is no sound yet")?;
+                let tap = self.recorder.begin(id, info, rate)?;
+                entry.recording = Some(tap.control());
+                return self.send(entry.worker, Order::Record(id, tap));
+            }
+            (RecordCommand::Pause, Some(recording)) => recording.pause(true),
+            (RecordCommand::Resume, Some(recording)) => recording.pause(false),
+            (RecordCommand::Stop, Some(recording)) => recording.stop(),
+            (_, None) => return Err("it is not recorded".into()),
+        }
+        Ok(())
     }
 
     fn change_devices(

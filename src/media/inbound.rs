@@ -8,6 +8,7 @@ use super::codec::{self, Decoder, LONGEST};
 use super::jitter::{Arrival, Jitter, Pull, Pushed};
 use super::level::Level;
 use super::reception::{Reception, Seen};
+use super::recorder::{Side, Tap};
 use super::resample::Resampler;
 use super::rtp::Header;
 use super::telephone_event::Receiving;
@@ -141,13 +142,25 @@ impl Inbound {
     }
 
     /// Plays one frame of `frame` samples (of the codec's clock) through `scratch` to the device.
-    pub fn play(&mut self, now: u64, frame: usize, playing: bool, scratch: &mut [i16; SCRATCH], sink: &mut Sink) {
+    pub fn play(
+        &mut self,
+        now: u64,
+        frame: usize,
+        playing: bool,
+        scratch: &mut [i16; SCRATCH],
+        sink: &mut Sink,
+        tap: Option<&mut Tap>,
+    ) {
         if playing {
             self.fill(now, frame, scratch);
             self.level.note(&scratch[..frame]);
             self.played_ms += self.ms(frame);
         } else {
             scratch[..frame].fill(0);
+        }
+        if let Some(tap) = tap {
+            tap.beep(Side::Customer, &mut scratch[..frame]);
+            tap.note(Side::Customer, &scratch[..frame]);
         }
         if sink.is_null() {
             return;

@@ -14,6 +14,8 @@ pub mod plc;
 mod ports;
 pub mod quality;
 pub mod reception;
+pub mod recorder;
+mod recordings;
 pub mod resample;
 pub mod rtcp;
 pub mod rtp;
@@ -23,3 +25,4 @@ pub mod telephone_event;
 mod worker;
 
 pub use engine::{Engine, MediaConfig};
+pub use recordings::{Answer, Recordings};

@@ -7,6 +7,7 @@ use crate::ua::media::MediaEvent;
 use super::codec::Encoder;
 use super::inbound::SCRATCH;
 use super::level::Level;
+use super::recorder::{Side, Tap};
 use super::resample::Resampler;
 use super::rtcp::Sent;
 use super::rtp::{self, HEADER, Header};
@@ -114,6 +115,7 @@ impl Outbound {
         packet: &mut [u8; PACKET],
         send: &mut impl FnMut(&[u8]),
         tell: &mut impl FnMut(MediaEvent),
+        mut tap: Option<&mut Tap>,
     ) {
         let len = ms(self.negotiated.codec.kind.clock(), step_ms);
         let (pcm, rest) = scratch.split_at_mut(len);
@@ -127,6 +129,15 @@ impl Outbound {
         }
         if self.muted {
             pcm.fill(0);
+        }
+        if let Some(tap) = &mut tap {
+            // digits are events, not sound: while one goes out this side is silent
+            if sending && self.event.is_none() {
+                tap.beep(Side::Agent, pcm);
+                tap.note(Side::Agent, pcm);
+            } else {
+                tap.silence(Side::Agent);
+            }
         }
         if !sending {
             self.frame.clear();

@@ -11,6 +11,7 @@ use crate::ua::media::{MediaEvent, MediaStats};
 use super::inbound::SCRATCH;
 use super::outbound::{PACKET, Start};
 use super::ports::{Inbox, Ports};
+use super::recorder::Tap;
 use super::rtcp::Control;
 use super::streams::Streams;
 
@@ -137,6 +138,13 @@ impl Session {
     /// Begins to send a digit; false when it cannot be sent.
     pub fn dtmf(&mut self, digit: char, duration_ms: u32) -> bool {
         self.streams.as_mut().is_some_and(|s| s.begin_event(digit, duration_ms))
+    }
+
+    /// Its recording begins.
+    pub fn record(&mut self, tap: Box<Tap>) {
+        if let Some(streams) = &mut self.streams {
+            streams.record(tap);
+        }
     }
 
     /// One tick.

@@ -12,6 +12,7 @@ use super::lock::{Lock, Verdict};
 use super::outbound::{self, Outbound, Start};
 use super::ports::Ports;
 use super::quality::{self, Impairments};
+use super::recorder::Tap;
 use super::rtcp::Control;
 use super::rtp;
 use super::session::{Ends, Loan};
@@ -37,6 +38,7 @@ pub struct Streams {
     awaited_since: u64,
     stalled: bool,
     foreign: u64,
+    tap: Option<Box<Tap>>,
 }
 
 impl Streams {
@@ -52,6 +54,7 @@ impl Streams {
             awaited_since: now,
             stalled: false,
             foreign: 0,
+            tap: None,
             negotiated,
             ends,
         })
@@ -61,6 +64,9 @@ impl Streams {
     pub fn renew(&mut self, negotiated: Negotiated, bitrate: u32) -> Result<(), String> {
         self.inbound.renew(&negotiated, self.ends.sink.rate())?;
         self.outbound.renew(&negotiated, self.ends.source.rate(), bitrate)?;
+        if let Some(tap) = &mut self.tap {
+            tap.set_clock(negotiated.codec.kind.clock());
+        }
         self.lock.renew(negotiated.remote_rtp);
         self.control_from = None;
         self.negotiated = negotiated;
@@ -78,6 +84,12 @@ impl Streams {
         self.outbound.set_rate(ends.source.rate())?;
         self.ends = ends;
         Ok(())
+    }
+
+    /// The recording begins.
+    pub fn record(&mut self, mut tap: Box<Tap>) {
+        tap.set_clock(self.negotiated.codec.kind.clock());
+        self.tap = Some(tap);
     }
 
     /// Begins to send a digit; false when it cannot be sent.
@@ -103,10 +115,14 @@ impl Streams {
         let (direction, step_ms) = (self.negotiated.direction.and(gate), self.ticks() as u32 * 10);
         if missed > 0 && self.steps > 0 {
             self.outbound.skip(missed as u32 * 10);
+            if let Some(tap) = &mut self.tap {
+                tap.missed(missed as u32 * 10);
+            }
         }
         self.hear(id, ports, control, direction.recv(), loan);
         self.play(step_ms, loan);
         self.speak(id, &ports.rtp, step_ms, direction.send(), control, loan);
+        self.keep(id, step_ms, loan);
         self.watch(id, direction.recv(), loan);
         if control.due(loan.now, self.inbound.reception.lost_since_block() > 0) {
             self.report(ports, control, false, loan);
@@ -163,7 +179,14 @@ impl Streams {
 
     fn play(&mut self, step_ms: u32, loan: &mut Loan) {
         let frame = (self.negotiated.codec.kind.clock() / 1_000 * step_ms) as usize;
-        self.inbound.play(loan.now, frame, self.playing, &mut loan.scratch, &mut self.ends.sink);
+        self.inbound.play(
+            loan.now,
+            frame,
+            self.playing,
+            &mut loan.scratch,
+            &mut self.ends.sink,
+            self.tap.as_deref_mut(),
+        );
     }
 
     fn speak(
@@ -186,7 +209,18 @@ impl Streams {
             let _ = socket.send_to(bytes, to);
         };
         let mut tell = |event| told.push((id, event));
-        self.outbound.step(step_ms, sending, &mut self.ends.source, scratch, packet, &mut send, &mut tell);
+        let tap = self.tap.as_deref_mut();
+        self.outbound.step(step_ms, sending, &mut self.ends.source, scratch, packet, &mut send, &mut tell, tap);
+    }
+
+    /// What both sides gave in this step goes to the recorder.
+    fn keep(&mut self, id: SessionId, step_ms: u32, loan: &mut Loan) {
+        let Some(tap) = &mut self.tap else { return };
+        if tap.is_over() {
+            self.tap = None;
+        } else {
+            tap.commit(step_ms, &mut |event| loan.told.push((id, MediaEvent::Record(event))));
+        }
     }
 
     /// Tells when what should come does not.

@@ -18,6 +18,7 @@ use super::clock;
 use super::inbound::SCRATCH;
 use super::outbound::PACKET;
 use super::ports::Inbox;
+use super::recorder::Tap;
 use super::session::{Ends, Loan, Session};
 
 /// The grid, ns.
@@ -41,6 +42,8 @@ pub enum Order {
     Mute(SessionId, bool),
     /// A digit and its length in ms.
     Dtmf(SessionId, char, u32),
+    /// A recording begins.
+    Record(SessionId, Box<Tap>),
     /// The figures.
     Report(SessionId),
 }
@@ -189,6 +192,9 @@ impl Worker {
                     tracing::warn!(session = id.0, "a digit cannot be sent as an event now");
                     self.loan.told.push((id, MediaEvent::DtmfSent { digit }));
                 }
+            }
+            Order::Record(id, tap) => {
+                self.with(id, |session| session.record(tap));
             }
             Order::Report(id) => {
                 if let Some(stats) = self.with(id, |session| session.stats()) {

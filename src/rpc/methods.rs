@@ -108,6 +108,11 @@ const STATE: &[Code] = &[Code::NoSession, Code::WrongState];
 const FAR: &[Code] = &[Code::NoSession, Code::WrongState, Code::PeerRefused, Code::Glare, Code::LocalMedia];
 const ANSWER: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoInput, Code::DeviceFailed, Code::LocalMedia];
 const DTMF: &[Code] = &[Code::NoSession, Code::WrongState, Code::InvalidDtmf];
+const RECORD: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoRecordPermission, Code::NoRecordCode];
+const START_RECORD: &[Code] =
+    &[Code::NoSession, Code::WrongState, Code::NoRecordPermission, Code::NoRecordCode, Code::Storage];
+const STORAGE: &[Code] = &[Code::Storage];
+const VERIFY: &[Code] = &[Code::Storage, Code::WrongState];
 const ADD: &[Code] = &[Code::AccountExists];
 const CALL: &[Code] = &[
     Code::Draining,
@@ -152,6 +157,13 @@ methods! {
     "phone.on" Observe ["eventName"] On => |p: On| on(None, p.event_name), Subscription NONE "Subscribes to one event, or to all with *.";
     "phone.off" Observe ["subscription"] Off => |p: Off| Ok(Command::Unsubscribe(p.subscription)), True NONE "Ends a subscription of this connection.";
 
+    "phone.setRecordPermissions" Admin ["permissions"] ua::SetRecordPermissions => record_permissions, True NONE "What users may do about recording until the daemon stops: 0 nothing, 1 pause and resume, 2 also start and stop.";
+
+    "recording.list" Observe ["callId", "account", "page", "size"] ua::RecordingList => |p| own(Ua::Recordings(ua::Recordings::List(p))), Object STORAGE "Recordings, newest first: total, page, size, recordings.";
+    "recording.get" Observe ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Get(p))), Object STORAGE "A recording: who, when, where, its markers and hash.";
+    "recording.verify" Observe ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Verify(p))), Object VERIFY "valid: the file is what its hash says; sha256, expected.";
+    "recording.delete" Admin ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Delete(p))), True VERIFY "Deletes a recording that is closed.";
+
     "session.get" Observe ["callId"] ua::CallRef => |p: ua::CallRef| own(Ua::GetSession(ua::GetSession { call_id: Some(p.call_id) })), Session SESSION "The session's snapshot.";
     "session.on" Observe ["callId", "eventName"] SessionOn => |p: SessionOn| on(Some(p.call_id), p.event_name), Subscription SESSION "Subscribes to one event of a session, or to all with *; ends with the session.";
     "session.off" Observe ["subscription"] Off => |p: Off| Ok(Command::Unsubscribe(p.subscription)), True NONE "Ends a subscription of this connection.";
@@ -167,6 +179,9 @@ methods! {
     "session.mute" Call ["callId"] ua::CallRef => |p| own(Ua::Mute(p)), True STATE "Silence in place of the microphone.";
     "session.unmute" Call ["callId"] ua::CallRef => |p| own(Ua::Unmute(p)), True STATE "The microphone again.";
     "session.stopTimer" Call ["callId"] ua::CallRef => |p| own(Ua::StopTimer(p)), Session SESSION "Stops the counting and updateTimer.";
+    "session.startRecord" Call ["callId", "target"] ua::Record => |p| own(Ua::StartRecord(p)), True START_RECORD "Records, or goes on after a pause; true once the file is open.";
+    "session.pauseRecord" Call ["callId", "target"] ua::Record => |p| own(Ua::PauseRecord(p)), True RECORD "Silence in the recording from now on.";
+    "session.stopRecord" Call ["callId"] ua::CallRef => |p| own(Ua::StopRecord(p)), Object START_RECORD "Closes the file: path, sha256, durationMs; true where only the PBX recorded.";
     "session.setStatus" Call ["callId", "status"] ua::SetStatus => |p| own(Ua::SetStatus(p)), Session SESSION "Merges name, avatar, company, tags.";
     "session.setStaticStatus" Call ["callId", "staticStatus", "startManualModel"] ua::SetStaticStatus => |p| own(Ua::SetStaticStatus(p)), Session SESSION "Merges name, avatar, company; true stops automatic updates.";
     "session.destroy" Call ["callId"] ua::CallRef => |p| own(Ua::Destroy(p)), True SESSION "Ends the session if it lives, and forgets it.";
@@ -257,6 +272,13 @@ fn reject(params: ua::Reject) -> Made {
         }
         _ => own(Ua::Reject(params)),
     }
+}
+
+fn record_permissions(params: ua::SetRecordPermissions) -> Made {
+    if params.permissions > 2 {
+        return Err(errors::params("permissions", "0, 1 or 2", "0 nothing, 1 pause and resume, 2 also start and stop"));
+    }
+    own(Ua::SetRecordPermissions(params))
 }
 
 /// An account over the socket obeys the same rules as one in a file.

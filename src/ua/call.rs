@@ -203,6 +203,7 @@ impl Ua {
             min_se: 0,
             peer_updates: false,
             dtmf: Default::default(),
+            record_status: super::status::RecordStatus::Stop,
             told: None,
             state: State::Preparing(Box::new(nothing)),
         }

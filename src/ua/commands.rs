@@ -146,6 +146,21 @@ impl Ua {
                 }
                 Ok(Some(json!({"seq": self.seq, "snapshot": self.whole_snapshot()})))
             }
+            Command::StartRecord(record) => {
+                let id = self.find(&record.call_id)?;
+                self.start_record(id, &record, reply).map(|()| None)
+            }
+            Command::PauseRecord(record) => {
+                let id = self.find(&record.call_id)?;
+                self.pause_record(id, &record)?;
+                done()
+            }
+            Command::StopRecord(which) => {
+                let id = self.find(&which.call_id)?;
+                self.stop_record(id, reply).map(|()| None)
+            }
+            Command::SetRecordPermissions(set) => Ok(Some(self.set_record_permissions(set))),
+            Command::Recordings(_) => Err(Error::new(Code::Unknown, "files are not the phone's")),
             Command::Shutdown => {
                 self.shutdown(reply);
                 Ok(None)
@@ -192,7 +207,7 @@ impl Ua {
         let current = self.current.and_then(|id| self.sessions.get(&id)).map(|s| s.call_id.clone());
         let calls: Vec<&str> = self.sessions.values().map(|s| s.call_id.as_str()).collect();
         let registered = self.accounts.values().any(|a| a.registration.is_registered());
-        json!({"isRegistered": registered, "accounts": self.accounts.len(), "sessions": calls, "currentSession": current, "seq": self.seq})
+        json!({"isRegistered": registered, "accounts": self.accounts.len(), "sessions": calls, "currentSession": current, "recordPermissions": self.settings.phone.record_permissions, "seq": self.seq})
     }
 
     fn device_list(&self) -> Value {

@@ -133,6 +133,7 @@ impl Ua {
         if session.media_asked {
             self.media(id, MediaCommand::Close);
         }
+        self.end_recording(id);
         self.tell_session(id, event, data);
         self.tell_session(id, "deleteSession", json!({}));
         self.sessions.remove(&id);
@@ -170,7 +171,7 @@ impl Ua {
 
     pub(super) fn check_drained(&mut self) {
         let quiet = self.sent.values().all(|s| s.done) && self.orphans.is_empty();
-        if quiet && self.sessions.is_empty() {
+        if quiet && self.sessions.is_empty() && self.recordings.is_empty() {
             self.on_drained();
         }
     }

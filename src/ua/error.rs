@@ -74,6 +74,12 @@ codes! {
     Glare = -217 "GLARE" true;
     /// Not DTMF.
     InvalidDtmf = -218 "INVALID_DTMF" false;
+    /// `recordPermissions` does not allow it.
+    NoRecordPermission = -220 "NO_RECORD_PERMISSION" false;
+    /// The disk is full, slow or refuses.
+    Storage = -221 "STORAGE" true;
+    /// The PBX's feature code is not configured.
+    NoRecordCode = -222 "NO_RECORD_CODE" false;
     /// Another user holds the device.
     DeviceBusy = -223 "DEVICE_BUSY" true;
     /// The daemon is about to stop.

@@ -10,7 +10,14 @@ use super::status::{CallStatus, StaticCallStatus};
 
 impl Ua {
     /// Tells everyone. Samples are not counted.
-    fn tell(&mut self, sample: bool, name: &str, call_id: Option<String>, account: Option<String>, data: Value) {
+    pub(super) fn tell(
+        &mut self,
+        sample: bool,
+        name: &str,
+        call_id: Option<String>,
+        account: Option<String>,
+        data: Value,
+    ) {
         self.count(sample, name, call_id.as_deref());
         if !self.heard {
             return;

@@ -38,6 +38,8 @@ pub enum MediaCommand {
         /// Its length.
         duration_ms: u32,
     },
+    /// Into a file, or not any more. Answers: `MediaEvent::Record`.
+    Record(RecordCommand),
     /// Asks for `MediaEvent::Report`.
     Report,
     /// The session is over: free everything.
@@ -75,6 +77,75 @@ pub enum MediaEvent {
     },
     /// The figures now.
     Report(Box<MediaStats>),
+    /// Something of its recording; also after `Close`.
+    Record(RecordEvent),
+}
+
+/// What the recorder shall do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum RecordCommand {
+    /// Open a file and record. Answer: `Started` or `Failed`.
+    Start(RecordInfo),
+    /// Silence from now on.
+    Pause,
+    /// Sound again.
+    Resume,
+    /// Close the file. Answer: `Stopped` or `Failed`. `Close` of the session does so too.
+    Stop,
+}
+
+/// Whose call is recorded: for the file's name and what stands beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RecordInfo {
+    /// The session.
+    pub call_id: String,
+    /// Its account.
+    pub account: String,
+    /// The other party.
+    pub number: String,
+    /// Its name.
+    pub name: String,
+    /// The number that was dialled.
+    pub called_number: String,
+    /// We were called.
+    pub inbound: bool,
+    /// When it begins, ms since 1970.
+    pub wall: i64,
+}
+
+/// What the recorder tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordEvent {
+    /// The file is open.
+    Started {
+        /// Where it is.
+        path: String,
+    },
+    /// The file is closed.
+    Stopped {
+        /// Where it is.
+        path: String,
+        /// Of the whole file, in hexadecimal.
+        sha256: String,
+        /// Its length, pauses and gaps too.
+        duration_ms: u64,
+    },
+    /// It could not be opened, or written any more: the recording is over, the call is not.
+    Failed {
+        /// Why, in plain words.
+        reason: String,
+        /// What there is of it.
+        path: Option<String>,
+    },
+    /// The disk is so slow that sound is being lost.
+    Stalled,
+    /// Sound was lost; silence stands in its place.
+    Gap {
+        /// Where in the file.
+        at_ms: u64,
+        /// How much.
+        length_ms: u64,
+    },
 }
 
 /// Our end of a stream.

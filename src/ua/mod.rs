@@ -28,6 +28,7 @@ mod number;
 mod ok;
 mod prack;
 mod receive;
+mod record;
 mod registration;
 mod reinvite;
 mod report;
@@ -81,6 +82,8 @@ pub struct Ua {
     dialogs: BTreeMap<(String, String), SessionId>,
     /// 2xx of ours whose session is over, still owed an ACK and then a BYE.
     orphans: BTreeMap<(String, String), Orphan>,
+    /// Recordings that are not closed; their sessions may be over.
+    recordings: BTreeMap<SessionId, record::Recording>,
     timers: BTreeSet<(Mono, Timer)>,
     /// Callers who wait, at most 10 s.
     waiting: BTreeSet<ReplyId>,
@@ -113,6 +116,7 @@ impl Ua {
             sessions: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             orphans: BTreeMap::new(),
+            recordings: BTreeMap::new(),
             timers: BTreeSet::new(),
             waiting: BTreeSet::new(),
             current: None,
@@ -202,6 +206,9 @@ impl Ua {
     }
 
     fn on_media(&mut self, id: SessionId, event: MediaEvent) {
+        if let MediaEvent::Record(event) = event {
+            return self.on_record(id, event); // may outlive its session
+        }
         if !self.sessions.contains_key(&id) {
             return;
         }
@@ -214,6 +221,7 @@ impl Ua {
             MediaEvent::DtmfSent { digit } => self.on_dtmf_sent(id, digit, "rtp"),
             MediaEvent::Flow { stalled } => self.on_media_flow(id, stalled),
             MediaEvent::Report(stats) => self.on_stats(id, *stats),
+            MediaEvent::Record(_) => {}
         }
     }
 

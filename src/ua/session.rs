@@ -65,6 +65,8 @@ pub(super) struct Session {
     /// The peer takes UPDATE.
     pub peer_updates: bool,
     pub dtmf: DtmfQueue,
+    /// What is recorded, here or at the PBX.
+    pub record_status: RecordStatus,
     /// The status that the last event told.
     pub told: Option<CallStatus>,
     pub state: State,
@@ -286,7 +288,7 @@ impl Session {
             is_mute: self.muted,
             call_status: self.call_state(),
             call_start_time: self.answered_wall,
-            record_status: RecordStatus::Stop,
+            record_status: self.record_status,
             is_transfer: self.transfer_parent.is_some(),
             transfer_parent,
             is_conference: false,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::command::DtmfMethod;
+
 /// A password: it never shows itself.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -42,6 +44,8 @@ pub struct Settings {
     pub phone: PhoneSettings,
     /// `[audio]`, the names of the default devices.
     pub audio: AudioSettings,
+    /// `[record]`, the PBX's codes.
+    pub record: RecordSettings,
     /// `[media] codecs`, best first.
     pub codecs: Vec<String>,
     /// `[accounts.NAME]`
@@ -103,6 +107,8 @@ pub struct PhoneSettings {
     pub session_expires: u32,
     /// Headers of an INVITE that `status.headers` shows; a name may end in `*`.
     pub headers: Vec<String>,
+    /// What users may do about recording: 0 nothing, 1 pause and resume, 2 also start and stop.
+    pub record_permissions: u8,
 }
 
 impl Default for PhoneSettings {
@@ -121,8 +127,24 @@ impl Default for PhoneSettings {
             report_interval: 3,
             session_expires: 1800,
             headers: vec!["User-to-User".into(), "X-*".into()],
+            record_permissions: 2,
         }
     }
+}
+
+/// `[record]`: how a PBX is told to record.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RecordSettings {
+    /// Its code to start.
+    pub pbx_start: Option<String>,
+    /// To pause.
+    pub pbx_pause: Option<String>,
+    /// To resume; left out: that to start.
+    pub pbx_resume: Option<String>,
+    /// To stop.
+    pub pbx_stop: Option<String>,
+    /// How the codes travel.
+    pub pbx_method: DtmfMethod,
 }
 
 /// `[audio]`: the default devices.

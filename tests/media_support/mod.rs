@@ -24,12 +24,16 @@ pub struct Phone {
 
 impl Phone {
     pub fn new() -> Phone {
+        Phone::with(MediaConfig::default())
+    }
+
+    pub fn with(config: MediaConfig) -> Phone {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let (facts, _) = mpsc::channel(8);
         let (sender, events) = mpsc::channel(1_024);
         let _guard = runtime.enter();
         let devices = Devices::start(Config::default(), facts);
-        let engine = Engine::start(MediaConfig::default(), devices, sender).unwrap();
+        let engine = Engine::start(config, devices, sender).unwrap();
         Phone {
             engine,
             events,

@@ -17,6 +17,7 @@ mod large_requests_go_over_a_stream;
 mod malformed_requests_get_their_status;
 mod one_microphone_a_seat;
 mod provisionals_are_acknowledged;
+mod record_follows_its_session;
 mod refusals_have_their_codes;
 mod registration_never_gives_up;
 mod session_timers_end_dead_calls;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use phoned::sdp::{Direction, Negotiated};
 use phoned::ua::io::SessionId;
-use phoned::ua::media::{LocalMedia, MediaCommand, MediaEvent, MediaStats};
+use phoned::ua::media::{LocalMedia, MediaCommand, MediaEvent, MediaStats, RecordCommand, RecordEvent};
 
 use super::{Happening, Net, Who};
 
@@ -19,6 +19,8 @@ pub struct Stream {
     pub gate: Option<Direction>,
     /// The microphone is off.
     pub muted: bool,
+    /// A recording is open.
+    pub recording: bool,
     started: bool,
 }
 
@@ -33,13 +35,13 @@ impl Net {
         if let MediaCommand::Open { local_ip, .. } = command {
             self.count += 1;
             let local = SocketAddr::new(local_ip, 20_000 + 2 * (self.count % 5_000) as u16);
-            let stream = Stream { local, remote: None, gate: None, muted: false, started: false };
+            let stream = Stream { local, remote: None, gate: None, muted: false, recording: false, started: false };
             let before = self.phone_mut(who).streams.insert(session, stream);
             assert!(before.is_none(), "opened twice");
             let local = LocalMedia { rtp: local, ssrc: self.count as u32, network: "ethernet".into() };
             return self.plan(0, Happening::Media { who, session, event: MediaEvent::Local(local) });
         }
-        let hears = self.phone_of(who).hears;
+        let (hears, records) = (self.phone_of(who).hears, self.phone_of(who).records);
         let Some(stream) = self.phone_mut(who).streams.get_mut(&session) else {
             panic!("{command:?} for a session that is not open\n{}", self.story());
         };
@@ -68,7 +70,21 @@ impl Net {
                 let stats = MediaStats { codec: codec.into(), mos: 4.4, r_factor: 93.0, ..MediaStats::default() };
                 self.plan(0, Happening::Media { who, session, event: MediaEvent::Report(Box::new(stats)) });
             }
+            MediaCommand::Record(command) => {
+                let path = "recording.wav".to_owned();
+                let event = match command {
+                    RecordCommand::Start(_) if records => RecordEvent::Started { path },
+                    RecordCommand::Start(_) => RecordEvent::Failed { reason: "disk full".into(), path: None },
+                    RecordCommand::Stop if stream.recording => stopped(),
+                    _ => return,
+                };
+                stream.recording = matches!(event, RecordEvent::Started { .. });
+                self.plan(20_000, Happening::Media { who, session, event: MediaEvent::Record(event) });
+            }
             MediaCommand::Close => {
+                if stream.recording {
+                    self.plan(30_000, Happening::Media { who, session, event: MediaEvent::Record(stopped()) });
+                }
                 self.phone_mut(who).streams.remove(&session);
             }
             MediaCommand::Open { .. } | MediaCommand::Devices { .. } => {}
@@ -84,4 +100,8 @@ impl Net {
             Some((who, *session))
         })
     }
+}
+
+fn stopped() -> RecordEvent {
+    RecordEvent::Stopped { path: "recording.wav".into(), sha256: "ab".repeat(32), duration_ms: 1_000 }
 }

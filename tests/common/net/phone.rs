@@ -31,6 +31,8 @@ pub struct Phone {
     pub streams: BTreeMap<SessionId, Stream>,
     /// False: no stream ever starts to flow (`MediaEvent::Started` is not told).
     pub hears: bool,
+    /// False: its disk is full.
+    pub records: bool,
     /// How far `wait` has read.
     read: usize,
     last_seq: u64,
@@ -92,6 +94,7 @@ impl Net {
             media: Vec::new(),
             streams: BTreeMap::new(),
             hears: true,
+            records: true,
             read: 0,
             last_seq: 0,
             last_reply: 0,
