@@ -29,6 +29,8 @@ pub struct Config {
     pub audio: AudioConfig,
     /// How many calls, and how they behave.
     pub phone: PhoneSettings,
+    /// What is kept on disk.
+    pub store: StoreConfig,
     /// What is logged.
     pub log: LogConfig,
     /// Who we are, by name.
@@ -142,6 +144,45 @@ impl Default for AudioConfig {
     fn default() -> Self {
         let devices = AudioSettings::default();
         AudioConfig { host: "auto".into(), input: devices.input, output: devices.output, ringer: devices.ringer }
+    }
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Keep events, call detail records and idempotency keys on disk.
+    pub enabled: bool,
+    /// Where; left out: see [`StoreConfig::directory`].
+    pub dir: Option<PathBuf>,
+    /// Events and records older than this go, days.
+    pub max_age_days: u32,
+    /// The oldest go when there are more, bytes.
+    pub max_bytes: u64,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        StoreConfig { enabled: true, dir: None, max_age_days: 90, max_bytes: 1_073_741_824 }
+    }
+}
+
+impl StoreConfig {
+    /// The folder: as configured, else systemd's state directory, `/var/lib/phoned` for root, or `phoned` in `$XDG_STATE_HOME`
+    /// (`~/.local/state`) for a user's own daemon.
+    pub fn directory(&self) -> PathBuf {
+        if let Some(dir) = &self.dir {
+            return dir.clone();
+        }
+        let directory = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        if let Some(dir) = directory("STATE_DIRECTORY") {
+            return dir;
+        }
+        if nix::unistd::Uid::effective().is_root() {
+            return PathBuf::from("/var/lib/phoned");
+        }
+        let state = directory("XDG_STATE_HOME").or_else(|| directory("HOME").map(|home| home.join(".local/state")));
+        state.map_or_else(|| PathBuf::from("/var/lib/phoned"), |state| state.join("phoned"))
     }
 }
 

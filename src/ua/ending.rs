@@ -128,12 +128,14 @@ impl Ua {
             map.retain(|_, v| !v.is_null());
         }
         let waiting = replies(session);
+        let cdr = self.cdr(id, &data);
         let key = (session.sip_call_id.clone(), session.local_tag.clone());
         if session.media_asked {
             self.media(id, MediaCommand::Close);
         }
         self.tell_session(id, event, data);
         self.tell_session(id, "deleteSession", json!({}));
+        self.tell_cdr(cdr);
         self.sessions.remove(&id);
         self.dialogs.remove(&key);
         let over = Error::new(Code::WrongState, "the call is over");
