@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -16,6 +17,7 @@ use crate::config::Config;
 use crate::media::{Engine, MediaConfig};
 use crate::net::{self, Net, NetEvent};
 use crate::rpc::{self, Hub, Request, Server};
+use crate::store::{self, Told};
 use crate::ua::Ua;
 use crate::ua::command::Command;
 use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target};
@@ -25,6 +27,8 @@ use crate::ua::media::MediaEvent;
 const MEDIA_INBOX: usize = 256;
 /// Lists of devices that may wait.
 const DEVICE_INBOX: usize = 4;
+/// Words of the store that may wait.
+const ALERT_INBOX: usize = 8;
 /// The id of the shell's own commands: the hub gives it to nobody.
 const OWN: ReplyId = ReplyId(0);
 /// How long the calls may take to end once the daemon shall stop.
@@ -41,6 +45,9 @@ pub enum StartError {
     /// A SIP socket.
     #[error("[sip] listen: {0}")]
     Sip(io::Error),
+    /// The event log.
+    #[error("[store] dir: {0}")]
+    Store(#[from] store::StartError),
     /// The media engine.
     #[error("[media]: {0}")]
     Media(io::Error),
@@ -86,6 +93,7 @@ struct Inboxes {
     requests: mpsc::Receiver<Request>,
     media: mpsc::Receiver<(SessionId, MediaEvent)>,
     devices: mpsc::Receiver<Vec<DeviceInfo>>,
+    alerts: mpsc::Receiver<Value>,
 }
 
 impl Daemon {
@@ -100,28 +108,39 @@ impl Daemon {
         let devices = Devices::start(audio_config(config), facts);
         let (to_media, media_inbox) = mpsc::channel(MEDIA_INBOX);
         let engine = Engine::start(media_config(config), devices.clone(), to_media).map_err(StartError::Media)?;
-        let ua = Ua::new(config.settings(), random().map_err(StartError::System)?);
+        let mut ua = Ua::new(config.settings(), random().map_err(StartError::System)?);
         let epoch: [u8; 32] = random().map_err(StartError::System)?;
+        let mut hub = Hub::new(hex(&epoch[..8]));
+        let (gate, written) = watch::channel(if config.store.enabled { 0 } else { u64::MAX });
+        let (to_alerts, alerts) = mpsc::channel(ALERT_INBOX);
+        if config.store.enabled {
+            let started = store::start(&config.store, hex(&epoch[..8]), tell(gate, to_alerts))?;
+            ua.resume(now(), started.seq, started.unfinished);
+            hub = Hub::new(started.epoch).with_store(started.log, started.reader, started.keys);
+        }
 
         tracing::info!(socket = %server.path().display(), sip = ?net.listening(), "phoned {}", env!("CARGO_PKG_VERSION"));
         let (requests, request_inbox) = mpsc::channel(rpc::INBOX);
         let (stop_rpc, stop) = oneshot::channel::<()>();
-        let rpc = spawn(server.run(requests, async move {
+        let rpc = spawn(server.held_by(written).run(requests, async move {
             let _ = stop.await;
         }));
-        Ok(Daemon {
+        let mut daemon = Daemon {
             ua,
-            hub: Hub::new(hex(&epoch[..8])),
+            hub,
             net,
             engine,
             at_once: VecDeque::new(),
             stopping: Vec::new(),
             stopped: false,
-            inboxes: Inboxes { net: net_inbox, requests: request_inbox, media: media_inbox, devices: device_inbox },
+            inboxes: Inboxes { net: net_inbox, requests: request_inbox, media: media_inbox, devices: device_inbox, alerts },
             rpc,
             stop_rpc,
             _devices: devices,
-        })
+        };
+        // What an earlier life left open is ended first of all.
+        daemon.drain();
+        Ok(daemon)
     }
 
     /// Where the SIP sockets listen, with the ports that the system chose.
@@ -141,6 +160,7 @@ impl Daemon {
                 Some(request) = self.inboxes.requests.recv() => self.on_request(request),
                 Some((session, event)) = self.inboxes.media.recv() => self.handle(Input::Media(session, event)),
                 Some(list) = self.inboxes.devices.recv() => self.handle(Input::Devices(list)),
+                Some(alert) = self.inboxes.alerts.recv() => self.handle(Input::Alert(alert)),
                 () = sleep_until(wake) => self.on_time(),
                 _ = terminate.recv() => signals += 1,
                 _ = interrupt.recv() => signals += 1,
@@ -164,16 +184,24 @@ impl Daemon {
         if end == End::Drained {
             let _ = self.rpc.await;
         }
+        // Waits for the disk, 2 s at most: nothing else is left to do.
+        if let Some(log) = self.hub.into_log() {
+            log.stop();
+        }
         tracing::info!(?end, "stopped");
         Ok(end)
     }
 
-    fn next_wake(&self) -> Instant {
+    fn next_wake(&mut self) -> Instant {
         let left = self.ua.poll_timeout().map(|due| Duration::from_micros(due.saturating_sub(now().mono)));
-        Instant::now() + left.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
+        let wake = Instant::now() + left.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
+        self.hub.log().and_then(|log| log.due()).map_or(wake, |due| wake.min(due.into()))
     }
 
     fn on_time(&mut self) {
+        if let Some(log) = self.hub.log() {
+            log.check();
+        }
         if self.ua.poll_timeout().is_some_and(|due| due <= now().mono) {
             self.handle(Input::Timeout);
         }
@@ -244,6 +272,24 @@ impl Daemon {
             }
         }
     }
+}
+
+/// What the store says: to the connections how far the log is, to the phone what everyone is to be told.
+fn tell(gate: watch::Sender<u64>, alerts: mpsc::Sender<Value>) -> store::Tell {
+    Box::new(move |told| {
+        let (state, reason) = match told {
+            Told::Written(place) => {
+                gate.send_replace(place);
+                return;
+            }
+            Told::Trouble(state, reason) => {
+                tracing::warn!(state, reason, "the event log: events go out from memory");
+                (state, reason)
+            }
+            Told::Well => ("ok", "the event log is written again; its epoch ends with this run".to_owned()),
+        };
+        let _ = alerts.try_send(json!({ "kind": "disk", "state": state, "reason": reason }));
+    })
 }
 
 fn audio_config(config: &Config) -> audio::Config {

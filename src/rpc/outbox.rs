@@ -139,9 +139,21 @@ struct State {
 pub(super) struct Outbox {
     state: Mutex<State>,
     wake: Notify,
+    /// Whose connection it is.
+    user: u32,
 }
 
 impl Outbox {
+    /// That of a user's connection.
+    pub fn of(user: u32) -> Self {
+        Outbox { user, ..Outbox::default() }
+    }
+
+    /// Whose connection it is.
+    pub fn user(&self) -> u32 {
+        self.user
+    }
+
     /// A reply to come. The slot is given back when the reply has been taken out for writing.
     pub fn expect(self: &Arc<Self>, id: Id<'static>, slot: OwnedSemaphorePermit) -> Reply {
         self.ticket(id, None, Some(slot))
