@@ -65,11 +65,12 @@ impl Daemon {
         let rtp = 30_000 + (port % 400) * 50;
         let text = format!(
             "[rpc]\nsocket = \"{}\"\n\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\", \"tcp:127.0.0.1:{port}\"]\n{}\n\n\
-             [media]\nrtp_ports = \"{rtp}-{}\"\n{}\n\n[audio]\ninput = \"null\"\noutput = \"null\"\nringer = \"null\"\n\n[phone]\n{}\n\n{}\n",
+             [media]\nrtp_ports = \"{rtp}-{}\"\n{}\n\n[store]\ndir = \"{}/state\"\n\n[audio]\ninput = \"null\"\noutput = \"null\"\nringer = \"null\"\n\n[phone]\n{}\n\n{}\n",
             socket.display(),
             setup.sip,
             rtp + 1999,
             setup.media,
+            dir.path().display(),
             setup.phone,
             setup.tables.replace("{port}", &port.to_string()).replace("{dir}", &dir.path().display().to_string())
         );
@@ -259,7 +260,8 @@ impl Client {
 
     /// The names of a session's events so far, without samples.
     pub fn story(&mut self, call_id: &str) -> Vec<String> {
-        let samples = ["callReport", "updateTimer"];
+        // Samples, and the record that comes when the session is gone.
+        let samples = ["callReport", "updateTimer", "cdrChange"];
         let of = |e: &&Value| e["callId"] == call_id && !samples.contains(&e["event"].as_str().unwrap_or_default());
         self.events().iter().filter(of).map(|e| e["event"].as_str().unwrap_or_default().to_string()).collect()
     }
