@@ -85,6 +85,8 @@ pub(crate) struct Shared {
     written_seq: AtomicU64,
     files: Mutex<Files>,
     tell: Tell,
+    /// Wakes the thread that syncs.
+    sync: Sender<()>,
 }
 
 #[derive(Default)]
@@ -187,6 +189,7 @@ impl Shared {
     /// From now on nothing is waited for.
     fn trouble(&self, state: &'static str, reason: &str) {
         self.lost.store(true, Ordering::Release);
+        let _ = self.sync.try_send(());
         let mut gate = self.gate();
         if gate.open {
             return;

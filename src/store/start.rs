@@ -99,6 +99,7 @@ pub fn start(config: &StoreConfig, fresh: String, tell: Tell) -> Result<Started,
         }
     }
     let keys = read_keys(&dir).map_err(failed(&dir))?;
+    let (sync, woken) = bounded(1);
     let files = Files { events: found.segments, cdrs: cdrs.segments };
     let shared = Arc::new(Shared {
         gate: Mutex::new(Gate::default()),
@@ -106,8 +107,9 @@ pub fn start(config: &StoreConfig, fresh: String, tell: Tell) -> Result<Started,
         written_seq: AtomicU64::new(seq),
         files: Mutex::new(files.clone()),
         tell,
+        sync,
     });
-    let dirty = start_sync(shared.clone(), dir.clone()).map_err(failed(&dir))?;
+    let dirty = start_sync(&shared, woken, dir.clone()).map_err(failed(&dir))?;
     let writer = Writer {
         shared: shared.clone(),
         dir: dir.clone(),

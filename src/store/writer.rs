@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use serde_json::json;
 
 use super::record::frame;
@@ -65,15 +65,14 @@ pub(super) struct Batch {
 }
 
 /// Files that were written and not synced.
+#[derive(Default)]
 pub(super) struct Dirty {
     files: Mutex<BTreeMap<&'static str, Arc<File>>>,
-    wake: Sender<()>,
 }
 
 impl Dirty {
     fn add(&self, kind: &'static str, file: Arc<File>) {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, file);
-        let _ = self.wake.try_send(());
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -82,21 +81,30 @@ impl Dirty {
     }
 }
 
-/// Starts the thread that syncs. It also ends the epoch on disk when the log has lost something.
-pub(super) fn start_sync(shared: Arc<Shared>, dir: PathBuf) -> io::Result<Arc<Dirty>> {
-    let (wake, woken) = bounded::<()>(1);
-    let dirty = Arc::new(Dirty { files: Mutex::default(), wake });
-    let theirs = Arc::downgrade(&dirty);
+/// Starts the thread that syncs half a second after a write. It also ends the epoch on disk, at once, when the log has lost something.
+/// It lives as long as the store is shared.
+pub(super) fn start_sync(shared: &Arc<Shared>, woken: Receiver<()>, dir: PathBuf) -> io::Result<Arc<Dirty>> {
+    let dirty = Arc::new(Dirty::default());
+    let (theirs, shared) = (dirty.clone(), Arc::downgrade(shared));
+    let lost = move || shared.upgrade().map(|shared| (shared.lost.load(Ordering::Acquire), shared));
     thread::Builder::new().name("log-sync".into()).spawn(move || {
         let mut ended = false;
         while woken.recv().is_ok() {
-            thread::sleep(SYNC);
-            let Some(dirty) = theirs.upgrade() else { return };
-            if let Err(error) = dirty.sync() {
-                shared.trouble("failed", &error.to_string());
+            let until = clock() + SYNC;
+            loop {
+                let Some((lost, _)) = lost() else { return };
+                if lost && !ended {
+                    ended = end_epoch(&dir);
+                }
+                match woken.recv_deadline(until) {
+                    Ok(()) => {}
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
             }
-            if !ended && shared.lost.load(Ordering::Acquire) {
-                ended = end_epoch(&dir);
+            let synced = theirs.sync();
+            if let (Err(error), Some((_, shared))) = (synced, lost()) {
+                shared.trouble("failed", &error.to_string());
             }
         }
     })?;
@@ -113,7 +121,7 @@ fn end_epoch(dir: &std::path::Path) -> bool {
 
 impl Writer {
     /// Runs until nobody can append any more; then everything is synced.
-    pub fn run(mut self, entries: &Receiver<(u64, Entry)>, _over: Sender<()>) {
+    pub fn run(mut self, entries: &Receiver<(u64, Entry)>, over: Sender<()>) {
         let mut retained = clock();
         self.write(true);
         self.retain();
@@ -138,7 +146,12 @@ impl Writer {
         let synced = self.dirty.sync();
         if synced.is_ok() && self.batch.is_empty() && !self.shared.lost.load(Ordering::Acquire) {
             let _ = super::start::keep_epoch(&self.dir, &self.epoch, true);
+        } else {
+            end_epoch(&self.dir);
         }
+        // First the lock, then the word.
+        drop(self);
+        drop(over);
     }
 
     fn take(&mut self, place: u64, entry: Entry) {
@@ -188,6 +201,7 @@ impl Writer {
             self.shared.trouble(if full { "full" } else { "failed" }, &error.to_string());
             return;
         }
+        let _ = self.shared.sync.try_send(());
         let place = std::mem::take(&mut self.batch).place;
         self.shared.wrote(place, none_waits);
     }

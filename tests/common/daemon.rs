@@ -258,7 +258,17 @@ impl Client {
         &self.events
     }
 
-    /// The names of a session's events so far, without samples.
+    /// Everything that was told, to the end of a daemon that was killed.
+    pub fn drain(mut self) -> Vec<Value> {
+        let _ = self.stream.set_read_timeout(Some(secs(5)));
+        let _ = self.stream.read_to_end(&mut self.bytes);
+        let bytes = std::mem::take(&mut self.bytes);
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+        lines.for_each(|line| self.keep(line));
+        self.events
+    }
+
+    /// The names of a session's events so far, without samples and the record that follows.
     pub fn story(&mut self, call_id: &str) -> Vec<String> {
         // Samples, and the record that comes when the session is gone.
         let samples = ["callReport", "updateTimer", "cdrChange"];
