@@ -6,8 +6,8 @@ use std::io::{self, Read as _};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
-use tokio::signal::unix::{SignalKind, signal};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -133,7 +133,13 @@ impl Daemon {
             at_once: VecDeque::new(),
             stopping: Vec::new(),
             stopped: false,
-            inboxes: Inboxes { net: net_inbox, requests: request_inbox, media: media_inbox, devices: device_inbox, alerts },
+            inboxes: Inboxes {
+                net: net_inbox,
+                requests: request_inbox,
+                media: media_inbox,
+                devices: device_inbox,
+                alerts,
+            },
             rpc,
             stop_rpc,
             _devices: devices,

@@ -103,9 +103,11 @@ fn seq_and_epoch_go_on_and_sessions_are_ended() {
         kill(process);
         let told = client.drain();
         seen = told.iter().filter_map(|event| event["seq"].as_u64()).max().unwrap_or(0).max(seen);
-        calls.extend(told.iter().filter(|event| event["event"] == "newRTCSession").map(|event| {
-            event["callId"].as_str().expect("a callId").to_owned()
-        }));
+        calls.extend(
+            told.iter()
+                .filter(|event| event["event"] == "newRTCSession")
+                .map(|event| event["callId"].as_str().expect("a callId").to_owned()),
+        );
     }
     let (process, mut client) = daemon.start();
     let all = replay(&mut client, 1);
@@ -129,7 +131,13 @@ fn seq_and_epoch_go_on_and_sessions_are_ended() {
     let mut recorded = BTreeSet::new();
     for number in 1..=begun.len().div_ceil(200) {
         let page = client.call("cdr.query", json!({ "size": 200, "page": number })).expect("records");
-        recorded.extend(page["cdrs"].as_array().expect("an array").iter().map(|cdr| cdr["callId"].as_str().expect("a callId").to_owned()));
+        recorded.extend(
+            page["cdrs"]
+                .as_array()
+                .expect("an array")
+                .iter()
+                .map(|cdr| cdr["callId"].as_str().expect("a callId").to_owned()),
+        );
     }
     assert_eq!(recorded, begun);
     let cut = client.call("cdr.query", json!({ "filter": { "cause": "Internal Error" } })).expect("records");

@@ -49,7 +49,11 @@ pub(super) const NAMES: &[Known] = &[
     event("dtmfSent", &["callId", "dtmf", "method"], "a digit was sent"),
     event("identity", &["callId"], "who we talk to became known or changed"),
     event("media", &["callId", "state", "reason?"], "media flows, stalls or goes one way"),
-    event("alert", &["callId?", "kind", "state?", "reason?", "code?"], "something wants a look: a silent microphone, clipping, the disk"),
+    event(
+        "alert",
+        &["callId?", "kind", "state?", "reason?", "code?"],
+        "something wants a look: a silent microphone, clipping, the disk",
+    ),
     event("transferProgress", &["callId"], "a transfer goes on"),
     event("transferred", &["callId"], "a transfer succeeded"),
     event("transferFailed", &["callId"], "a transfer failed"),

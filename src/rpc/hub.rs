@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use super::keys::{Keys, Owner};
 use super::outbox::{Note, Outbox, Reply};
 use super::replay::{self, Replay};
-use super::{Answer, Command, Filter, Keyed, MAX_SUBSCRIPTIONS, Request, Since, Subscribe, SubscribeAnswer, errors, openrpc};
+use super::{
+    Answer, Command, Filter, Keyed, MAX_SUBSCRIPTIONS, Request, Since, Subscribe, SubscribeAnswer, errors, openrpc,
+};
 use crate::store::{CdrQuery, Key, Log, Reader};
 use crate::ua::command::{Command as UaCommand, Snapshot};
 use crate::ua::error::{Code, Error};
@@ -150,17 +152,17 @@ impl Hub {
     pub fn reply(&mut self, id: ReplyId, result: Result<Value, Error>) {
         let Some((reply, then)) = self.waiting.remove(&id) else { return };
         let answer = match (result, then) {
-            (result, Then::Keyed(owner)) => return self.keyed(reply, &owner, result.map_err(|error| errors::object(&error))),
+            (result, Then::Keyed(owner)) => {
+                return self.keyed(reply, &owner, result.map_err(|error| errors::object(&error)));
+            }
             (Err(error), _) => Err(errors::object(&error)),
             (Ok(value), Then::Answer) => Ok(value),
             (Ok(accounts), Then::Health) => Ok(json!({ "ok": registered(&accounts), "accounts": accounts })),
-            (Ok(begin), Then::Subscribe(subscribe)) => {
-                match self.subscribe(subscribe, begin, reply.outbox().clone()) {
-                    Ok((answer, Some(replay))) => return reply.send_and_replay(answer, replay),
-                    Ok((answer, None)) => Ok(answer),
-                    Err(error) => Err(error),
-                }
-            }
+            (Ok(begin), Then::Subscribe(subscribe)) => match self.subscribe(subscribe, begin, reply.outbox().clone()) {
+                Ok((answer, Some(replay))) => return reply.send_and_replay(answer, replay),
+                Ok((answer, None)) => Ok(answer),
+                Err(error) => Err(error),
+            },
         };
         reply.send(answer);
     }
@@ -233,7 +235,13 @@ impl Hub {
     }
 
     /// What stands between the first event that is wanted and the live ones; nothing, where they are the next.
-    fn replay(&self, subscription: u64, since: &Since, to: u64, filter: &Filter) -> Result<Option<Replay>, ErrorObjectOwned> {
+    fn replay(
+        &self,
+        subscription: u64,
+        since: &Since,
+        to: u64,
+        filter: &Filter,
+    ) -> Result<Option<Replay>, ErrorObjectOwned> {
         let Some((log, reader)) = &self.store else { return Err(errors::object(&no_store())) };
         if let Some(error) = replay::refusal(reader, &self.epoch, since.epoch.as_deref(), since.seq) {
             return Err(errors::object(&error));

@@ -44,7 +44,11 @@ impl Keys {
         for key in keys {
             let answer = key.answer.as_ref().map_or_else(|| Err(cut_off()), read);
             let owner = (key.user, key.key);
-            if all.known.insert(owner.clone(), Slot { print: key.print, at: key.at, state: State::Done(answer) }).is_none() {
+            if all
+                .known
+                .insert(owner.clone(), Slot { print: key.print, at: key.at, state: State::Done(answer) })
+                .is_none()
+            {
                 all.order.push_back((key.at, owner));
             }
         }
@@ -72,7 +76,8 @@ impl Keys {
         let Some(slot) = self.known.get_mut(owner) else { return (Vec::new(), None) };
         let before = std::mem::replace(&mut slot.state, State::Done(answer.clone()));
         let waiting = if let State::Open(waiting) = before { waiting } else { Vec::new() };
-        let key = Key { user: owner.0, key: owner.1.clone(), print: slot.print, at: slot.at, answer: Some(written(answer)) };
+        let key =
+            Key { user: owner.0, key: owner.1.clone(), print: slot.print, at: slot.at, answer: Some(written(answer)) };
         (waiting, Some(key))
     }
 

@@ -5,8 +5,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use super::{Role, events};
 use super::methods::{METHODS, Method, Shape, twin};
+use super::{Role, events};
 use crate::ua::error::Code;
 use crate::ua::status::{CallStatus, Stream, Timer};
 

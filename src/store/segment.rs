@@ -69,7 +69,13 @@ impl Tail {
 
     /// Writes framed records behind the last segment, or into a new file where that is full, old, of another epoch, or would leave
     /// a gap in its seqs. What cannot be written whole leaves no trace.
-    pub fn write(&mut self, segments: &mut Vec<Segment>, header: &Header, last: u64, data: &[u8]) -> io::Result<Arc<File>> {
+    pub fn write(
+        &mut self,
+        segments: &mut Vec<Segment>,
+        header: &Header,
+        last: u64,
+        data: &[u8],
+    ) -> io::Result<Arc<File>> {
         let fits = |segment: &&mut Segment| {
             segment.bytes < self.limit
                 && *segment.epoch == *header.epoch

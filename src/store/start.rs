@@ -91,7 +91,8 @@ pub fn start(config: &StoreConfig, fresh: String, tell: Tell) -> Result<Started,
     let lost = keep_epoch(&dir, &epoch, false).is_err();
 
     let limit = FILE.min(config.max_bytes / 16).max(16 * 1024);
-    let tails = [("events", true), ("cdrs", false), ("keys", false)].map(|(kind, gapless)| Tail::new(&dir, kind, limit, gapless));
+    let tails = [("events", true), ("cdrs", false), ("keys", false)]
+        .map(|(kind, gapless)| Tail::new(&dir, kind, limit, gapless));
     let [mut events, mut cdr_tail, keys_tail] = tails;
     for (tail, segments) in [(&mut events, &found.segments), (&mut cdr_tail, &cdrs.segments)] {
         if let Some(last) = segments.last() {
@@ -132,7 +133,14 @@ pub fn start(config: &StoreConfig, fresh: String, tell: Tell) -> Result<Started,
     let run = move || writer.run(&entries, over_sender);
     thread::Builder::new().name("log".into()).spawn(run).map_err(failed(&dir))?;
     let reader = Reader::new(shared.clone());
-    Ok(Started { log: Log { to: Some(to), place: 0, waits: None, shared, over }, reader, epoch, seq, unfinished, keys: keys.0 })
+    Ok(Started {
+        log: Log { to: Some(to), place: 0, waits: None, shared, over },
+        reader,
+        epoch,
+        seq,
+        unfinished,
+        keys: keys.0,
+    })
 }
 
 /// Says on the disk which epoch it is.

@@ -197,7 +197,10 @@ impl Writer {
         if let Err(error) = self.try_write() {
             // Before anybody sees what is not in the log: the epoch ends.
             end_epoch(&self.dir);
-            let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge);
+            let full = matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+            );
             self.shared.trouble(if full { "full" } else { "failed" }, &error.to_string());
             return;
         }
@@ -210,7 +213,8 @@ impl Writer {
     fn try_write(&mut self) -> io::Result<()> {
         let batch = &mut self.batch;
         if !batch.events.is_empty() {
-            let header = Header { epoch: self.epoch.clone(), first: batch.first, after: self.last, open: self.open.clone() };
+            let header =
+                Header { epoch: self.epoch.clone(), first: batch.first, after: self.last, open: self.open.clone() };
             let file = self.events.write(&mut self.files.events, &header, batch.last, &batch.events)?;
             publish(&self.files.events, &mut self.shared.files().events);
             self.last = batch.last;

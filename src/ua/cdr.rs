@@ -226,7 +226,8 @@ impl Left {
     /// The record of a session that broke off: it ended when the last event of all was told.
     fn record(&self, end: i64) -> Cdr {
         let end = end.max(self.started);
-        let seconds = |from: Option<i64>, to: i64| from.map_or(0, |from| u64::try_from((to - from) / 1_000).unwrap_or(0));
+        let seconds =
+            |from: Option<i64>, to: i64| from.map_or(0, |from| u64::try_from((to - from) / 1_000).unwrap_or(0));
         let held = self.held_ms + self.held_since.map_or(0, |since| end - since);
         let mut cdr = self.cdr.clone();
         if !self.over && self.answered.is_none() {

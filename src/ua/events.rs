@@ -10,7 +10,14 @@ use super::status::{CallStatus, StaticCallStatus};
 
 impl Ua {
     /// Tells everyone. Samples are not counted.
-    pub(super) fn tell(&mut self, sample: bool, name: &str, call_id: Option<String>, account: Option<String>, data: Value) {
+    pub(super) fn tell(
+        &mut self,
+        sample: bool,
+        name: &str,
+        call_id: Option<String>,
+        account: Option<String>,
+        data: Value,
+    ) {
         if !sample {
             self.seq += 1;
             tracing::debug!(seq = self.seq, call_id = call_id.as_deref().unwrap_or("-"), "{name}");
