@@ -6,8 +6,9 @@ use std::io::{self, Read as _};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -17,6 +18,7 @@ use crate::media::recorder::{Format, RecordConfig};
 use crate::media::{Answer, Engine, MediaConfig, Recordings};
 use crate::net::{self, Net, NetEvent};
 use crate::rpc::{self, Hub, Request, Server};
+use crate::store::{self, Told};
 use crate::ua::Ua;
 use crate::ua::command::Command;
 use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target};
@@ -28,6 +30,8 @@ const MEDIA_INBOX: usize = 256;
 const DEVICE_INBOX: usize = 4;
 /// Answers of the recordings' keeper that may wait.
 const ANSWER_INBOX: usize = 16;
+/// Words of the store that may wait.
+const ALERT_INBOX: usize = 8;
 /// The id of the shell's own commands: the hub gives it to nobody.
 const OWN: ReplyId = ReplyId(0);
 /// How long the calls may take to end once the daemon shall stop.
@@ -44,6 +48,9 @@ pub enum StartError {
     /// A SIP socket.
     #[error("[sip] listen: {0}")]
     Sip(io::Error),
+    /// The event log.
+    #[error("[store] dir: {0}")]
+    Store(#[from] store::StartError),
     /// The media engine.
     #[error("[media]: {0}")]
     Media(io::Error),
@@ -91,6 +98,7 @@ struct Inboxes {
     media: mpsc::Receiver<(SessionId, MediaEvent)>,
     devices: mpsc::Receiver<Vec<DeviceInfo>>,
     recordings: mpsc::Receiver<Answer>,
+    alerts: mpsc::Receiver<Value>,
 }
 
 impl Daemon {
@@ -107,18 +115,26 @@ impl Daemon {
         let engine = Engine::start(media_config(config), devices.clone(), to_media).map_err(StartError::Media)?;
         let (answers, recording_inbox) = mpsc::channel(ANSWER_INBOX);
         let recordings = Recordings::start(record_config(config), answers);
-        let ua = Ua::new(config.settings(), random().map_err(StartError::System)?);
+        let mut ua = Ua::new(config.settings(), random().map_err(StartError::System)?);
         let epoch: [u8; 32] = random().map_err(StartError::System)?;
+        let mut hub = Hub::new(hex(&epoch[..8]));
+        let (gate, written) = watch::channel(if config.store.enabled { 0 } else { u64::MAX });
+        let (to_alerts, alerts) = mpsc::channel(ALERT_INBOX);
+        if config.store.enabled {
+            let started = store::start(&config.store, hex(&epoch[..8]), tell(gate, to_alerts))?;
+            ua.resume(now(), started.seq, started.unfinished);
+            hub = Hub::new(started.epoch).with_store(started.log, started.reader, started.keys);
+        }
 
         tracing::info!(socket = %server.path().display(), sip = ?net.listening(), "phoned {}", env!("CARGO_PKG_VERSION"));
         let (requests, request_inbox) = mpsc::channel(rpc::INBOX);
         let (stop_rpc, stop) = oneshot::channel::<()>();
-        let rpc = spawn(server.run(requests, async move {
+        let rpc = spawn(server.held_by(written).run(requests, async move {
             let _ = stop.await;
         }));
-        Ok(Daemon {
+        let mut daemon = Daemon {
             ua,
-            hub: Hub::new(hex(&epoch[..8])),
+            hub,
             net,
             engine,
             recordings,
@@ -131,11 +147,15 @@ impl Daemon {
                 media: media_inbox,
                 devices: device_inbox,
                 recordings: recording_inbox,
+                alerts,
             },
             rpc,
             stop_rpc,
             _devices: devices,
-        })
+        };
+        // What an earlier life left open is ended first of all.
+        daemon.drain();
+        Ok(daemon)
     }
 
     /// Where the SIP sockets listen, with the ports that the system chose.
@@ -156,6 +176,7 @@ impl Daemon {
                 Some((session, event)) = self.inboxes.media.recv() => self.handle(Input::Media(session, event)),
                 Some(list) = self.inboxes.devices.recv() => self.handle(Input::Devices(list)),
                 Some((reply, answer)) = self.inboxes.recordings.recv() => self.hub.reply(reply, answer),
+                Some(alert) = self.inboxes.alerts.recv() => self.handle(Input::Alert(alert)),
                 () = sleep_until(wake) => self.on_time(),
                 _ = terminate.recv() => signals += 1,
                 _ = interrupt.recv() => signals += 1,
@@ -179,16 +200,24 @@ impl Daemon {
         if end == End::Drained {
             let _ = self.rpc.await;
         }
+        // Waits for the disk, 2 s at most: nothing else is left to do.
+        if let Some(log) = self.hub.into_log() {
+            log.stop();
+        }
         tracing::info!(?end, "stopped");
         Ok(end)
     }
 
-    fn next_wake(&self) -> Instant {
+    fn next_wake(&mut self) -> Instant {
         let left = self.ua.poll_timeout().map(|due| Duration::from_micros(due.saturating_sub(now().mono)));
-        Instant::now() + left.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
+        let wake = Instant::now() + left.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
+        self.hub.log().and_then(|log| log.due()).map_or(wake, |due| wake.min(due.into()))
     }
 
     fn on_time(&mut self) {
+        if let Some(log) = self.hub.log() {
+            log.check();
+        }
         if self.ua.poll_timeout().is_some_and(|due| due <= now().mono) {
             self.handle(Input::Timeout);
         }
@@ -229,7 +258,7 @@ impl Daemon {
 
     /// One input, all its outputs, and the answers that came at once.
     fn handle(&mut self, input: Input<'_>) {
-        self.ua.listen(self.hub.subscriptions() > 0);
+        self.ua.listen(self.hub.listens());
         self.ua.handle(now(), input);
         self.drain();
         while let Some(answer) = self.at_once.pop_front() {
@@ -237,7 +266,7 @@ impl Daemon {
                 AtOnce::Media(session, event) => Input::Media(session, event),
                 AtOnce::Resolved(query, targets) => Input::Resolved(query, targets),
             };
-            self.ua.listen(self.hub.subscriptions() > 0);
+            self.ua.listen(self.hub.listens());
             self.ua.handle(now(), input);
             self.drain();
         }
@@ -266,6 +295,24 @@ impl Daemon {
             }
         }
     }
+}
+
+/// What the store says: to the connections how far the log is, to the phone what everyone is to be told.
+fn tell(gate: watch::Sender<u64>, alerts: mpsc::Sender<Value>) -> store::Tell {
+    Box::new(move |told| {
+        let (state, reason) = match told {
+            Told::Written(place) => {
+                gate.send_replace(place);
+                return;
+            }
+            Told::Trouble(state, reason) => {
+                tracing::warn!(state, reason, "the event log: events go out from memory");
+                (state, reason)
+            }
+            Told::Well => ("ok", "the event log is written again; its epoch ends with this run".to_owned()),
+        };
+        let _ = alerts.try_send(json!({ "kind": "disk", "state": state, "reason": reason }));
+    })
 }
 
 fn audio_config(config: &Config) -> audio::Config {

@@ -12,4 +12,5 @@ pub mod net;
 pub mod rpc;
 pub mod sdp;
 pub mod sip;
+pub mod store;
 pub mod ua;

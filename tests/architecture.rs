@@ -152,8 +152,16 @@ fn the_centre_has_no_os() {
 
 #[test]
 fn the_centre_does_not_know_the_edges() {
-    let edges =
-        ["crate::media", "crate::audio", "crate::net", "crate::rpc", "crate::config", "crate::daemon", "crate::ctl"];
+    let edges = [
+        "crate::media",
+        "crate::audio",
+        "crate::net",
+        "crate::rpc",
+        "crate::store",
+        "crate::config",
+        "crate::daemon",
+        "crate::ctl",
+    ];
     for room in ["src/ua", "src/sip", "src/sdp"] {
         none(trespasses(room, &edges));
     }
@@ -207,6 +215,23 @@ fn the_edges_do_not_know_each_other() {
             "cpal",
             "crate::sip",
             "crate::sdp",
+        ],
+    ));
+    none(trespasses(
+        "src/store",
+        &[
+            "crate::audio",
+            "crate::net",
+            "crate::media",
+            "crate::rpc",
+            "crate::daemon",
+            "crate::ctl",
+            "crate::sip",
+            "crate::sdp",
+            "tokio",
+            "jsonrpsee",
+            "rsip",
+            "cpal",
         ],
     ));
     none(trespasses(

@@ -23,7 +23,8 @@ fn phoned(dir: &tempfile::TempDir, configuration: &str, more: &[&str]) -> Comman
 
 fn minimal(dir: &tempfile::TempDir, port: u16) -> String {
     format!(
-        "[rpc]\nsocket = \"{}/s\"\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\"]\n[audio]\nhost = \"none\"\n",
+        "[rpc]\nsocket = \"{}/s\"\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\"]\n[audio]\nhost = \"none\"\n[store]\ndir = \"{}/state\"\n",
+        dir.path().display(),
         dir.path().display()
     )
 }

@@ -156,7 +156,7 @@ fn others() -> Vec<Row> {
         ("session.on", json!(["1", "acepted"]), "eventName"),
         ("phone.on", json!(["device"]), "eventName"),
         ("events.subscribe", json!({ "topics": ["ended", "nothing.*"] }), "topics[1]"),
-        ("events.subscribe", json!({ "fromSeq": 1 }), "fromSeq"),
+        ("events.subscribe", json!({ "fromSeq": 1, "snapshot": true }), "fromSeq"),
         ("events.unsubscribe", json!([123_456]), "subscription"),
     ];
     rows.extend(

@@ -78,6 +78,11 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
             ),
         );
     }
+    if let Some(dir) = &config.store.dir {
+        fault(&["store", "dir"], when(dir.is_absolute(), "an absolute path"));
+    }
+    fault(&["store", "max_age_days"], when(config.store.max_age_days > 0, "at least 1"));
+    fault(&["store", "max_bytes"], when(config.store.max_bytes >= 262_144, "at least 262144"));
     let filter = tracing_subscriber::EnvFilter::builder().parse(&config.log.level);
     fault(
         &["log", "level"],

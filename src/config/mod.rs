@@ -32,6 +32,8 @@ pub struct Config {
     pub record: RecordConfig,
     /// How many calls, and how they behave.
     pub phone: PhoneSettings,
+    /// What is kept on disk.
+    pub store: StoreConfig,
     /// What is logged.
     pub log: LogConfig,
     /// Who we are, by name.
@@ -186,19 +188,9 @@ pub struct RecordConfig {
 }
 
 impl RecordConfig {
-    /// The directory: as configured, else `recordings` in systemd's state directory, in `/var/lib/phoned` (root), or in
-    /// `$XDG_STATE_HOME/phoned` (`~/.local/state/phoned`).
+    /// The directory: as configured, else `recordings` in the state directory.
     pub fn directory(&self) -> PathBuf {
-        if let Some(dir) = &self.dir {
-            return dir.clone();
-        }
-        let directory = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let own = || {
-            let state = directory("XDG_STATE_HOME").or_else(|| Some(directory("HOME")?.join(".local/state")));
-            if nix::unistd::Uid::effective().is_root() { None } else { state.map(|state| state.join("phoned")) }
-        };
-        let state = directory("STATE_DIRECTORY").or_else(own).unwrap_or_else(|| PathBuf::from("/var/lib/phoned"));
-        state.join("recordings")
+        self.dir.clone().unwrap_or_else(|| state_directory().join("recordings"))
     }
 }
 
@@ -219,6 +211,48 @@ impl Default for RecordConfig {
             pbx_method: DtmfMethod::Auto,
         }
     }
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Keep events, call detail records and idempotency keys on disk.
+    pub enabled: bool,
+    /// Where; left out: see [`StoreConfig::directory`].
+    pub dir: Option<PathBuf>,
+    /// Events and records older than this go, days.
+    pub max_age_days: u32,
+    /// The oldest go when there are more, bytes.
+    pub max_bytes: u64,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        StoreConfig { enabled: true, dir: None, max_age_days: 90, max_bytes: 1_073_741_824 }
+    }
+}
+
+impl StoreConfig {
+    /// The folder: as configured, else the state directory.
+    pub fn directory(&self) -> PathBuf {
+        self.dir.clone().unwrap_or_else(state_directory)
+    }
+}
+
+/// systemd's state directory, else `/var/lib/phoned` for root, or `phoned` in `$XDG_STATE_HOME` (`~/.local/state`) for a user's
+/// own daemon.
+fn state_directory() -> PathBuf {
+    let directory = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(dir) = directory("STATE_DIRECTORY") {
+        return dir;
+    }
+    let shared = || PathBuf::from("/var/lib/phoned");
+    if nix::unistd::Uid::effective().is_root() {
+        return shared();
+    }
+    let state = directory("XDG_STATE_HOME").or_else(|| directory("HOME").map(|home| home.join(".local/state")));
+    state.map_or_else(shared, |state| state.join("phoned"))
 }
 
 /// `[log]`

@@ -12,9 +12,9 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Took};
 use super::wire::{Call, Parsed, parse_line};
-use super::{Command, FIRST_BYTE, MAX_LINE, MAX_OUTSTANDING, REPLY_TIMEOUT, Request, Role, errors};
+use super::{Command, FIRST_BYTE, MAX_LINE, MAX_OUTSTANDING, REPLY_TIMEOUT, Request, Role, errors, replay};
 
 /// What is written with one system call, about.
 const WRITE: usize = 64 * 1024;
@@ -26,15 +26,16 @@ const STOP: Duration = Duration::from_secs(2);
 /// Serves a connection to its end: the client goes, or has said all and got its answers, or the daemon stops.
 pub(super) async fn serve(
     stream: UnixStream,
-    role: Role,
+    (user, role): (u32, Role),
+    mut gate: watch::Receiver<u64>,
     requests: mpsc::Sender<Request>,
     mut stop: watch::Receiver<bool>,
 ) {
     let (reading, writing) = stream.into_split();
-    let outbox = Arc::new(Outbox::default());
+    let outbox = Arc::new(Outbox::of(user));
     let all_said = AtomicBool::new(false);
     {
-        let mut writer = std::pin::pin!(write(writing, &outbox, &all_said));
+        let mut writer = std::pin::pin!(write(writing, &outbox, &all_said, &mut gate));
         let limit = tokio::select! {
             _ = &mut writer => None,
             _ = read(reading, role, requests, &outbox) => Some(LAST_ANSWERS),
@@ -124,20 +125,34 @@ impl Entrance {
     }
 }
 
-async fn write(mut output: OwnedWriteHalf, outbox: &Outbox, all_said: &AtomicBool) -> io::Result<()> {
+async fn write(
+    mut output: OwnedWriteHalf,
+    outbox: &Outbox,
+    all_said: &AtomicBool,
+    gate: &mut watch::Receiver<u64>,
+) -> io::Result<()> {
     let mut lines = Vec::new();
     loop {
         let expires = outbox.expire(Instant::now());
         lines.clear();
-        if outbox.take(&mut lines, WRITE) {
-            output.write_all(&lines).await?;
-            continue;
+        let written = *gate.borrow_and_update();
+        match outbox.take(&mut lines, WRITE, written) {
+            Took::Lines => {
+                output.write_all(&lines).await?;
+                continue;
+            }
+            Took::Replay(replay) => {
+                replay::write(&mut output, outbox, *replay, gate).await?;
+                continue;
+            }
+            Took::Nothing => {}
         }
         if all_said.load(Ordering::Acquire) && outbox.is_idle() {
             return output.shutdown().await;
         }
         tokio::select! {
             () = outbox.changed() => {}
+            Ok(()) = gate.changed(), if outbox.is_held(written) => {}
             () = sleep_until(expires.unwrap_or_else(Instant::now)), if expires.is_some() => {}
         }
     }

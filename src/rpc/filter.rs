@@ -19,9 +19,12 @@ pub struct EventsSubscribe {
     /// Only this account's events.
     #[serde(default)]
     pub account: Option<String>,
-    /// Replay from a seq: refused, there is no event log yet.
+    /// The first event that is wanted: those of the log come first, then the live ones.
     #[serde(default)]
     pub from_seq: Option<u64>,
+    /// The epoch that fromSeq belongs to; where it is over: -226.
+    #[serde(default)]
+    pub epoch: Option<String>,
     /// The answer carries a snapshot of accounts, sessions and devices (default: no).
     #[serde(default)]
     pub snapshot: Option<bool>,

@@ -8,11 +8,16 @@ use jsonrpsee::types::ErrorObjectOwned;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::keys::{Keys, Owner};
 use super::outbox::{Note, Outbox, Reply};
-use super::{Command, Filter, MAX_SUBSCRIPTIONS, Request, Subscribe, SubscribeAnswer, errors, openrpc};
+use super::replay::{self, Replay};
+use super::{
+    Answer, Command, Filter, Keyed, MAX_SUBSCRIPTIONS, Request, Since, Subscribe, SubscribeAnswer, errors, openrpc,
+};
+use crate::store::{CdrQuery, Key, Log, Reader};
 use crate::ua::command::{Command as UaCommand, Snapshot};
-use crate::ua::error::Error;
-use crate::ua::event::Event;
+use crate::ua::error::{Code, Error};
+use crate::ua::event::{Event, rfc3339};
 use crate::ua::io::ReplyId;
 
 /// Owned by the loop that owns the phone. Never waits, never fails; a client that does not read costs it nothing.
@@ -22,11 +27,14 @@ pub struct Hub {
     last_id: u64,
     waiting: BTreeMap<ReplyId, (Reply, Then)>,
     subscriptions: BTreeMap<u64, Subscription>,
+    keys: Keys,
+    store: Option<(Log, Reader)>,
 }
 
 /// What is done with the phone's reply.
 enum Then {
     Answer,
+    Keyed(Owner),
     Subscribe(Subscribe),
     Health,
 }
@@ -49,7 +57,26 @@ impl Hub {
             last_id: 0,
             waiting: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            keys: Keys::default(),
+            store: None,
         }
+    }
+
+    /// With an event log: every event goes there first. `keys`: what it knows of idempotency keys.
+    pub fn with_store(mut self, log: Log, reader: Reader, keys: Vec<Key>) -> Self {
+        self.keys = Keys::load(keys);
+        self.store = Some((log, reader));
+        self
+    }
+
+    /// The event log: whether it keeps up has to be looked at from time to time.
+    pub fn log(&mut self) -> Option<&mut Log> {
+        self.store.as_mut().map(|(log, _)| log)
+    }
+
+    /// Nothing more will be told: the log, to be closed.
+    pub fn into_log(self) -> Option<Log> {
+        self.store.map(|(log, _)| log)
     }
 
     /// Takes a request in. What comes back is for the phone, and its reply for [`Hub::reply`], in the same order.
@@ -58,10 +85,30 @@ impl Hub {
         let (command, then) = match command {
             Command::Ua(command) => (*command, Then::Answer),
             Command::Health => (UaCommand::AccountList, Then::Health),
-            Command::Subscribe(subscribe) => (
-                UaCommand::Snapshot(Snapshot { call_id: subscribe.filter.call_id.clone() }),
-                Then::Subscribe(subscribe),
-            ),
+            Command::Keyed(keyed) => {
+                let Keyed { key, print, command } = *keyed;
+                let owner = (reply.outbox().user(), key);
+                let at = wall();
+                let reply = self.keys.enter(&owner, print, at, reply)?;
+                if let Some(log) = self.log() {
+                    log.remember(Key { user: owner.0, key: owner.1.clone(), print, at, answer: None });
+                }
+                return Some((self.waiting(reply, Then::Keyed(owner)), command));
+            }
+            Command::Subscribe(subscribe) => {
+                // A session of the past may be over.
+                let call_id = subscribe.filter.call_id.clone().filter(|_| subscribe.since.is_none());
+                (UaCommand::Snapshot(Snapshot { call_id }), Then::Subscribe(subscribe))
+            }
+            Command::Replay(params) => {
+                let epoch = self.epoch.clone();
+                self.read(reply, move |reader| replay::answer(reader, &epoch, &params));
+                return None;
+            }
+            Command::Cdrs(query) => {
+                self.read(reply, move |reader| cdrs(reader, &query));
+                return None;
+            }
             Command::Unsubscribe(id) => {
                 reply_to(&mut self.subscriptions, id, reply);
                 return None;
@@ -80,26 +127,58 @@ impl Hub {
                 return None;
             }
         };
+        Some((self.waiting(reply, then), command))
+    }
+
+    fn waiting(&mut self, reply: Reply, then: Then) -> ReplyId {
         self.last_id += 1;
         let id = ReplyId(self.last_id);
         self.waiting.insert(id, (reply, then));
-        Some((id, command))
+        id
+    }
+
+    /// Answers from the files, on a thread that may wait for them.
+    fn read(&self, reply: Reply, answer: impl FnOnce(&Reader) -> Answer + Send + 'static) {
+        match &self.store {
+            None => reply.send(Err(errors::object(&no_store()))),
+            Some((_, reader)) => {
+                let reader = reader.clone();
+                drop(tokio::task::spawn_blocking(move || reply.send(answer(&reader))));
+            }
+        }
     }
 
     /// The phone's reply. An id that the hub never gave out is ignored.
     pub fn reply(&mut self, id: ReplyId, result: Result<Value, Error>) {
         let Some((reply, then)) = self.waiting.remove(&id) else { return };
         let answer = match (result, then) {
+            (result, Then::Keyed(owner)) => {
+                return self.keyed(reply, &owner, result.map_err(|error| errors::object(&error)));
+            }
             (Err(error), _) => Err(errors::object(&error)),
             (Ok(value), Then::Answer) => Ok(value),
             (Ok(accounts), Then::Health) => Ok(json!({ "ok": registered(&accounts), "accounts": accounts })),
-            (Ok(begin), Then::Subscribe(subscribe)) => self.subscribe(subscribe, begin, reply.outbox().clone()),
+            (Ok(begin), Then::Subscribe(subscribe)) => match self.subscribe(subscribe, begin, reply.outbox().clone()) {
+                Ok((answer, Some(replay))) => return reply.send_and_replay(answer, replay),
+                Ok((answer, None)) => Ok(answer),
+                Err(error) => Err(error),
+            },
         };
         reply.send(answer);
     }
 
+    /// The answer to a key: it is in the log before anybody sees it.
+    fn keyed(&mut self, reply: Reply, owner: &Owner, answer: Answer) {
+        let (others, key) = self.keys.done(owner, &answer);
+        let place = key.and_then(|key| self.log().map(|log| log.remember(key))).unwrap_or(0);
+        for reply in others.into_iter().chain([reply]) {
+            reply.send_at(place, answer.clone());
+        }
+    }
+
     /// Tells everyone who wants to know.
     pub fn publish(&mut self, event: &Event) {
+        let place = self.log().map_or(0, |log| log.append(event));
         let ends = event.name == "deleteSession";
         let mut body: Option<Arc<str>> = None;
         self.subscriptions.retain(|id, subscription| {
@@ -113,11 +192,17 @@ impl Hub {
                     .then(|| format!("{}\n{}", event.name, event.call_id.as_deref().unwrap_or_default()).into());
                 // A sample carries the seq of the event before it: the one before it *here*, so that losing it leaves no gap.
                 let seq = if event.sample { subscription.last } else { event.seq };
-                subscription.outbox.notify(Note { subscription: *id, seq, prev: subscription.last, sample: key, body });
+                let prev = subscription.last;
+                subscription.outbox.notify(Note { subscription: *id, place, seq, prev, sample: key, body });
                 subscription.last = seq;
             }
             !(ends && subscription.ends_with_session && subscription.filter.call_id == event.call_id)
         });
+    }
+
+    /// Somebody hears of events: a subscriber, or the log.
+    pub fn listens(&self) -> bool {
+        self.store.is_some() || !self.subscriptions.is_empty()
     }
 
     /// Subscriptions that are open now.
@@ -130,24 +215,48 @@ impl Hub {
         subscribe: Subscribe,
         begin: Value,
         outbox: Arc<Outbox>,
-    ) -> Result<Value, ErrorObjectOwned> {
+    ) -> Result<(Value, Option<Replay>), ErrorObjectOwned> {
         self.subscriptions.retain(|_, subscription| !subscription.outbox.is_closed());
         let mine = self.subscriptions.values().filter(|other| Arc::ptr_eq(&other.outbox, &outbox)).count();
         if mine >= MAX_SUBSCRIPTIONS {
             return Err(errors::subscriptions());
         }
-        let seq = begin["seq"].as_u64().unwrap_or_default();
-        self.last_id += 1;
-        let id = self.last_id;
-        let ends_with_session = subscribe.answer == SubscribeAnswer::Id && subscribe.filter.call_id.is_some();
-        self.subscriptions.insert(id, Subscription { outbox, filter: subscribe.filter, last: seq, ends_with_session });
-        Ok(match subscribe.answer {
+        let last = begin["seq"].as_u64().unwrap_or_default();
+        let Subscribe { filter, since, answer } = subscribe;
+        let id = self.last_id + 1;
+        let replay = since.map(|since| self.replay(id, &since, last, &filter)).transpose()?.flatten();
+        self.last_id = id;
+        let seq = replay.as_ref().map_or(last, |replay| replay.from - 1);
+        let ends_with_session = answer == SubscribeAnswer::Id && filter.call_id.is_some();
+        self.subscriptions.insert(id, Subscription { outbox, filter, last, ends_with_session });
+        let answer = match answer {
             SubscribeAnswer::Id => json!(id),
             SubscribeAnswer::Begin => json!({ "subscription": id, "seq": seq, "epoch": self.epoch }),
             SubscribeAnswer::Snapshot => {
                 json!({ "subscription": id, "seq": seq, "epoch": self.epoch, "snapshot": begin["snapshot"] })
             }
-        })
+        };
+        Ok((answer, replay))
+    }
+
+    /// What stands between the first event that is wanted and the live ones; nothing, where they are the next.
+    fn replay(
+        &self,
+        subscription: u64,
+        since: &Since,
+        to: u64,
+        filter: &Filter,
+    ) -> Result<Option<Replay>, ErrorObjectOwned> {
+        let Some((log, reader)) = &self.store else { return Err(errors::object(&no_store())) };
+        if let Some(error) = replay::refusal(reader, &self.epoch, since.epoch.as_deref(), since.seq) {
+            return Err(errors::object(&error));
+        }
+        let (from, place) = (since.seq, log.place());
+        if from > to + 1 {
+            return Err(errors::params("fromSeq", &format!("the next event is {}", to + 1), "not one of the future"));
+        }
+        let cursor = reader.from(from);
+        Ok((from <= to).then(|| Replay { subscription, from, to, place, filter: filter.clone(), cursor }))
     }
 
     fn info(&self) -> Value {
@@ -177,6 +286,22 @@ fn reply_to(subscriptions: &mut BTreeMap<u64, Subscription>, id: u64, reply: Rep
     }
 }
 
+/// `cdr.query`
+fn cdrs(reader: &Reader, query: &CdrQuery) -> Answer {
+    let page = reader.cdrs(query).map_err(|error| errors::object(&Error::new(Code::Storage, error.to_string())))?;
+    Ok(json!(page))
+}
+
+fn no_store() -> Error {
+    Error::new(Code::Storage, "nothing is kept here").hint("[store] enabled = true")
+}
+
+#[expect(clippy::disallowed_methods, reason = "edge: how old a key is")]
+fn wall() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(0)
+}
+
 /// Every account that shall be registered is.
 fn registered(accounts: &Value) -> bool {
     let fine =
@@ -185,7 +310,7 @@ fn registered(accounts: &Value) -> bool {
 }
 
 /// The part of a notification that all subscribers share.
-fn text(epoch: &str, event: &Event) -> String {
+pub(super) fn text(epoch: &str, event: &Event) -> String {
     let quoted = |text: &str| Value::from(text).to_string();
     let mut body =
         format!("\"epoch\":{},\"time\":\"{}\",\"event\":{}", quoted(epoch), rfc3339(event.wall), quoted(&event.name));
@@ -196,40 +321,4 @@ fn text(epoch: &str, event: &Event) -> String {
         body += &format!(",\"account\":{}", quoted(account));
     }
     body + &format!(",\"data\":{}", event.data)
-}
-
-/// RFC 3339, UTC, milliseconds.
-fn rfc3339(wall: i64) -> String {
-    let (days, ms) = (wall.div_euclid(86_400_000), wall.rem_euclid(86_400_000));
-    // Days since 1970 to a date, in years that begin in March (so that the leap day is the last one).
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = year + era * 400 + carry;
-    let (h, m, s, ms) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000);
-    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{ms:03}Z")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::rfc3339;
-
-    #[test]
-    fn times_are_rfc_3339() {
-        let table = [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
-            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
-            (1_795_395_346_001, "2026-11-23T00:55:46.001Z"),
-            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-            (-1, "1969-12-31T23:59:59.999Z"),
-        ];
-        for (wall, text) in table {
-            assert_eq!(rfc3339(wall), text);
-        }
-    }
 }

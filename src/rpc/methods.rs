@@ -11,8 +11,10 @@ use serde_json::value::RawValue;
 
 use super::filter::{EventsSubscribe, Filter, is_topic};
 use super::params::read;
-use super::{Command, Role, Subscribe, SubscribeAnswer, errors};
+use super::replay::EventsReplay;
+use super::{Command, Role, Since, Subscribe, SubscribeAnswer, errors};
 use crate::config;
+use crate::store::CdrQuery;
 use crate::ua::command::{self as ua, Command as Ua};
 use crate::ua::error::Code;
 
@@ -113,6 +115,8 @@ const START_RECORD: &[Code] =
     &[Code::NoSession, Code::WrongState, Code::NoRecordPermission, Code::NoRecordCode, Code::Storage];
 const STORAGE: &[Code] = &[Code::Storage];
 const VERIFY: &[Code] = &[Code::Storage, Code::WrongState];
+const REPLAY: &[Code] = &[Code::Storage, Code::ReplayGap];
+const SUBSCRIBE: &[Code] = &[Code::NoSession, Code::Storage, Code::ReplayGap];
 const ADD: &[Code] = &[Code::AccountExists];
 const CALL: &[Code] = &[
     Code::Draining,
@@ -186,7 +190,9 @@ methods! {
     "session.setStaticStatus" Call ["callId", "staticStatus", "startManualModel"] ua::SetStaticStatus => |p| own(Ua::SetStaticStatus(p)), Session SESSION "Merges name, avatar, company; true stops automatic updates.";
     "session.destroy" Call ["callId"] ua::CallRef => |p| own(Ua::Destroy(p)), True SESSION "Ends the session if it lives, and forgets it.";
 
-    "events.subscribe" Observe ["topics", "callId", "account", "fromSeq", "snapshot"] EventsSubscribe => subscribe, Begin SESSION "Subscribes to events, with no gap after the snapshot.";
+    "events.subscribe" Observe ["topics", "callId", "account", "fromSeq", "snapshot", "epoch"] EventsSubscribe => subscribe, Begin SUBSCRIBE "Subscribes to events, with no gap after the snapshot, or after what the log has from fromSeq on.";
+    "events.replay" Observe ["fromSeq", "toSeq", "limit", "epoch"] EventsReplay => |p| Ok(Command::Replay(p)), Object REPLAY "events from the log, nextSeq (null: no more), epoch.";
+    "cdr.query" Observe ["page", "size", "sortBy", "orderBy", "filter"] CdrQuery => cdrs, Object STORAGE "total, page, size and cdrs: call detail records.";
     "events.unsubscribe" Observe ["subscription"] Off => |p: Off| Ok(Command::Unsubscribe(p.subscription)), True NONE "Ends a subscription of this connection.";
 }
 
@@ -227,16 +233,15 @@ fn own(command: Ua) -> Made {
 
 fn on(call_id: Option<String>, event: String) -> Made {
     let filter = Filter { topics: Some(vec![topic(event, "eventName")?]), call_id, account: None };
-    Ok(Command::Subscribe(Subscribe { filter, answer: SubscribeAnswer::Id }))
+    Ok(Command::Subscribe(Subscribe { filter, since: None, answer: SubscribeAnswer::Id }))
 }
 
 fn subscribe(params: EventsSubscribe) -> Made {
-    if params.from_seq.is_some() {
-        return Err(errors::params(
-            "fromSeq",
-            "there is no event log to replay from yet",
-            "subscribe with snapshot: true",
-        ));
+    if params.from_seq.is_some() && params.snapshot == Some(true) {
+        return Err(errors::params("fromSeq", "a snapshot is of now, fromSeq of then", "either of them"));
+    }
+    if params.from_seq.is_none() && params.epoch.is_some() {
+        return Err(errors::params("epoch", "it says what fromSeq belongs to", "with fromSeq"));
     }
     let checked = |topics: Vec<String>| {
         topics
@@ -249,8 +254,26 @@ fn subscribe(params: EventsSubscribe) -> Made {
     let answer = if params.snapshot == Some(true) { SubscribeAnswer::Snapshot } else { SubscribeAnswer::Begin };
     Ok(Command::Subscribe(Subscribe {
         filter: Filter { topics, call_id: params.call_id, account: params.account },
+        since: params.from_seq.map(|seq| Since { seq, epoch: params.epoch }),
         answer,
     }))
+}
+
+fn cdrs(query: CdrQuery) -> Made {
+    // Day or time: what is compared as text has to be written alike.
+    let right = |time: &String| {
+        let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        ["0000-00-00", "0000-00-00T00:00:00Z", "0000-00-00T00:00:00.000Z"].contains(&shape.as_str())
+    };
+    for (path, time) in [("filter.from", &query.filter.from), ("filter.to", &query.filter.to)] {
+        if time.as_ref().is_some_and(|time| !right(time)) {
+            return Err(errors::params(path, "not a time", "RFC 3339 in UTC: 2026-11-23T08:00:00Z, or 2026-11-23"));
+        }
+    }
+    if query.page == 0 || !(1..=200).contains(&query.size) {
+        return Err(errors::params("page", "page is 1 or more, size 1 to 200", ""));
+    }
+    Ok(Command::Cdrs(query))
 }
 
 fn topic(name: String, path: &str) -> Result<String, ErrorObjectOwned> {

@@ -17,6 +17,9 @@
 //! `daemon.shutdown` arrives as `ua::Command::Shutdown`: the loop notes that it has to stop once that reply is out. Commands of
 //! the daemon's own (a signal) use `ReplyId(0)`, which the hub never gives out and whose reply it ignores.
 //!
+//! With an event log ([`Hub::with_store`], [`Server::held_by`]) no event leaves a connection's outbox before the log has it; whatever
+//! stands behind it waits with it, so the order is the phone's.
+//!
 //! Of jsonrpsee this uses the types, the codes, the responses and the batch builder. Its `Methods` are not used: a method there
 //! starts when its future is polled and answers when it is polled again, so neither the way in nor the replies keep their order
 //! without a second queue around them; and its subscriptions end in a bounded channel, out of which nothing old can be taken to
@@ -30,10 +33,12 @@ mod errors;
 mod events;
 mod filter;
 mod hub;
+mod keys;
 mod methods;
 mod openrpc;
 mod outbox;
 mod params;
+mod replay;
 mod roles;
 mod server;
 mod wire;
@@ -43,12 +48,14 @@ pub use hub::Hub;
 pub use methods::{METHODS, Method};
 pub use openrpc::document;
 pub use outbox::Reply;
+pub use replay::EventsReplay;
 pub use roles::Role;
 pub use server::{BindError, Server};
 pub use wire::{Call, Parsed, parse_line};
 
 use jsonrpsee::types::ErrorObjectOwned;
 
+use crate::store::CdrQuery;
 use crate::ua;
 
 /// Requests waiting for the loop; when it is full, connections wait.
@@ -88,6 +95,12 @@ pub enum Command {
     Subscribe(Subscribe),
     /// `events.unsubscribe`, `session.off`, `phone.off`: by subscription id.
     Unsubscribe(u64),
+    /// A command of the phone's that is to be done once.
+    Keyed(Box<Keyed>),
+    /// `events.replay`
+    Replay(EventsReplay),
+    /// `cdr.query`
+    Cdrs(CdrQuery),
     /// `daemon.info`
     Info,
     /// `daemon.health`
@@ -98,11 +111,36 @@ pub enum Command {
     Refuse(ErrorObjectOwned),
 }
 
+/// A command with an idempotency key.
+#[derive(Debug, Clone)]
+pub struct Keyed {
+    /// The user's key.
+    pub key: String,
+    /// Stands for method and params.
+    pub print: u64,
+    /// What is to be done once.
+    pub command: ua::command::Command,
+}
+
+/// What a request is answered with.
+pub(crate) type Answer = Result<serde_json::Value, ErrorObjectOwned>;
+
+/// Where a subscription begins that begins in the past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since {
+    /// The first seq.
+    pub seq: u64,
+    /// The epoch that it belongs to, where the client says it.
+    pub epoch: Option<String>,
+}
+
 /// A subscription to begin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subscribe {
     /// Which events.
     pub filter: Filter,
+    /// From which event on; none: from now on.
+    pub since: Option<Since>,
     /// What the answer carries.
     pub answer: SubscribeAnswer,
 }

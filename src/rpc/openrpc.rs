@@ -5,8 +5,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use super::events;
 use super::methods::{METHODS, Method, Shape, twin};
+use super::{Role, events};
 use crate::ua::error::Code;
 use crate::ua::status::{CallStatus, Stream, Timer};
 
@@ -35,8 +35,10 @@ pub fn document() -> Value {
 
 fn described(method: &'static Method, schemas: &mut SchemaGenerator) -> Vec<Value> {
     let params = params(method, schemas);
+    let keyed = [Code::IdempotencyConflict];
     let errors: Vec<Value> = [Code::InvalidParams, Code::Timeout, Code::Forbidden]
         .iter()
+        .chain(keyed.iter().filter(|_| method.role > Role::Observe))
         .chain(method.errors)
         .map(|code| json!({ "$ref": format!("#/components/errors/{}", key(*code)) }))
         .collect();
@@ -47,6 +49,7 @@ fn described(method: &'static Method, schemas: &mut SchemaGenerator) -> Vec<Valu
                 "name": name,
                 "summary": method.summary,
                 "x-role": method.role.name(),
+                "x-idempotencyKey": method.role > Role::Observe,
                 "paramStructure": "either",
                 "params": params,
                 "result": { "name": "result", "schema": result(method.result) },

@@ -1,5 +1,5 @@
 //! What a connection still has to say: replies, in the order they were made, and notifications, of which the oldest give way
-//! when the client does not read.
+//! when the client does not read. Nothing leaves before the log has it: each notification has a place in the log.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
+use super::replay::Replay;
 use super::{MAX_REPLY, REPLY_TIMEOUT, errors};
 
 /// Notifications that wait for a client: bytes of text. Above it samples go first, then the oldest events.
@@ -26,7 +27,19 @@ pub struct Reply {
 impl Reply {
     /// Answers. Late (after -230) or to a closed connection: nothing happens.
     pub fn send(self, answer: Result<Value, ErrorObjectOwned>) {
-        self.outbox.answer(self.ticket, answer);
+        self.outbox.answer(self.ticket, answer, 0);
+    }
+
+    /// Answers once the log has this place.
+    pub(super) fn send_at(self, place: u64, answer: Result<Value, ErrorObjectOwned>) {
+        self.outbox.answer(self.ticket, answer, place);
+    }
+
+    /// Answers; then the events of the log, before any that is told later.
+    pub(super) fn send_and_replay(self, answer: Value, replay: Replay) {
+        let outbox = self.outbox.clone();
+        self.send(Ok(answer));
+        outbox.replay(replay);
     }
 
     pub(super) fn outbox(&self) -> &Arc<Outbox> {
@@ -36,7 +49,7 @@ impl Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        self.outbox.answer(self.ticket, Err(errors::internal()));
+        self.outbox.answer(self.ticket, Err(errors::internal()), 0);
     }
 }
 
@@ -50,6 +63,8 @@ impl std::fmt::Debug for Reply {
 #[derive(Debug, Clone)]
 pub(super) struct Note {
     pub subscription: u64,
+    /// Its place in the log.
+    pub place: u64,
     pub seq: u64,
     /// The seq of the subscription's notification before this one.
     pub prev: u64,
@@ -62,6 +77,7 @@ pub(super) struct Note {
 enum Item {
     Reply {
         line: String,
+        place: u64,
         _slot: Option<OwnedSemaphorePermit>,
     },
     Note(Note),
@@ -71,8 +87,21 @@ enum Item {
         before: u64,
         from: u64,
         to: u64,
+        place: u64,
         head: Arc<str>,
     },
+    /// Events out of the log stand here.
+    Replay(Box<Replay>),
+}
+
+/// What there was to take out.
+pub(super) enum Took {
+    /// Lines.
+    Lines,
+    /// Events are to be read from the log and written, before anything else.
+    Replay(Box<Replay>),
+    /// Nothing.
+    Nothing,
 }
 
 struct Waiting {
@@ -85,6 +114,7 @@ struct Waiting {
 
 struct Batch {
     parts: Vec<Option<MethodResponse>>,
+    place: u64,
     slot: Option<OwnedSemaphorePermit>,
 }
 
@@ -97,6 +127,10 @@ struct State {
     notes: usize,
     note_bytes: usize,
     samples: usize,
+    /// The replay under way: its subscription, its last seq and that one's place.
+    replaying: Option<(u64, u64, u64)>,
+    /// A subscription whose replay ended at the first seq, and whose last notification of it was the second.
+    replayed: BTreeMap<u64, (u64, u64)>,
     closed: bool,
 }
 
@@ -105,9 +139,21 @@ struct State {
 pub(super) struct Outbox {
     state: Mutex<State>,
     wake: Notify,
+    /// Whose connection it is.
+    user: u32,
 }
 
 impl Outbox {
+    /// That of a user's connection.
+    pub fn of(user: u32) -> Self {
+        Outbox { user, ..Outbox::default() }
+    }
+
+    /// Whose connection it is.
+    pub fn user(&self) -> u32 {
+        self.user
+    }
+
     /// A reply to come. The slot is given back when the reply has been taken out for writing.
     pub fn expect(self: &Arc<Self>, id: Id<'static>, slot: OwnedSemaphorePermit) -> Reply {
         self.ticket(id, None, Some(slot))
@@ -120,7 +166,7 @@ impl Outbox {
             state.next += 1;
             let number = state.next;
             let parts = ids.iter().map(|_| None).collect();
-            state.batches.insert(number, Batch { parts, slot: Some(slot) });
+            state.batches.insert(number, Batch { parts, place: 0, slot: Some(slot) });
             number
         };
         ids.into_iter().enumerate().map(|(at, id)| self.ticket(id, Some((number, at)), None)).collect()
@@ -141,7 +187,7 @@ impl Outbox {
         Reply { outbox: self.clone(), ticket }
     }
 
-    fn answer(&self, ticket: u64, answer: Result<Value, ErrorObjectOwned>) {
+    fn answer(&self, ticket: u64, answer: Result<Value, ErrorObjectOwned>, place: u64) {
         let mut state = self.lock();
         let Some(waiting) = state.waiting.remove(&ticket) else { return };
         if state.closed {
@@ -152,8 +198,8 @@ impl Outbox {
             Err(error) => MethodResponse::error(waiting.id, error),
         };
         match waiting.batch {
-            None => state.queue.push_back(Item::Reply { line: text(response), _slot: waiting.slot }),
-            Some((number, at)) => state.batch_part(number, at, response),
+            None => state.queue.push_back(Item::Reply { line: text(response), place, _slot: waiting.slot }),
+            Some((number, at)) => state.batch_part(number, at, response, place),
         }
         drop(state);
         self.wake.notify_one();
@@ -168,7 +214,7 @@ impl Outbox {
             if deadline > now {
                 return Some(deadline);
             }
-            self.answer(ticket, Err(errors::timeout()));
+            self.answer(ticket, Err(errors::timeout()), 0);
         }
     }
 
@@ -190,30 +236,73 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Takes out lines to write, about `limit` bytes of them. Returns false when there was nothing.
-    pub fn take(&self, into: &mut Vec<u8>, limit: usize) -> bool {
+    /// Queues events of the log.
+    fn replay(&self, replay: Replay) {
+        let mut state = self.lock();
+        if !state.closed {
+            state.queue.push_back(Item::Replay(Box::new(replay)));
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// How far the replay under way goes, and the place of its last event.
+    pub fn replaying(&self) -> (u64, u64) {
+        self.lock().replaying.map_or((0, 0), |(_, to, place)| (to, place))
+    }
+
+    /// The replay under way has come to `to`, and `last` was its last notification. False: it goes further now.
+    pub fn replayed(&self, to: u64, last: u64) -> bool {
+        let mut state = self.lock();
+        let Some((subscription, wanted, _)) = state.replaying else { return true };
+        if wanted > to {
+            return false;
+        }
+        state.replaying = None;
+        if last != to {
+            state.replayed.insert(subscription, (to, last));
+        }
+        true
+    }
+
+    /// Takes out lines to write, about `limit` bytes of them, as far as the log is written.
+    pub fn take(&self, into: &mut Vec<u8>, limit: usize, written: u64) -> Took {
         let mut state = self.lock();
         let before = into.len();
         while into.len() - before < limit {
-            let Some(item) = state.queue.pop_front() else { break };
-            match item {
-                Item::Reply { line, .. } => into.extend_from_slice(line.as_bytes()),
-                Item::Note(note) => {
+            match state.queue.front() {
+                None => break,
+                Some(item) if item.place() > written => break,
+                Some(Item::Replay(_)) if into.len() > before => break,
+                Some(_) => {}
+            }
+            match state.queue.pop_front() {
+                None => break,
+                Some(Item::Reply { line, .. }) => into.extend_from_slice(line.as_bytes()),
+                Some(Item::Note(note)) => {
                     state.count(&note, false);
-                    into.extend_from_slice(opening(note.subscription, note.seq, note.prev).as_bytes());
-                    into.extend_from_slice(note.body.as_bytes());
-                    into.extend_from_slice(b"}}}");
+                    let (seq, prev) = state.chain(note.subscription, note.seq, note.prev);
+                    write_note(into, note.subscription, seq, prev, &note.body);
+                    continue;
                 }
-                Item::Lagged { subscription, before, from, to, head } => {
-                    let body =
-                        format!("{head}\"event\":\"lagged\",\"data\":{{\"fromSeq\":{from},\"toSeq\":{to}}}}}}}}}");
-                    into.extend_from_slice(opening(subscription, before, before).as_bytes());
-                    into.extend_from_slice(body.as_bytes());
+                Some(Item::Lagged { subscription, before, from, to, head, .. }) => {
+                    let (_, before) = state.chain(subscription, to, before);
+                    write_lagged(into, subscription, before, from, to, &head);
+                    continue;
+                }
+                Some(Item::Replay(replay)) => {
+                    state.replaying = Some((replay.subscription, replay.to, replay.place));
+                    return Took::Replay(replay);
                 }
             }
             into.push(b'\n');
         }
-        into.len() > before
+        if into.len() > before { Took::Lines } else { Took::Nothing }
+    }
+
+    /// The log is waited for.
+    pub fn is_held(&self, written: u64) -> bool {
+        self.lock().queue.front().is_some_and(|item| item.place() > written)
     }
 
     /// Resolves when there may be something new to take out, to expire, or to end.
@@ -248,9 +337,31 @@ impl Outbox {
     }
 }
 
+impl Item {
+    /// The place in the log that it waits for.
+    fn place(&self) -> u64 {
+        match self {
+            Item::Note(note) => note.place,
+            Item::Reply { place, .. } | Item::Lagged { place, .. } => *place,
+            Item::Replay(replay) => replay.place,
+        }
+    }
+}
+
 impl State {
-    fn batch_part(&mut self, number: u64, at: usize, response: MethodResponse) {
+    /// A notification's seq and prev; behind a replay its end is the last one that was told of it.
+    fn chain(&mut self, subscription: u64, seq: u64, prev: u64) -> (u64, u64) {
+        let Some((to, last)) = self.replayed.get(&subscription).copied() else { return (seq, prev) };
+        if seq > to {
+            self.replayed.remove(&subscription);
+        }
+        let told = |seq| if seq == to { last } else { seq };
+        (told(seq), told(prev))
+    }
+
+    fn batch_part(&mut self, number: u64, at: usize, response: MethodResponse, place: u64) {
         let Some(batch) = self.batches.get_mut(&number) else { return };
+        batch.place = batch.place.max(place);
         if let Some(part) = batch.parts.get_mut(at) {
             *part = Some(response);
         }
@@ -263,7 +374,7 @@ impl State {
             Ok(()) => text(MethodResponse::from_batch(builder.finish())),
             Err(too_big) => text(too_big),
         };
-        self.queue.push_back(Item::Reply { line, _slot: batch.slot });
+        self.queue.push_back(Item::Reply { line, place: batch.place, _slot: batch.slot });
     }
 
     fn count(&mut self, note: &Note, added: bool) {
@@ -308,21 +419,44 @@ impl State {
         }
         let Some(at) = self.queue.iter().position(|item| matches!(item, Item::Note(_))) else { return };
         let Some(note) = self.remove(at) else { return };
-        // Only replies and other `lagged` stand before the oldest event: the search is short.
+        // What is replayed before it goes on with it: nothing is lost.
+        if let Some((subscription, to, place)) = &mut self.replaying
+            && *subscription == note.subscription
+        {
+            (*to, *place) = (note.seq, note.place);
+            return;
+        }
+        // Only replies, replays and other `lagged` stand before the oldest event: the search is short.
         for item in self.queue.iter_mut().take(at) {
-            if let Item::Lagged { subscription, to, .. } = item
-                && *subscription == note.subscription
-            {
-                *to = note.seq;
-                return;
+            match item {
+                Item::Lagged { subscription, to, place, .. } if *subscription == note.subscription => {
+                    (*to, *place) = (note.seq, note.place);
+                    return;
+                }
+                Item::Replay(replay) if replay.subscription == note.subscription => {
+                    (replay.to, replay.place) = (note.seq, note.place);
+                    return;
+                }
+                _ => {}
             }
         }
         let head: Arc<str> = note.body.split("\"event\"").next().unwrap_or_default().into();
-        self.queue.insert(
-            at,
-            Item::Lagged { subscription: note.subscription, before: note.prev, from: note.seq, to: note.seq, head },
-        );
+        let Note { subscription, place, seq, prev, .. } = note;
+        self.queue.insert(at, Item::Lagged { subscription, before: prev, from: seq, to: seq, place, head });
     }
+}
+
+/// A notification's line.
+pub(super) fn write_note(into: &mut Vec<u8>, subscription: u64, seq: u64, prev: u64, body: &str) {
+    into.extend_from_slice(opening(subscription, seq, prev).as_bytes());
+    into.extend_from_slice(body.as_bytes());
+    into.extend_from_slice(b"}}}\n");
+}
+
+/// The line that tells a loss. `head` is what the body of its neighbour begins with.
+pub(super) fn write_lagged(into: &mut Vec<u8>, subscription: u64, before: u64, from: u64, to: u64, head: &str) {
+    let body = format!("{head}\"event\":\"lagged\",\"data\":{{\"fromSeq\":{from},\"toSeq\":{to}}}");
+    write_note(into, subscription, before, before, &body);
 }
 
 fn opening(subscription: u64, seq: u64, prev: u64) -> String {

@@ -23,6 +23,7 @@ pub struct Server {
     listener: StdListener,
     path: PathBuf,
     roles: Roles,
+    gate: watch::Receiver<u64>,
 }
 
 /// Why the socket could not be made.
@@ -64,7 +65,13 @@ impl Server {
             let _ = fs::remove_file(&fresh);
             return Err(failed(error));
         }
-        Ok(Server { listener, path, roles: config.roles.clone() })
+        let (_, gate) = watch::channel(u64::MAX);
+        Ok(Server { listener, path, roles: config.roles.clone(), gate })
+    }
+
+    /// No event is written to a client before the event log has its place; the log says how far it is.
+    pub fn held_by(self, gate: watch::Receiver<u64>) -> Server {
+        Server { gate, ..self }
     }
 
     /// Where it listens.
@@ -91,7 +98,8 @@ impl Server {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) if connections.len() >= MAX_CONNECTIONS => turn_away(stream, errors::busy()),
                     Ok((stream, _)) => {
-                        connections.spawn(welcome(stream, self.roles.clone(), requests.clone(), stopped.clone()));
+                        let (roles, gate) = (self.roles.clone(), self.gate.clone());
+                        connections.spawn(welcome(stream, roles, gate, requests.clone(), stopped.clone()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection to the RPC socket could not be accepted");
@@ -125,7 +133,13 @@ fn check_free(path: &Path) -> Result<(), BindError> {
 }
 
 /// Finds out who connects, and serves those who have a role.
-async fn welcome(stream: UnixStream, roles: Roles, requests: mpsc::Sender<Request>, stop: watch::Receiver<bool>) {
+async fn welcome(
+    stream: UnixStream,
+    roles: Roles,
+    gate: watch::Receiver<u64>,
+    requests: mpsc::Sender<Request>,
+    stop: watch::Receiver<bool>,
+) {
     let Ok(peer) = stream.peer_cred() else { return };
     let (uid, gid) = (peer.uid(), peer.gid());
     let role = tokio::task::spawn_blocking(move || role_of(&roles, uid, gid)).await.ok().flatten();
@@ -134,7 +148,7 @@ async fn welcome(stream: UnixStream, roles: Roles, requests: mpsc::Sender<Reques
         return turn_away(stream, errors::forbidden("this user has no role here"));
     };
     tracing::debug!(uid, role = role.name(), "a client connected");
-    connection::serve(stream, role, requests, stop).await;
+    connection::serve(stream, (uid, role), gate, requests, stop).await;
 }
 
 /// One line that says why, then the end.

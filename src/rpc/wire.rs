@@ -1,9 +1,13 @@
 //! A line of text to what it asks. Every wrong line has one right answer here; no line can do harm.
 
-use jsonrpsee::types::{ErrorObjectOwned, Id, InvalidRequest, Request};
-use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
-use super::{Command, MAX_BATCH, Role, errors, methods};
+use jsonrpsee::types::{ErrorObjectOwned, Id, InvalidRequest, Request};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::{Command, Keyed, MAX_BATCH, Role, errors, methods};
 
 /// What a line holds.
 #[derive(Debug)]
@@ -63,11 +67,47 @@ fn command(request: &Request<'_>, role: Role, in_batch: bool) -> Result<Command,
     if role < method.role {
         return Err(errors::forbidden(&format!("{} needs the role {}", method.name, method.role.name())));
     }
-    let command = (method.read)(method.params, request.params.as_deref())?;
+    let (key, params) = match request.params.as_deref() {
+        Some(params) if method.role > Role::Observe => idempotency_key(params)?,
+        _ => (None, None),
+    };
+    let params = params.as_deref().or(request.params.as_deref());
+    let command = match ((method.read)(method.params, params)?, key) {
+        (Command::Ua(command), Some(key)) => {
+            let print = print(method.name, params);
+            Command::Keyed(Box::new(Keyed { key, print, command: *command }))
+        }
+        (command, _) => command,
+    };
     if in_batch && matches!(command, Command::Subscribe(_)) {
         return Err(errors::request("a subscription cannot begin inside a batch"));
     }
     Ok(command)
+}
+
+/// Takes `idempotencyKey` out of params by name.
+fn idempotency_key(params: &RawValue) -> Result<(Option<String>, Option<Box<RawValue>>), ErrorObjectOwned> {
+    const NAME: &str = "idempotencyKey";
+    if !params.get().starts_with('{') || !params.get().contains(NAME) {
+        return Ok((None, None));
+    }
+    let wrong = |why: &str| errors::params(NAME, why, "a string of 1 to 128 characters");
+    let mut members: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(params.get()).map_err(|error| errors::params("", &error.to_string(), ""))?;
+    let Some(key) = members.remove(NAME) else { return Ok((None, None)) };
+    let key: String = serde_json::from_str(key.get()).map_err(|_| wrong("not a string"))?;
+    if key.is_empty() || key.chars().count() > 128 || key.chars().any(char::is_control) {
+        return Err(wrong("empty, too long, or not printable"));
+    }
+    let rest = serde_json::value::to_raw_value(&members).map_err(|error| wrong(&error.to_string()))?;
+    Ok((Some(key), Some(rest)))
+}
+
+/// The same for the same method and params, whatever their order and spacing.
+fn print(method: &str, params: Option<&RawValue>) -> u64 {
+    let params: Value = params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
+    let hash = Sha256::digest(format!("{method} {params}"));
+    hash.iter().take(8).fold(0, |print, byte| print << 8 | u64::from(*byte))
 }
 
 /// Not a request: not JSON at all, or JSON of another shape. Its id goes back where it has one.

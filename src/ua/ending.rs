@@ -128,6 +128,7 @@ impl Ua {
             map.retain(|_, v| !v.is_null());
         }
         let waiting = replies(session);
+        let cdr = self.cdr(id, &data);
         let key = (session.sip_call_id.clone(), session.local_tag.clone());
         let seat = session.seat.clone();
         if session.media_asked {
@@ -136,6 +137,7 @@ impl Ua {
         self.end_recording(id);
         self.tell_session(id, event, data);
         self.tell_session(id, "deleteSession", json!({}));
+        self.tell_cdr(cdr);
         self.sessions.remove(&id);
         self.dialogs.remove(&key);
         self.stop_timers_of(id);

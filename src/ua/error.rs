@@ -82,8 +82,12 @@ codes! {
     NoRecordCode = -222 "NO_RECORD_CODE" false;
     /// Another user holds the device.
     DeviceBusy = -223 "DEVICE_BUSY" true;
+    /// Some of these events are no longer kept.
+    ReplayGap = -226 "REPLAY_GAP" false;
     /// The daemon is about to stop.
     Draining = -228 "DRAINING" true;
+    /// The idempotencyKey was used for something else.
+    IdempotencyConflict = -229 "IDEMPOTENCY_CONFLICT" false;
     /// No answer within 10 s; the work goes on.
     Timeout = -230 "TIMEOUT" true;
     /// The user's role does not allow it.

@@ -104,6 +104,8 @@ pub enum Input<'a> {
     Resolved(QueryId, Vec<Target>),
     /// The devices of the host, whenever they change.
     Devices(Vec<DeviceInfo>),
+    /// An edge has something to tell that wants a look: the data of an `alert`.
+    Alert(Value),
 }
 
 /// Everything that the phone wants done.

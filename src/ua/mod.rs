@@ -3,6 +3,7 @@
 //! Each input is followed by a full drain of `poll_output`. `handle` never fails and never blocks: what goes wrong is an
 //! output too. A panic in here is our bug; it costs the session at hand, never the daemon.
 
+pub mod cdr;
 pub mod command;
 pub mod error;
 pub mod event;
@@ -172,6 +173,7 @@ impl Ua {
             Input::Media(id, event) => self.on_media(id, event),
             Input::Resolved(query, targets) => self.on_resolved(query, targets),
             Input::Devices(devices) => self.on_devices(devices),
+            Input::Alert(data) => self.tell_phone("alert", data),
         }
         self.settle();
     }

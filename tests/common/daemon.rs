@@ -69,11 +69,12 @@ impl Daemon {
         let rtp = 30_000 + (port % 400) * 50;
         let text = format!(
             "[rpc]\nsocket = \"{}\"\n\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\", \"tcp:127.0.0.1:{port}\"]\n{}\n\n\
-             [media]\nrtp_ports = \"{rtp}-{}\"\n{}\n\n[audio]\n{}\n\n[phone]\n{}\n\n{}\n",
+             [media]\nrtp_ports = \"{rtp}-{}\"\n{}\n\n[store]\ndir = \"{}/state\"\n\n[audio]\n{}\n\n[phone]\n{}\n\n{}\n",
             socket.display(),
             setup.sip,
             rtp + 1999,
             setup.media,
+            dir.path().display(),
             if setup.audio.is_empty() {
                 "input = \"null\"\noutput = \"null\"\nringer = \"null\""
             } else {
@@ -277,9 +278,20 @@ impl Client {
         self.taken = 0;
     }
 
-    /// The names of a session's events so far, without samples.
+    /// Everything that was told, to the end of a daemon that was killed.
+    pub fn drain(mut self) -> Vec<Value> {
+        let _ = self.stream.set_read_timeout(Some(secs(5)));
+        let _ = self.stream.read_to_end(&mut self.bytes);
+        let bytes = std::mem::take(&mut self.bytes);
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+        lines.for_each(|line| self.keep(line));
+        self.events
+    }
+
+    /// The names of a session's events so far, without samples and the record that follows.
     pub fn story(&mut self, call_id: &str) -> Vec<String> {
-        let samples = ["callReport", "updateTimer"];
+        // Samples, and the record that comes when the session is gone.
+        let samples = ["callReport", "updateTimer", "cdrChange"];
         let of = |e: &&Value| e["callId"] == call_id && !samples.contains(&e["event"].as_str().unwrap_or_default());
         self.events().iter().filter(of).map(|e| e["event"].as_str().unwrap_or_default().to_string()).collect()
     }

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use phoned::config::{Roles, RpcConfig};
+use phoned::config::{Roles, RpcConfig, StoreConfig};
 use phoned::rpc::{self, Hub, Server};
+use phoned::store::{self, Told};
 use phoned::ua::command::Command;
 use phoned::ua::error::{Code, Error};
 use phoned::ua::event::Event;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub struct FakePhone {
     pub socket: PathBuf,
@@ -22,26 +23,60 @@ pub struct FakePhone {
     pub seen: Arc<Mutex<Vec<Command>>>,
     pub stop: Option<oneshot::Sender<()>>,
     pub server: tokio::task::JoinHandle<()>,
+    /// What the store has told.
+    pub alerts: Arc<Mutex<Vec<Told>>>,
+    loop_: tokio::task::JoinHandle<()>,
     _directory: tempfile::TempDir,
 }
 
 impl FakePhone {
+    /// Stops it and closes its log.
+    pub async fn end(mut self) {
+        drop(self.stop.take());
+        drop(self.events);
+        self.server.await.unwrap();
+        self.loop_.await.unwrap();
+    }
+
     pub fn start() -> FakePhone {
         Self::with_roles(Roles::default())
     }
 
+    /// With an event log in a folder.
+    pub fn with_store(store: StoreConfig) -> FakePhone {
+        Self::build(Roles::default(), Some(store))
+    }
+
     pub fn with_roles(roles: Roles) -> FakePhone {
+        Self::build(roles, None)
+    }
+
+    fn build(roles: Roles, store: Option<StoreConfig>) -> FakePhone {
         let directory = tempfile::tempdir().unwrap();
         let config = RpcConfig { socket: Some(directory.path().join("phoned.sock")), roles };
-        let server = Server::bind(&config).unwrap();
+        let mut server = Server::bind(&config).unwrap();
+        let (mut hub, mut seq) = (Hub::new("test"), 0);
+        let alerts = Arc::new(Mutex::new(Vec::new()));
+        if let Some(store) = store {
+            let (gate, written) = watch::channel(0);
+            let seen = alerts.clone();
+            let tell = move |told: Told| match told {
+                Told::Written(place) => drop(gate.send_replace(place)),
+                other => seen.lock().unwrap().push(other),
+            };
+            let started = store::start(&store, "test".into(), Box::new(tell)).unwrap();
+            seq = started.seq;
+            hub = Hub::new(started.epoch).with_store(started.log, started.reader, started.keys);
+            server = server.held_by(written);
+        }
         let socket = server.path().to_owned();
         let (requests, inbox) = mpsc::channel(rpc::INBOX);
         let (events, told) = mpsc::channel(256);
         let (stop, stopped) = oneshot::channel::<()>();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let server = tokio::spawn(server.run(requests, async move { drop(stopped.await) }));
-        tokio::spawn(phone(inbox, told, seen.clone()));
-        FakePhone { socket, events, seen, stop: Some(stop), server, _directory: directory }
+        let loop_ = tokio::spawn(phone(hub, seq, inbox, told, seen.clone()));
+        FakePhone { socket, events, seen, stop: Some(stop), server, alerts, loop_, _directory: directory }
     }
 
     pub async fn connect(&self) -> Client {
@@ -59,16 +94,16 @@ impl FakePhone {
 }
 
 async fn phone(
+    mut hub: Hub,
+    mut seq: u64,
     mut inbox: mpsc::Receiver<rpc::Request>,
     mut events: mpsc::Receiver<Event>,
     seen: Arc<Mutex<Vec<Command>>>,
 ) {
-    let mut hub = Hub::new("test");
-    let mut seq = 0;
     loop {
         tokio::select! {
             request = inbox.recv() => {
-                let Some(request) = request else { return };
+                let Some(request) = request else { break };
                 let Some((id, command)) = hub.take(request) else { continue };
                 seen.lock().unwrap().push(command.clone());
                 if let Some(result) = answer(command, seq, &seen) {
@@ -79,7 +114,14 @@ async fn phone(
                 seq = event.seq;
                 hub.publish(&event);
             }
+            () = tokio::time::sleep(Duration::from_millis(20)) => {}
         }
+        if let Some(log) = hub.log() {
+            log.check();
+        }
+    }
+    if let Some(log) = hub.into_log() {
+        log.stop();
     }
 }
 

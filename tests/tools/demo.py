@@ -54,7 +54,7 @@ class Phone:
             file.write(
                 f'[rpc]\nsocket = "{path}"\n\n[sip]\nlisten = ["udp:127.0.0.1:{port}"]\n\n[media]\nrtp_ports = "{rtp}-{rtp + 99}"\n\n'
                 f'[audio]\ninput = "tone:{hz}"\noutput = "file:{self.heard}"\nringer = "null"\n\n'
-                f'[accounts.{name}]\nuri = "sip:{name}@127.0.0.1:{port}"\nregister = false\ntrusted = ["127.0.0.1"]\n'
+                f'[store]\ndir = "{os.path.join(self.folder, "state")}"\n\n[accounts.{name}]\nuri = "sip:{name}@127.0.0.1:{port}"\nregister = false\ntrusted = ["127.0.0.1"]\n'
             )
         self.log = open(os.path.join(self.folder, "log"), "wb")
         self.process = subprocess.Popen([program, "--config", file.name], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)

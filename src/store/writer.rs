@@ -1,0 +1,283 @@
+//! The thread that writes, and the one that syncs: a write is never behind an fsync.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use serde_json::json;
+
+use super::record::frame;
+use super::segment::{Header, Segment, Tail, retain};
+use super::{Entry, Files, Key, Shared, clock};
+use crate::ua::cdr::Unfinished;
+use crate::ua::event::Event;
+
+/// What is written at once, about.
+const BATCH: usize = 256 * 1024;
+/// What waits for a full disk; above it the oldest is given up, and the log has a gap.
+const BACKLOG: usize = 4 * 1024 * 1024;
+/// A disk that refused is tried again after this.
+const RETRY: Duration = Duration::from_millis(500);
+/// What is written is synced after this.
+const SYNC: Duration = Duration::from_millis(500);
+/// How often old files are looked for.
+const RETAIN: Duration = Duration::from_secs(60);
+
+/// The state of the thread that writes.
+pub(super) struct Writer {
+    pub shared: Arc<Shared>,
+    pub dir: PathBuf,
+    pub epoch: String,
+    pub last: u64,
+    pub open: Unfinished,
+    pub events: Tail,
+    pub cdrs: Tail,
+    pub keys: Tail,
+    /// What the readers are told of, and the keys' own.
+    pub files: Files,
+    pub key_segments: Vec<Segment>,
+    /// Nobody else writes here while it lives.
+    pub _lock: File,
+    pub age: Duration,
+    pub bytes: u64,
+    pub dirty: Arc<Dirty>,
+    pub batch: Batch,
+}
+
+/// What is to be written, framed.
+#[derive(Default)]
+pub(super) struct Batch {
+    place: u64,
+    events: Vec<u8>,
+    first: u64,
+    last: u64,
+    pub(super) cdrs: Vec<u8>,
+    pub(super) cdr_first: u64,
+    pub(super) cdr_last: u64,
+    keys: Vec<u8>,
+    key_at: u64,
+}
+
+/// Files that were written and not synced.
+#[derive(Default)]
+pub(super) struct Dirty {
+    files: Mutex<BTreeMap<&'static str, Arc<File>>>,
+}
+
+impl Dirty {
+    fn add(&self, kind: &'static str, file: Arc<File>) {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, file);
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let files = std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner));
+        files.into_values().try_for_each(|file| file.sync_data())
+    }
+}
+
+/// Starts the thread that syncs half a second after a write. It also ends the epoch on disk, at once, when the log has lost something.
+/// It lives as long as the store is shared.
+pub(super) fn start_sync(shared: &Arc<Shared>, woken: Receiver<()>, dir: PathBuf) -> io::Result<Arc<Dirty>> {
+    let dirty = Arc::new(Dirty::default());
+    let (theirs, shared) = (dirty.clone(), Arc::downgrade(shared));
+    let lost = move || shared.upgrade().map(|shared| (shared.lost.load(Ordering::Acquire), shared));
+    thread::Builder::new().name("log-sync".into()).spawn(move || {
+        let mut ended = false;
+        while woken.recv().is_ok() {
+            let until = clock() + SYNC;
+            loop {
+                let Some((lost, _)) = lost() else { return };
+                if lost && !ended {
+                    ended = end_epoch(&dir);
+                }
+                match woken.recv_deadline(until) {
+                    Ok(()) => {}
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+            let synced = theirs.sync();
+            if let (Err(error), Some((_, shared))) = (synced, lost()) {
+                shared.trouble("failed", &error.to_string());
+            }
+        }
+    })?;
+    Ok(dirty)
+}
+
+/// The next start makes a new epoch: removing a file needs no room.
+fn end_epoch(dir: &std::path::Path) -> bool {
+    match fs::remove_file(dir.join("epoch")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => false,
+        _ => true,
+    }
+}
+
+impl Writer {
+    /// Runs until nobody can append any more; then everything is synced.
+    pub fn run(mut self, entries: &Receiver<(u64, Entry)>, over: Sender<()>) {
+        let mut retained = clock();
+        self.write(true);
+        self.retain();
+        loop {
+            let wait = if self.batch.is_empty() { RETAIN } else { RETRY };
+            match entries.recv_timeout(wait) {
+                Ok((place, entry)) => self.take(place, entry),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            while self.batch.len() < BATCH {
+                let Ok((place, entry)) = entries.try_recv() else { break };
+                self.take(place, entry);
+            }
+            self.write(entries.is_empty());
+            if clock().saturating_duration_since(retained) > RETAIN {
+                retained = clock();
+                self.retain();
+            }
+        }
+        self.write(true);
+        let synced = self.dirty.sync();
+        if synced.is_ok() && self.batch.is_empty() && !self.shared.lost.load(Ordering::Acquire) {
+            let _ = super::start::keep_epoch(&self.dir, &self.epoch, true);
+        } else {
+            end_epoch(&self.dir);
+        }
+        // First the lock, then the word.
+        drop(self);
+        drop(over);
+    }
+
+    fn take(&mut self, place: u64, entry: Entry) {
+        self.batch.place = place;
+        match entry {
+            Entry::Event(event) => self.take_event(&event),
+            Entry::Key(key) => self.take_key(&key),
+        }
+        if self.batch.len() > BACKLOG {
+            tracing::warn!("the disk takes nothing: events are given up");
+            self.batch = Batch { place, ..Batch::default() };
+        }
+    }
+
+    fn take_event(&mut self, event: &Event) {
+        self.open.follow(event);
+        if self.batch.events.is_empty() {
+            self.batch.first = event.seq;
+        }
+        self.batch.last = event.seq;
+        if let Ok(bytes) = serde_json::to_vec(event) {
+            frame(&mut self.batch.events, &bytes);
+        }
+        if event.name == "cdrChange" {
+            self.batch.take_cdr(event);
+        }
+    }
+
+    fn take_key(&mut self, key: &Key) {
+        if self.batch.keys.is_empty() {
+            self.batch.key_at = u64::try_from(key.at).unwrap_or(0);
+        }
+        if let Ok(bytes) = serde_json::to_vec(key) {
+            frame(&mut self.batch.keys, &bytes);
+        }
+    }
+
+    /// Writes all that waits, and says so.
+    fn write(&mut self, none_waits: bool) {
+        if self.batch.is_empty() {
+            return;
+        }
+        if let Err(error) = self.try_write() {
+            // Before anybody sees what is not in the log: the epoch ends.
+            end_epoch(&self.dir);
+            let full = matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+            );
+            self.shared.trouble(if full { "full" } else { "failed" }, &error.to_string());
+            return;
+        }
+        let _ = self.shared.sync.try_send(());
+        let place = std::mem::take(&mut self.batch).place;
+        self.shared.wrote(place, none_waits);
+    }
+
+    /// First the events, then what follows from them. What is written is taken out of the batch.
+    fn try_write(&mut self) -> io::Result<()> {
+        let batch = &mut self.batch;
+        if !batch.events.is_empty() {
+            let header =
+                Header { epoch: self.epoch.clone(), first: batch.first, after: self.last, open: self.open.clone() };
+            let file = self.events.write(&mut self.files.events, &header, batch.last, &batch.events)?;
+            publish(&self.files.events, &mut self.shared.files().events);
+            self.last = batch.last;
+            self.shared.written_seq.store(self.last, Ordering::Release);
+            self.dirty.add("events", file);
+            batch.events.clear();
+        }
+        if !batch.cdrs.is_empty() {
+            let after = self.files.cdrs.last().map_or(0, |segment| segment.last);
+            let header = Header { first: batch.cdr_first, after, ..Header::default() };
+            let file = self.cdrs.write(&mut self.files.cdrs, &header, batch.cdr_last, &batch.cdrs)?;
+            publish(&self.files.cdrs, &mut self.shared.files().cdrs);
+            self.dirty.add("cdrs", file);
+            batch.cdrs.clear();
+        }
+        if !batch.keys.is_empty() {
+            let header = Header { first: batch.key_at, ..Header::default() };
+            let file = self.keys.write(&mut self.key_segments, &header, batch.key_at, &batch.keys)?;
+            self.dirty.add("keys", file);
+            batch.keys.clear();
+        }
+        Ok(())
+    }
+
+    /// Old files go; and the oldest where they are too many: events first.
+    fn retain(&mut self) {
+        let files = &mut self.files;
+        let size = |segments: &[Segment]| segments.iter().map(|segment| segment.bytes).sum::<u64>();
+        let spare = (size(&files.events) + size(&files.cdrs)).saturating_sub(self.bytes);
+        let freed = retain(&mut files.events, self.age, spare);
+        retain(&mut files.cdrs, self.age, spare.saturating_sub(freed));
+        *self.shared.files() = files.clone();
+        retain(&mut self.key_segments, super::start::KEY_AGE, 0);
+    }
+}
+
+/// Tells the readers of what was written.
+fn publish(ours: &[Segment], theirs: &mut Vec<Segment>) {
+    match (ours.last(), theirs.last_mut()) {
+        (Some(ours), Some(theirs)) if ours.path == theirs.path => theirs.clone_from(ours),
+        _ => *theirs = ours.to_vec(),
+    }
+}
+
+impl Batch {
+    /// The record of an event `cdrChange`: its id is the seq.
+    pub(super) fn take_cdr(&mut self, event: &Event) {
+        if self.cdrs.is_empty() {
+            self.cdr_first = event.seq;
+        }
+        self.cdr_last = event.seq;
+        let mut cdr = event.data["cdr"].clone();
+        cdr["id"] = json!(event.seq);
+        if let Ok(bytes) = serde_json::to_vec(&cdr) {
+            frame(&mut self.cdrs, &bytes);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.events.len() + self.cdrs.len() + self.keys.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
