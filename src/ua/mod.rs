@@ -160,7 +160,8 @@ impl Ua {
 
     /// Nothing is under way: no session, no transaction, no debt to a peer.
     pub fn is_idle(&self) -> bool {
-        self.sessions.is_empty() && self.dialogs.is_empty() && self.orphans.is_empty() && self.sent.is_empty()
+        let calls = self.sessions.is_empty() && self.dialogs.is_empty() && self.recordings.is_empty();
+        calls && self.orphans.is_empty() && self.sent.is_empty()
     }
 
     fn dispatch(&mut self, input: Input<'_>) {
