@@ -152,8 +152,16 @@ fn the_centre_has_no_os() {
 
 #[test]
 fn the_centre_does_not_know_the_edges() {
-    let edges =
-        ["crate::media", "crate::audio", "crate::net", "crate::rpc", "crate::store", "crate::config", "crate::daemon", "crate::ctl"];
+    let edges = [
+        "crate::media",
+        "crate::audio",
+        "crate::net",
+        "crate::rpc",
+        "crate::store",
+        "crate::config",
+        "crate::daemon",
+        "crate::ctl",
+    ];
     for room in ["src/ua", "src/sip", "src/sdp"] {
         none(trespasses(room, &edges));
     }

@@ -1,4 +1,5 @@
-//! A disk that is full or stands still: events go out from memory and at once, `alert` says so, and the next start has a new epoch.
+//! A disk that is full or stands still: events go out from memory and at once, `alert` says so, and the next start has a new epoch
+//! unless all was written after all.
 //! Without the right to mount a small file system the part of the full disk says that it did not run.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
 
