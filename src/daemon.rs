@@ -309,7 +309,7 @@ fn tell(gate: watch::Sender<u64>, alerts: mpsc::Sender<Value>) -> store::Tell {
                 tracing::warn!(state, reason, "the event log: events go out from memory");
                 (state, reason)
             }
-            Told::Well => ("ok", "the event log is written again; its epoch ends with this run".to_owned()),
+            Told::Well => ("ok", "the event log is written again".to_owned()),
         };
         let _ = alerts.try_send(json!({ "kind": "disk", "state": state, "reason": reason }));
     })

@@ -141,9 +141,13 @@ impl Hub {
     fn read(&self, reply: Reply, answer: impl FnOnce(&Reader) -> Answer + Send + 'static) {
         match &self.store {
             None => reply.send(Err(errors::object(&no_store()))),
-            Some((_, reader)) => {
-                let reader = reader.clone();
-                drop(tokio::task::spawn_blocking(move || reply.send(answer(&reader))));
+            Some((log, reader)) => {
+                let (place, reader) = (log.place(), reader.clone());
+                // What was told before the question is part of the answer.
+                drop(tokio::task::spawn_blocking(move || {
+                    reader.wait(place);
+                    reply.send(answer(&reader));
+                }));
             }
         }
     }

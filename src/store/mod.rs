@@ -29,6 +29,8 @@ use segment::Segment;
 const QUEUE: usize = 4096;
 /// An entry that is not written after this is told all the same.
 const STALL: Duration = Duration::from_millis(100);
+/// The same where it is not the disk: the thread gets no time of a busy host.
+const STARVED: Duration = Duration::from_secs(1);
 /// How long the last entries may take when the daemon stops.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -61,6 +63,9 @@ pub struct Key {
     pub answer: Option<Value>,
 }
 
+/// An entry and its place.
+type Placed = (u64, Entry);
+
 enum Entry {
     Event(Arc<Event>),
     Key(Box<Key>),
@@ -79,8 +84,12 @@ pub struct Log {
 /// What the threads share. No lock is held while a file is written.
 pub(crate) struct Shared {
     gate: Mutex<Gate>,
-    /// The epoch ends with this life of the daemon.
+    /// Clients have seen what the log does not have: the epoch ends, unless it is all written after all.
     lost: AtomicBool,
+    /// Some of it never will be.
+    gap: AtomicBool,
+    /// The thread is at a file now.
+    writing: AtomicBool,
     /// The last seq that is written.
     written_seq: AtomicU64,
     files: Mutex<Files>,
@@ -121,7 +130,9 @@ impl Log {
 
     /// When [`Log::check`] wants to be called.
     pub fn due(&self) -> Option<Instant> {
-        self.waits.map(|(_, since)| since + STALL)
+        // Every 100 ms of the waiting.
+        let times = |since: Instant| clock().saturating_duration_since(since).as_millis() / STALL.as_millis();
+        self.waits.map(|(_, since)| since + STALL * u32::try_from(times(since) + 1).unwrap_or(1))
     }
 
     /// Looks whether the disk keeps up. Never waits.
@@ -134,7 +145,7 @@ impl Log {
         let now = clock();
         if written >= place || open {
             self.waits = (written < self.place && !open).then_some((self.place, now));
-        } else if now >= since + STALL {
+        } else if now >= since + STALL && (now >= since + STARVED || self.shared.writing.load(Ordering::Acquire)) {
             self.shared.trouble("stalled", "the disk has not taken an event for 100 ms");
             self.waits = None;
         }
@@ -150,6 +161,7 @@ impl Log {
                 }
             }
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.shared.gap.store(true, Ordering::Release);
                 self.shared.gate().dropped = self.place;
                 self.shared.trouble("stalled", "more events wait for the disk than may");
             }
@@ -205,6 +217,6 @@ fn clock() -> Instant {
     Instant::now()
 }
 
-fn queue() -> (Sender<(u64, Entry)>, Receiver<(u64, Entry)>) {
+fn queue() -> (Sender<Placed>, Receiver<Placed>) {
     bounded(QUEUE)
 }

@@ -53,6 +53,18 @@ impl Reader {
         self.shared.written_seq.load(Ordering::Acquire)
     }
 
+    /// Waits until the log has a place, 100 ms at most: on a thread that may wait.
+    pub fn wait(&self, place: u64) {
+        for _ in 0..100 {
+            let gate = self.shared.gate();
+            if gate.written >= place || gate.open {
+                return;
+            }
+            drop(gate);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
     /// The first seq from which on everything is kept.
     pub fn first(&self) -> u64 {
         let files = self.shared.files();

@@ -105,6 +105,8 @@ pub fn start(config: &StoreConfig, fresh: String, tell: Tell) -> Result<Started,
     let shared = Arc::new(Shared {
         gate: Mutex::new(Gate::default()),
         lost: AtomicBool::new(lost),
+        gap: AtomicBool::new(false),
+        writing: AtomicBool::new(false),
         written_seq: AtomicU64::new(seq),
         files: Mutex::new(files.clone()),
         tell,

@@ -93,9 +93,7 @@ pub(super) fn start_sync(shared: &Arc<Shared>, woken: Receiver<()>, dir: PathBuf
             let until = clock() + SYNC;
             loop {
                 let Some((lost, _)) = lost() else { return };
-                if lost && !ended {
-                    ended = end_epoch(&dir);
-                }
+                ended = lost && (ended || end_epoch(&dir));
                 match woken.recv_deadline(until) {
                     Ok(()) => {}
                     Err(RecvTimeoutError::Timeout) => break,
@@ -104,6 +102,7 @@ pub(super) fn start_sync(shared: &Arc<Shared>, woken: Receiver<()>, dir: PathBuf
             }
             let synced = theirs.sync();
             if let (Err(error), Some((_, shared))) = (synced, lost()) {
+                shared.gap.store(true, Ordering::Release);
                 shared.trouble("failed", &error.to_string());
             }
         }
@@ -113,10 +112,7 @@ pub(super) fn start_sync(shared: &Arc<Shared>, woken: Receiver<()>, dir: PathBuf
 
 /// The next start makes a new epoch: removing a file needs no room.
 fn end_epoch(dir: &std::path::Path) -> bool {
-    match fs::remove_file(dir.join("epoch")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => false,
-        _ => true,
-    }
+    !matches!(fs::remove_file(dir.join("epoch")), Err(error) if error.kind() != io::ErrorKind::NotFound)
 }
 
 impl Writer {
@@ -161,6 +157,7 @@ impl Writer {
             Entry::Key(key) => self.take_key(&key),
         }
         if self.batch.len() > BACKLOG {
+            self.shared.gap.store(true, Ordering::Release);
             tracing::warn!("the disk takes nothing: events are given up");
             self.batch = Batch { place, ..Batch::default() };
         }
@@ -194,7 +191,10 @@ impl Writer {
         if self.batch.is_empty() {
             return;
         }
-        if let Err(error) = self.try_write() {
+        self.shared.writing.store(true, Ordering::Release);
+        let written = self.try_write();
+        self.shared.writing.store(false, Ordering::Release);
+        if let Err(error) = written {
             // Before anybody sees what is not in the log: the epoch ends.
             end_epoch(&self.dir);
             let full = matches!(
@@ -206,6 +206,14 @@ impl Writer {
         }
         let _ = self.shared.sync.try_send(());
         let place = std::mem::take(&mut self.batch).place;
+        let (lost, gap) = (&self.shared.lost, &self.shared.gap);
+        if none_waits && lost.load(Ordering::Acquire) && !gap.load(Ordering::Acquire) {
+            // It was late, and nothing is missing: the epoch stays.
+            lost.store(false, Ordering::Release);
+            if super::start::keep_epoch(&self.dir, &self.epoch, false).is_err() {
+                lost.store(true, Ordering::Release);
+            }
+        }
         self.shared.wrote(place, none_waits);
     }
 
