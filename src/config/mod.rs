@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ua::settings::{AccountSettings, AudioSettings, PhoneSettings, Settings, SipSettings};
+use crate::ua::settings::{AccountSettings, AudioSettings, PhoneSettings, Settings, SipSettings, TransferSettings};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub struct Config {
     pub audio: AudioConfig,
     /// How many calls, and how they behave.
     pub phone: PhoneSettings,
+    /// How a transfer is made.
+    pub transfer: TransferSettings,
     /// What is logged.
     pub log: LogConfig,
     /// Who we are, by name.
@@ -41,6 +43,7 @@ impl Config {
         Settings {
             sip: self.sip.clone(),
             phone: self.phone.clone(),
+            transfer: self.transfer.clone(),
             audio: AudioSettings {
                 input: self.audio.input.clone(),
                 output: self.audio.output.clone(),

@@ -80,6 +80,9 @@ impl Ua {
         self.tell_with_session(id, "newRTCSession", originator("local"));
         self.tell_with_session(id, "startSession", originator("local"));
         self.take_microphone(id);
+        if let Some(parent) = parent {
+            self.hold_parent(parent);
+        }
         self.set_current(Some(id));
         self.find_targets(id);
         self.open_media(id);
@@ -169,6 +172,7 @@ impl Ua {
             muted: false,
             parked: false,
             transfer_parent: None,
+            refers: Default::default(),
             input: devices.0,
             output: devices.1,
             sip_call_id: call_id(&mut self.rng),
@@ -214,7 +218,7 @@ impl Ua {
     }
 
     /// Where the INVITE goes: the account's servers for its own domain, else where the URI points.
-    fn find_targets(&mut self, id: SessionId) {
+    pub(super) fn find_targets(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get(&id) else { return };
         let State::Preparing(preparing) = &session.state else { return };
         let Some(account) = self.accounts.get(&session.account) else { return };
@@ -285,7 +289,7 @@ impl Ua {
         }
     }
 
-    fn codecs_of(&self, id: SessionId) -> Vec<CodecKind> {
+    pub(super) fn codecs_of(&self, id: SessionId) -> Vec<CodecKind> {
         let own = self.sessions.get(&id).and_then(|s| self.accounts.get(&s.account)).map(|a| &a.settings.codecs);
         let names = own.filter(|c| !c.is_empty()).unwrap_or(&self.settings.codecs);
         let known: Vec<CodecKind> = names.iter().filter_map(|n| CodecKind::from_name(n)).collect();
@@ -333,6 +337,7 @@ impl Ua {
         msg.push("CSeq", format!("{} INVITE", preparing.cseq));
         msg.push("Contact", contact);
         msg.push("Allow", super::route::ALLOW);
+        msg.push("Supported", super::route::SUPPORTED);
         for (name, value) in &preparing.extra_headers {
             msg.push(name, value.clone());
         }

@@ -35,6 +35,8 @@ pub(super) enum Timer {
     AutoAnswer(SessionId),
     /// The seat's other session did not get on hold in 2 s.
     SeatWait(SessionId),
+    /// Nobody tells how a transfer went.
+    Transfer(SessionId),
     /// `rtp_timeout`.
     Silence(SessionId),
     /// A caller has waited 10 s.
@@ -62,7 +64,9 @@ impl Ua {
             let Some((_, timer)) = self.timers.pop_first() else { break };
             self.at_hand = match &timer {
                 Timer::Second(id) | Timer::Report(id) | Timer::NoAnswer(id) | Timer::MaxLength(id) => Some(*id),
-                Timer::Ok(id) | Timer::Dtmf(id) | Timer::Glare(id) | Timer::AutoAnswer(id) => Some(*id),
+                Timer::Ok(id) | Timer::Dtmf(id) | Timer::Glare(id) | Timer::AutoAnswer(id) | Timer::Transfer(id) => {
+                    Some(*id)
+                },
                 _ => None,
             };
             self.on_timer(timer);
@@ -84,6 +88,7 @@ impl Ua {
             Timer::AutoAnswer(id) => self.auto_answer(id),
             Timer::SeatWait(id) => self.seat_is_free(id),
             Timer::Silence(id) => self.on_silence(id),
+            Timer::Transfer(id) => self.on_transfer_timer(id),
             Timer::Reply(reply) => self.on_late_reply(reply),
             Timer::Forget(tx) => {
                 self.sent.remove(&tx);

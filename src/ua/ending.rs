@@ -111,6 +111,7 @@ impl Ua {
     /// The peer hangs up.
     pub(super) fn on_bye(&mut self, id: SessionId, tx: TxId, msg: &Message) {
         self.respond(tx, msg, 200);
+        self.on_bye_in_transfer(id);
         let q850 = msg.headers("Reason").find_map(super::cause::q850);
         match self.sessions.get(&id).map(|s| &s.state) {
             Some(State::Incoming(_)) => self.refuse(id, 487, "Canceled", "remote"),
@@ -128,6 +129,8 @@ impl Ua {
             map.retain(|_, v| !v.is_null());
         }
         let waiting = replies(session);
+        let referrer = session.refers.referred_by;
+        let code = data.get("code").and_then(Value::as_u64).map_or(503, |code| code as u16);
         let key = (session.sip_call_id.clone(), session.local_tag.clone());
         if session.media_asked {
             self.media(id, MediaCommand::Close);
@@ -143,6 +146,10 @@ impl Ua {
             self.set_current_after_end(next);
         }
         self.hold_is_final(id);
+        self.release_consultations(id);
+        if let Some(old) = referrer {
+            self.referral_failed(old, code);
+        }
         self.check_drained();
     }
 
@@ -187,7 +194,8 @@ fn replies(session: &Session) -> Vec<ReplyId> {
         State::Incoming(i) => i.answering.as_ref().and_then(|a| a.reply).into_iter().collect(),
         State::Talking(t) => {
             let pending = t.pending.as_ref().and_then(|p| p.op.reply);
-            pending.into_iter().chain(t.queue.iter().filter_map(|op| op.reply)).collect()
+            let queued = t.queue.iter().filter_map(|op| op.reply);
+            pending.into_iter().chain(queued).chain(session.refers.reply()).collect()
         }
     }
 }

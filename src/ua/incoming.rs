@@ -22,6 +22,9 @@ impl Ua {
     /// A new INVITE of a known source.
     pub(super) fn on_invite(&mut self, tx: TxId, hop: Hop, msg: Message) {
         let Some(name) = self.account_for(hop, &msg) else { return self.respond(tx, &msg, 404) };
+        if msg.header("Replaces").is_some() {
+            return self.on_replaces(tx, hop, &msg);
+        }
         let Some(caller) = msg.from() else { return self.respond(tx, &msg, 400) };
         if !self.draining.is_empty() {
             return self.refuse_unseen(tx, &msg, &name, 503, "Unavailable");
@@ -138,7 +141,7 @@ impl Ua {
 }
 
 /// The user part of an address, unescaped; the host where there is none.
-fn user_of(address: &NameAddr) -> String {
+pub(super) fn user_of(address: &NameAddr) -> String {
     address.sip_uri().map_or_else(
         |_| address.uri.clone(),
         |uri| if uri.user.is_some() { uri.user_unescaped() } else { uri.host.clone() },

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Ua;
 use super::io::{FlowId, Hop};
-use super::route::ALLOW;
+use super::route::{ALLOW, SUPPORTED};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Message, Method, ParseError, reason_phrase};
 use crate::sip::transaction::{TxId, tag};
@@ -72,6 +72,7 @@ impl Ua {
             Method::Options => self.on_options(tx, hop, &msg),
             Method::Notify => self.on_notify(tx, hop, &msg),
             Method::Bye | Method::Info => self.respond(tx, &msg, 481),
+            Method::Refer => self.respond(tx, &msg, 603),
             _ => self.respond(tx, &msg, 405),
         }
     }
@@ -88,7 +89,7 @@ impl Ua {
         if let Method::Other(_) = msg.method() {
             return Some(501);
         }
-        if msg.header("Require").is_some() {
+        if msg.headers("Require").any(|option| !option.eq_ignore_ascii_case(SUPPORTED)) {
             return Some(420);
         }
         let encoded = msg.header("Content-Encoding").is_some_and(|e| !e.trim().eq_ignore_ascii_case("identity"));
@@ -120,7 +121,8 @@ impl Ua {
             Method::Bye => self.on_bye(id, tx, msg),
             Method::Info => self.on_info(id, tx, msg),
             Method::Options => self.on_options(tx, hop, msg),
-            Method::Notify => self.respond(tx, msg, 481),
+            Method::Notify => self.on_refer_notify(id, tx, msg),
+            Method::Refer => self.on_refer(id, tx, msg),
             _ => self.respond(tx, msg, 405),
         }
     }
@@ -132,7 +134,7 @@ impl Ua {
         let mut response = self.response(msg, 200);
         response.push("Allow", ALLOW);
         response.push("Accept", "application/sdp");
-        response.push("Supported", "");
+        response.push("Supported", SUPPORTED);
         self.transactions.respond(self.now.mono, tx, response);
         self.flush();
     }
@@ -160,7 +162,7 @@ impl Ua {
                 response.push("Accept-Encoding", "identity");
             }
             420 => {
-                for token in msg.headers("Require") {
+                for token in msg.headers("Require").filter(|option| !option.eq_ignore_ascii_case(SUPPORTED)) {
                     response.push("Unsupported", token);
                 }
             }
@@ -186,6 +188,7 @@ impl Ua {
             }
         }
         response.push("Allow", ALLOW);
+        response.push("Supported", SUPPORTED);
         response.set("Server", self.settings.sip.user_agent.clone());
         response
     }

@@ -12,7 +12,7 @@ use crate::sip::message::Message;
 use crate::sip::transaction::TxId;
 
 impl Ua {
-    pub(super) fn on_reinvite(&mut self, id: SessionId, tx: TxId, _hop: Hop, msg: &Message) {
+    pub(super) fn on_reinvite(&mut self, id: SessionId, tx: TxId, hop: Hop, msg: &Message) {
         let retry_after = self.chance(11);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let (held, direction) = match &session.state {
@@ -68,6 +68,7 @@ impl Ua {
                 self.media(id, MediaCommand::Gate(Direction::Inactive));
             }
         }
+        self.learn_party(id, hop, msg, false);
         self.tell_status(id);
         let data: Map<String, serde_json::Value> = [("reason".to_owned(), reason.into())].into_iter().collect();
         self.tell_with_session(id, "reinvite", data);

@@ -46,6 +46,10 @@ impl Ua {
                 self.on_reinvite_response(id, tx, sent, msg);
             }
             Owner::Info(id, digit) => self.on_info_response(id, digit, sent, msg),
+            Owner::Refer(id) => {
+                self.at_hand = Some(id);
+                self.on_refer_response(id, &sent, msg.status(), Some(msg));
+            }
             Owner::Abandoned => self.on_abandoned_response(tx, sent, msg),
             Owner::Nobody => self.on_other_response(sent, msg),
         }
@@ -66,6 +70,7 @@ impl Ua {
         let Some(sent) = self.sent.get(&tx).cloned() else { return };
         self.retire(tx);
         match sent.owner {
+            Owner::Refer(id) => self.on_refer_response(id, &sent, code, None),
             Owner::Register(name) => {
                 if self.accounts.get(&name).is_some_and(|a| a.registration.awaits(tx)) {
                     self.registration_failed(&name, None, cause, None);
@@ -124,6 +129,7 @@ impl Ua {
         }
         self.tell_status(id);
         self.tell_session(id, "progress", json!({"code": msg.status(), "earlyMedia": early_media}));
+        self.tell_referrer(id, msg.status());
     }
 
     /// A 2xx: the first dialog wins; every other gets ACK and BYE (RFC 3261 §13.2.2.4).
@@ -177,6 +183,7 @@ impl Ua {
             talking.ack = Some((invite.cseq(), bytes));
         }
         self.tell_with_session(id, "confirmed", Map::new());
+        self.tell_referrer(id, 200);
         self.begin_reports(id);
         self.limit_length(id);
     }

@@ -12,7 +12,9 @@ use crate::sip::transaction::{TxId, branch};
 use crate::sip::uri::SipUri;
 
 /// What we let others do with us (RFC 3261 §20.5).
-pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, NOTIFY";
+pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, NOTIFY, REFER";
+/// The extensions that we speak (RFC 3261 §20.37).
+pub(super) const SUPPORTED: &str = "replaces";
 
 /// A socket or a stream, as the phone knows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,6 +64,8 @@ pub(super) enum Owner {
     Invite(SessionId),
     Reinvite(SessionId),
     Info(SessionId, char),
+    /// A REFER of ours, or a NOTIFY about one of the peer's.
+    Refer(SessionId),
     /// The INVITE of a call that is over: a late 2xx gets ACK and BYE.
     Abandoned,
     /// BYE and the like: only a challenge matters.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::dtmf::DtmfQueue;
 use super::io::{Mono, ReplyId, SessionId, Target};
 use super::media::{LocalMedia, MediaStats};
+use super::refer::Refers;
 use super::route::Link;
 use super::status::{
     CallState, CallStatus, CommunicationType, RecordStatus, StaticCallStatus, Stream, Timer, Track, TransferParent,
@@ -36,6 +37,7 @@ pub(super) struct Session {
     /// The seat's microphone belongs to another session though this one could not be held.
     pub parked: bool,
     pub transfer_parent: Option<SessionId>,
+    pub refers: Refers,
     pub input: String,
     pub output: String,
     pub sip_call_id: String,

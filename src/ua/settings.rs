@@ -40,6 +40,8 @@ pub struct Settings {
     pub sip: SipSettings,
     /// `[phone]`
     pub phone: PhoneSettings,
+    /// `[transfer]`
+    pub transfer: TransferSettings,
     /// `[audio]`, the names of the default devices.
     pub audio: AudioSettings,
     /// `[media] codecs`, best first.
@@ -99,6 +101,8 @@ pub struct PhoneSettings {
     pub max_call_length: u64,
     /// Between two callReports, s.
     pub report_interval: u64,
+    /// The far end may send a call elsewhere by REFER; false: it gets 603.
+    pub accept_refer: bool,
 }
 
 impl Default for PhoneSettings {
@@ -115,8 +119,28 @@ impl Default for PhoneSettings {
             rtp_timeout: 0,
             max_call_length: 0,
             report_interval: 3,
+            accept_refer: true,
         }
     }
+}
+
+/// `[transfer]`: how a transfer is made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TransferSettings {
+    /// To whom the REFER of an attended transfer goes.
+    pub refer: ReferLeg,
+}
+
+/// A leg of a consultation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReferLeg {
+    /// The call that came first: its far end calls the one that was consulted (RFC 5589 §7).
+    #[default]
+    Parent,
+    /// The consultation: its far end calls the other, for a PBX that wants so.
+    Consultation,
 }
 
 /// `[audio]`: the default devices.
