@@ -31,14 +31,13 @@ impl Ua {
         let old_number = std::mem::replace(&mut session.number, number.clone());
         let old_name = session.person.name.clone();
         let other = old_number != number;
-        if !session.manual && (other || (old_name.is_empty() && !name.is_empty())) {
-            self.set_person(id, |person| person.name = name);
-        }
-        let name = self.sessions.get(&id).map(|s| s.person.name.clone()).unwrap_or_default();
+        let follows = !session.manual && (other || old_name.is_empty());
+        let name = if follows { name } else { old_name.clone() };
         if other || name != old_name {
             let data = json!({"number": number, "name": name, "oldNumber": old_number, "oldName": old_name});
             self.tell_session(id, "identity", data);
             self.tell_status(id);
+            self.set_person(id, |person| person.name = name);
         }
     }
 }

@@ -130,7 +130,7 @@ fn immediately_hangs_up_at_the_202() {
     hold(&mut net, carol);
     let refer = net.expect(carol, "REFER");
     net.run_for(1_000);
-    assert!(net.inbox(carol).is_empty(), "no BYE before the 202");
+    assert!(net.sent(alice, "BYE").is_empty(), "no BYE before the 202");
     net.reply(carol, &refer, 202);
     net.expect(carol, "BYE");
     assert_eq!(net.answer_to(alice, reply), Ok(json!(true)));

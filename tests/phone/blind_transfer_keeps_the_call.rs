@@ -158,14 +158,13 @@ fn both_transfer_each_other_at_once_and_both_calls_live() {
 #[test]
 fn what_does_not_fit_is_refused_at_once() {
     let mut net = Net::new(8);
-    let (alice, carol) = (net.phone("alice"), net.peer("carol"));
-    let ringing = net.call(alice, json!({ "number": net.uri(carol) }));
+    let (alice, carol, dave) = (net.phone("alice"), net.peer("carol"), net.peer("dave"));
+    let ringing = net.call(alice, json!({ "number": net.uri(dave) }));
     let early = net.transfer(alice, &ringing, "200");
     assert_eq!(net.answer_to(alice, early).unwrap_err().code, Code::WrongState);
     let nobody = net.transfer(alice, "nobody", "200");
     assert_eq!(net.answer_to(alice, nobody).unwrap_err().code, Code::NoSession);
     net.hangup(alice, &ringing).unwrap();
-    net.inbox(carol).clear();
     let (call, _) = talking_to_peer(&mut net, alice, carol);
     for number in ["", "a b", "1\r\nRefer-To: <sip:x@y>", "sip:x@y?Replaces=1"] {
         let reply = net.transfer(alice, &call, number);

@@ -21,6 +21,7 @@ fn the_call_id_stays_and_the_old_peer_gets_a_bye() {
     let mut net = Net::new(1);
     let (alice, carol, dave) = (net.phone("alice"), net.peer("carol"), net.peer("dave"));
     let (call, dialog) = talking_to_peer(&mut net, alice, carol);
+    net.wait(alice, "streamAdded");
     let mark = net.phone_of(alice).events.len();
     let replaces = format!("{};to-tag={};from-tag={}", dialog.call_id, dialog.remote_tag, dialog.local_tag);
     let invite = replacing(&mut net, dave, alice, &replaces);
@@ -160,6 +161,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     let mut net = Net::new(7);
     let (alice, carol, dave) = (net.phone("alice"), net.peer("carol"), net.peer("dave"));
     let (call, dialog) = talking_to_peer(&mut net, alice, carol);
+    net.wait(alice, "streamAdded");
     let mark = net.phone_of(alice).names().len();
     let (id, ours, theirs) = (&dialog.call_id, &dialog.remote_tag, &dialog.local_tag);
     for (replaces, status) in [
