@@ -10,8 +10,8 @@ use fake_phone::FakePhone;
 use phoned::rpc::{METHODS, document};
 use serde_json::{Value, json};
 
-const TWINS: &str =
-    "answer reject hangup terminate hold unhold dtmf mute unmute stopTimer setStatus setStaticStatus destroy";
+const TWINS: &str = "answer reject hangup terminate hold unhold dtmf blindTransfer attendedTransfer mute unmute \
+    stopTimer setStatus setStaticStatus destroy";
 const OTHERS: &str = "rpc.discover daemon.info daemon.health daemon.shutdown \
     account.add account.update account.remove account.list account.get account.register account.unregister \
     device.list device.get device.setRole \
