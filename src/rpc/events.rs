@@ -51,8 +51,16 @@ pub(super) const NAMES: &[Known] = &[
     event("media", &["callId", "state", "reason?"], "media flows, stalls or goes one way"),
     event("alert", &["callId?", "kind", "code?"], "something wants a look: a silent microphone, clipping, the disk"),
     event("transferProgress", &["callId", "code", "number", "otherCallId?"], "a transfer goes on"),
-    event("transferred", &["callId", "number", "otherCallId?"], "a transfer succeeded; the session, and the other leg, end"),
-    event("transferFailed", &["callId", "code?", "cause", "number", "otherCallId?"], "a transfer failed; the call is kept"),
+    event(
+        "transferred",
+        &["callId", "number", "otherCallId?"],
+        "a transfer succeeded; the session, and the other leg, end",
+    ),
+    event(
+        "transferFailed",
+        &["callId", "code?", "cause", "number", "otherCallId?"],
+        "a transfer failed; the call is kept",
+    ),
     event("connected", &["account", "transport", "server"], "the way to the registrar is there"),
     event("disconnected", &["account", "cause", "reason?"], "the way to the registrar is gone"),
     event("registered", &["account", "expires", "contact"], "an account is registered"),

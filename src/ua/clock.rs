@@ -66,7 +66,7 @@ impl Ua {
                 Timer::Second(id) | Timer::Report(id) | Timer::NoAnswer(id) | Timer::MaxLength(id) => Some(*id),
                 Timer::Ok(id) | Timer::Dtmf(id) | Timer::Glare(id) | Timer::AutoAnswer(id) | Timer::Transfer(id) => {
                     Some(*id)
-                },
+                }
                 _ => None,
             };
             self.on_timer(timer);

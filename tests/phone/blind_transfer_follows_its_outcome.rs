@@ -154,3 +154,32 @@ fn a_held_call_is_not_held_again() {
     assert_eq!(status_of(&net, alice, &call)["isHold"], true, "it was held by hand and stays so");
     assert_eq!(net.sent(alice, "INVITE").len(), 2);
 }
+
+#[test]
+fn a_proxy_that_wants_a_digest_gets_it() {
+    let mut net = Net::new(8);
+    let proxy = net.peer("proxy");
+    let uri = format!("sip:{}", net.addr(proxy).ip());
+    let alice = net.phone_with("alice", |_, account| {
+        account.password = Some(phoned::ua::settings::Secret::new("secret"));
+        account.realms = vec!["pbx".into()];
+        account.proxies = vec![uri];
+    });
+    let call = net.call(alice, json!({"number": "100"}));
+    let invite = net.expect(proxy, "INVITE");
+    net.reply(proxy, &invite, 200);
+    net.wait(alice, "confirmed");
+    let reply = net.transfer(alice, &call, "200");
+    hold(&mut net, proxy);
+    let first = net.expect(proxy, "REFER");
+    let mut challenge = net.response(proxy, &first, 407);
+    challenge.push("Proxy-Authenticate", "Digest realm=\"pbx\", nonce=\"n\", qop=\"auth\"");
+    net.send_back(proxy, &challenge);
+    let second = net.expect(proxy, "REFER");
+    assert_eq!((second.cseq(), second.header("Refer-To")), (first.cseq() + 1, first.header("Refer-To")));
+    assert!(second.header("Proxy-Authorization").is_some());
+    net.reply(proxy, &second, 202);
+    assert_eq!(net.answer_to(alice, reply), Ok(json!(true)));
+    net.hangup(alice, &call).unwrap();
+    assert!(net.expect(proxy, "BYE").cseq() > second.cseq());
+}

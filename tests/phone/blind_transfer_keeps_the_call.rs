@@ -59,8 +59,7 @@ fn a_failure_after_the_202_is_told_and_resumes() {
     let refer = answering(&mut net, carol, "REFER");
     net.reply(carol, &refer, 202);
     assert_eq!(net.answer_to(alice, reply), Ok(json!(true)));
-    for (state, line) in
-        [("active", "SIP/2.0 180 Ringing"), ("terminated;reason=noresource", "SIP/2.0 486 Busy Here")]
+    for (state, line) in [("active", "SIP/2.0 180 Ringing"), ("terminated;reason=noresource", "SIP/2.0 486 Busy Here")]
     {
         let notify = sipfrag(&mut net, carol, &mut dialog, state, line);
         net.send(carol, alice, &notify);

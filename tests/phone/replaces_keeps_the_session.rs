@@ -65,8 +65,7 @@ fn a_held_session_stays_held() {
     let (out, incoming) = net.connect(alice, bob);
     net.hold(bob, &incoming).unwrap();
     let ok = net.sent(bob, "SIP/2.0 200").remove(0);
-    let replaces =
-        format!("{};from-tag={};to-tag={}", ok.call_id(), ok.from_tag().unwrap(), ok.to_tag().unwrap());
+    let replaces = format!("{};from-tag={};to-tag={}", ok.call_id(), ok.from_tag().unwrap(), ok.to_tag().unwrap());
     let invite = replacing(&mut net, dave, bob, &replaces);
     net.send(dave, bob, &invite);
     let ok = net.expect(dave, "SIP/2.0 200");
@@ -179,7 +178,10 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     }
     let replaces = format!("{id};to-tag={ours};from-tag={theirs}");
     let mut mute = replacing(&mut net, dave, alice, &replaces);
-    let sdp = net.sdp(dave, 1, "sendrecv").replace("RTP/AVP 0 101", "RTP/AVP 96").replace("a=rtpmap:0 PCMU", "a=rtpmap:96 SPEEX");
+    let sdp = net
+        .sdp(dave, 1, "sendrecv")
+        .replace("RTP/AVP 0 101", "RTP/AVP 96")
+        .replace("a=rtpmap:0 PCMU", "a=rtpmap:96 SPEEX");
     mute.set_body("application/sdp", sdp.into_bytes());
     net.send(dave, alice, &mute);
     net.expect(dave, "SIP/2.0 488");
