@@ -28,6 +28,11 @@ impl Ua {
         }
     }
 
+    /// There is a consultation about it.
+    pub(super) fn is_consulted_about(&self, id: SessionId) -> bool {
+        self.sessions.values().any(|s| s.transfer_parent == Some(id))
+    }
+
     /// The parent is over: what was its consultation is a call of its own.
     pub(super) fn release_consultations(&mut self, parent: SessionId) {
         let mine = |s: &&Session| s.transfer_parent == Some(parent);

@@ -84,11 +84,7 @@ impl Ua {
         match &session.state {
             State::Calling(calling) => {
                 let tx = calling.tx;
-                if let Some(sent) = self.sent.get_mut(&tx) {
-                    sent.owner = Owner::Abandoned;
-                }
-                self.transactions.cancel(self.now.mono, tx, &[]);
-                self.flush();
+                self.leave_invite(tx);
             }
             State::Preparing(preparing) => {
                 let reply = preparing.reply;
@@ -97,6 +93,15 @@ impl Ua {
             _ => return,
         }
         self.finish(id, "failed", json!({"cause": cause, "code": code, "by": by}));
+    }
+
+    /// Our INVITE is not wanted any more.
+    pub(super) fn leave_invite(&mut self, tx: TxId) {
+        if let Some(sent) = self.sent.get_mut(&tx) {
+            sent.owner = Owner::Abandoned;
+        }
+        self.transactions.cancel(self.now.mono, tx, &[]);
+        self.flush();
     }
 
     pub(super) fn send_bye(&mut self, dialog: &mut Dialog, link: Link, account: &str, reason: Option<&str>) {

@@ -27,12 +27,21 @@ pub(super) struct Refers {
     pub referred_by: Option<SessionId>,
     /// An INVITE of the peer's took the place of the first dialog: its Call-ID is the peer's.
     pub replaced: bool,
+    /// To tags of the provisionals to our INVITE: its early dialogs.
+    pub early: Vec<String>,
 }
 
 impl Refers {
     /// Who waits for the answer to our REFER.
     pub fn reply(&self) -> Option<ReplyId> {
         self.transfer.as_ref().and_then(|t| t.reply)
+    }
+
+    /// One more early dialog; a few are enough.
+    pub fn note_early(&mut self, tag: &str) {
+        if !tag.is_empty() && self.early.len() < 16 && !self.early.iter().any(|known| known == tag) {
+            self.early.push(tag.to_owned());
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! INVITE with Replaces (RFC 3891): somebody takes the place of the one we talk to. The session stays the user's: its
-//! callId, its timers and its devices; only its dialog and its media's far end are others.
+//! INVITE with Replaces (RFC 3891): somebody takes the place of the one we talk to, or picks up what we call. The session
+//! stays the user's: its callId, its timers and its devices; only its dialog and its media's far end are others.
 
 use serde_json::{Map, Value};
 
@@ -41,26 +41,30 @@ impl Replaces {
 }
 
 impl Ua {
-    /// An INVITE that wants to replace a dialog of ours. Only answered calls are replaced: at once, without a ring.
+    /// An INVITE that wants to replace a dialog of ours: an answered one, or an early one of a call that we make. It is
+    /// answered at once, without a ring.
     pub(super) fn on_replaces(&mut self, tx: TxId, hop: Hop, msg: &Message) {
         let mut values = msg.headers("Replaces");
         let replaces = values.next().and_then(Replaces::parse).filter(|_| values.next().is_none());
         let Some(replaces) = replaces else { return self.respond(tx, msg, 400) };
         let Some(id) = self.replaced(&replaces) else { return self.respond(tx, msg, 481) };
         self.at_hand = Some(id);
-        let answered = self.sessions.get(&id).is_some_and(|s| s.is_answered());
-        match (answered, replaces.early_only) {
+        match self.sessions.get(&id).map(|s| &s.state) {
+            Some(State::Talking(_) | State::Accepting(_)) if replaces.early_only => self.respond(tx, msg, 486),
+            Some(State::Talking(_) | State::Accepting(_) | State::Calling(_)) => self.replace(id, tx, hop, msg),
             // §3: an early dialog that we did not begin cannot be replaced.
-            (false, _) => self.respond(tx, msg, 481),
-            (true, true) => self.respond(tx, msg, 486),
-            (true, false) => self.replace(id, tx, hop, msg),
+            _ => self.respond(tx, msg, 481),
         }
     }
 
     /// The session of the dialog that is meant: `to-tag` is our tag. A tag of "0" stands for none (§3).
     fn replaced(&self, replaces: &Replaces) -> Option<SessionId> {
         let id = *self.dialogs.get(&(replaces.call_id.clone(), replaces.to_tag.clone()))?;
-        let theirs = &self.sessions.get(&id)?.dialog()?.remote_tag;
+        let session = self.sessions.get(&id)?;
+        if matches!(session.state, State::Calling(_)) {
+            return session.refers.early.contains(&replaces.from_tag).then_some(id);
+        }
+        let theirs = &session.dialog()?.remote_tag;
         (*theirs == replaces.from_tag || (theirs.is_empty() && replaces.from_tag == "0")).then_some(id)
     }
 
@@ -99,6 +103,7 @@ impl Ua {
         self.transactions.respond(self.now.mono, tx, ok);
         self.flush();
         self.after(unacked.interval, Timer::Ok(id));
+        let mut picked_up = false;
         let state = match old_state {
             Some(State::Talking(old)) => {
                 let mut old = *old;
@@ -115,10 +120,19 @@ impl Ua {
                 self.leave_orphan(account, old.dialog, old.ok);
                 State::Accepting(Box::new(Accepting { dialog, ok: unacked }))
             }
+            Some(State::Calling(old)) => {
+                picked_up = true;
+                self.leave_invite(old.tx);
+                State::Accepting(Box::new(Accepting { dialog, ok: unacked }))
+            }
             _ => return,
         };
+        let now = self.now;
         if let Some(session) = self.sessions.get_mut(&id) {
             session.state = state;
+            if picked_up {
+                (session.answered, session.answered_wall) = (Some(now.mono), now.wall);
+            }
         }
         if let Some(negotiated) = negotiated {
             self.media(id, MediaCommand::Remote(negotiated));
@@ -131,6 +145,12 @@ impl Ua {
         self.tell_status(id);
         let data: Map<String, Value> = [("reason".to_owned(), Value::from("transfer"))].into_iter().collect();
         self.tell_with_session(id, "reinvite", data);
+        if picked_up {
+            self.tell_with_session(id, "accepted", Map::new());
+            self.tell_referrer(id, 200);
+            self.begin_reports(id);
+            self.limit_length(id);
+        }
     }
 
     /// The session answers to the new dialog's names from now on. Returns what it was in.

@@ -49,6 +49,7 @@ impl Ua {
             Owner::Refer(id) => {
                 self.at_hand = Some(id);
                 self.on_refer_response(id, &sent, msg.status(), Some(msg));
+                self.check_drained();
             }
             Owner::Abandoned => self.on_abandoned_response(tx, sent, msg),
             Owner::Nobody => self.on_other_response(sent, msg),
@@ -115,6 +116,7 @@ impl Ua {
         calling.rings = true;
         session.rang.get_or_insert(now);
         let tag = msg.to_tag().unwrap_or_default();
+        session.refers.note_early(&tag);
         let early = if msg.body().is_empty() || calling.early.contains(&tag) {
             None
         } else {

@@ -161,6 +161,11 @@ fn what_does_not_fit_is_refused_at_once() {
     let ringing = net.call(alice, json!({ "number": net.uri(dave) }));
     let early = net.transfer(alice, &ringing, "200");
     assert_eq!(net.answer_to(alice, early).unwrap_err().code, Code::WrongState);
+    let first = net.invite(dave, alice);
+    net.send(dave, alice, &first);
+    let incoming = net.wait(alice, "incoming").call_id.unwrap();
+    let unanswered = net.transfer(alice, &incoming, "200");
+    assert_eq!(net.answer_to(alice, unanswered).unwrap_err().code, Code::WrongState);
     let nobody = net.transfer(alice, "nobody", "200");
     assert_eq!(net.answer_to(alice, nobody).unwrap_err().code, Code::NoSession);
     net.hangup(alice, &ringing).unwrap();

@@ -202,3 +202,34 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     net.expect(dave, "SIP/2.0 481");
     assert!(!story_of(&net, alice, &call).iter().any(|e| e.starts_with("ended")));
 }
+
+#[test]
+fn a_call_that_rings_is_picked_up_by_another() {
+    let mut net = Net::new(8);
+    let (alice, carol, dave) = (net.phone("alice"), net.peer("carol"), net.peer("dave"));
+    let call = net.call(alice, serde_json::json!({ "number": net.uri(carol) }));
+    let first = net.expect(carol, "INVITE");
+    let ringing = net.reply(carol, &first, 180);
+    net.wait(alice, "progress");
+    let (ours, theirs) = (first.from_tag().unwrap(), ringing.to_tag().unwrap());
+    let other = replacing(&mut net, dave, alice, &format!("{};to-tag={ours};from-tag=other", first.call_id()));
+    net.send(dave, alice, &other);
+    net.expect(dave, "SIP/2.0 481");
+    let replaces = format!("{};to-tag={ours};from-tag={theirs};early-only", first.call_id());
+    let invite = replacing(&mut net, dave, alice, &replaces);
+    net.send(dave, alice, &invite);
+    let ok = net.expect(dave, "SIP/2.0 200");
+    let ack = net.ack(dave, &invite, &ok);
+    net.send(dave, alice, &ack);
+    let cancel = net.expect(carol, "CANCEL");
+    net.reply(carol, &cancel, 200);
+    net.reply(carol, &first, 487);
+    net.wait(alice, "confirmed");
+    let story = story_of(&net, alice, &call);
+    let of_it = ["progress(180)", "identity", "reinvite", "accepted", "confirmed"];
+    let found: Vec<_> = story.iter().filter(|e| of_it.contains(&e.as_str())).collect();
+    assert_eq!(found, of_it, "{story:?}");
+    assert_eq!(status_of(&net, alice, &call)["callStatus"], "talking");
+    net.hold_and_hang_up(alice, dave, &call);
+    net.run_to_rest();
+}
