@@ -23,6 +23,7 @@ mod registration_never_gives_up;
 mod replaces_keeps_the_session;
 mod strangers_get_nothing;
 mod targets_are_tried_in_turn;
+mod transfers_in_any_order;
 mod transfers_on_a_bad_network;
 
 use net::{Net, Who};

@@ -13,7 +13,7 @@ fn outcomes(net: &Net, who: Who) -> Vec<&str> {
 }
 
 /// Ends every session that is left, until there is none and nothing is under way.
-fn clean_up(net: &mut Net, phones: &[Who], seed: u64) {
+pub fn clean_up(net: &mut Net, phones: &[Who], seed: u64) {
     net.weather = Weather::default();
     for who in phones {
         let all = net.ask(*who, Command::GetSession(GetSession::default())).unwrap();
