@@ -4,7 +4,8 @@
 # make run     the daemon in the foreground with config/phoned.toml, socket target/phoned.sock
 # make lint    clippy and rustfmt
 # make fuzz    10 million mutated messages
-# make soak    the long proofs in full
+# make soak    all tests in release with the long proofs in full: 200,000 calls on a bad network, 500 sessions for a
+#              minute, 1,000 real calls, 10 million messages
 #
 # What is missing is installed with apt and said first. Rust itself is yours to install; the line is printed.
 
@@ -46,4 +47,4 @@ fuzz:
 
 soak:
 	@$(NEED) rust test
-	@PHONED_SOAK=1 tests/tools/test.sh --release
+	@PHONED_SOAK=1 PHONED_FUZZ=10000000 tests/tools/test.sh --release

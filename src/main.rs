@@ -54,7 +54,8 @@ fn main() -> ExitCode {
 }
 
 fn run(config: &Config) -> Result<End, Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // One thread: a message goes from its socket to the phone and back without a hand-over. Media has threads of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let end =
         runtime.block_on(async { Daemon::start(config)?.run().await.map_err(Box::<dyn std::error::Error>::from) });
     // Tasks may wait for peers; the daemon does not.

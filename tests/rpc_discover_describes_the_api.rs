@@ -10,12 +10,12 @@ use fake_phone::FakePhone;
 use phoned::rpc::{METHODS, document};
 use serde_json::{Value, json};
 
-const TWINS: &str = "answer reject hangup terminate hold unhold dtmf blindTransfer attendedTransfer mute unmute \
+const TWINS: &str = "answer progress reject hangup terminate hold unhold renegotiate dtmf blindTransfer attendedTransfer mute unmute \
     stopTimer setStatus setStaticStatus destroy";
 const OTHERS: &str = "rpc.discover daemon.info daemon.health daemon.shutdown \
     account.add account.update account.remove account.list account.get account.register account.unregister \
     device.list device.get device.setRole \
-    phone.start phone.disconnect phone.call phone.get phone.getSession phone.getCurrentSession phone.setCurrentSession \
+    phone.start phone.disconnect phone.reRegister phone.setSessionStaticStatus phone.call phone.get phone.getSession phone.getCurrentSession phone.setCurrentSession \
     phone.on phone.off session.get session.on session.off events.subscribe events.unsubscribe";
 
 #[test]

@@ -19,17 +19,17 @@ fn heard_both_ways_through_alsa() {
         let list = told.blocking_recv().unwrap();
         assert!(list.iter().any(|d| d.id == "alsa:default" && d.default_input && d.default_output), "{list:?}");
 
-        let _playing = cards.say("mic1", sine(1_000.0, 8.0));
+        let _playing = cards.say("mic1", sine(1_000.0, 14.0));
         let mut sinks = [(devices.sink("alsa:default", RATE).unwrap(), 700.0)];
         let mut sources = [(devices.source("default", RATE).unwrap(), Vec::new())];
         let played = std::thread::scope(|scope| {
-            let recording = scope.spawn(|| cards.hear("spk1", Duration::from_secs(3)));
-            run(3.2, &mut sinks, &mut sources);
+            let recording = scope.spawn(|| cards.hear("spk1", Duration::from_secs(8)));
+            run(8.2, &mut sinks, &mut sources);
             recording.join().unwrap()
         });
-        let heard = steady_level(&sources[0].1[2 * RATE as usize..], 1_000.0);
+        let heard = steady_level(&sources[0].1[5 * RATE as usize..], 1_000.0);
         assert!((heard + 12.0).abs() < 1.0, "microphone: {heard} dBFS");
-        let played = steady_level(&played[2 * RATE as usize..], 700.0);
+        let played = steady_level(&played[5 * RATE as usize..], 700.0);
         assert!((played + 12.0).abs() < 1.0, "loudspeaker: {played} dBFS");
     });
 }

@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// Starts it; it ends with the directory.
 pub(super) fn start(directory: &Arc<Directory>, host: HostChoice, facts: Sender<Vec<DeviceInfo>>) {
-    let watch = Watch { directory: directory.clone(), host, facts, told: None, pulse_seen: false };
+    let watch = Watch { directory: directory.clone(), host, facts, told: None, pulse_seen: false, complaint: None };
     if let Err(error) = std::thread::Builder::new().name("audio-watch".into()).spawn(|| watch.run()) {
         tracing::warn!(%error, "no thread to look for sound devices: there are none");
         directory.replace(Vec::new());
@@ -32,6 +32,8 @@ struct Watch {
     facts: Sender<Vec<DeviceInfo>>,
     told: Option<Vec<DeviceInfo>>,
     pulse_seen: bool,
+    /// What was logged last, so that it is logged once.
+    complaint: Option<String>,
 }
 
 impl Watch {
@@ -40,7 +42,11 @@ impl Watch {
             if matches!(self.host, HostChoice::Auto | HostChoice::Pulse)
                 && let Err(reason) = self.follow_pulse()
             {
-                tracing::debug!(reason, "PulseAudio does not answer");
+                let reason = Some(reason.to_string());
+                if self.complaint != reason {
+                    tracing::debug!(?reason, "PulseAudio does not answer");
+                    self.complaint = reason;
+                }
             }
             // A sound server that is only away shall find its cards free when it is back.
             let alsa = self.host == HostChoice::Alsa || (self.host == HostChoice::Auto && !self.pulse_seen);

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use client::{Client, Failure};
 
-/// Steers phoned. Exit codes: 0 done, 1 refused by the daemon, 2 wrong usage, 3 no daemon there, 4 not allowed.
+/// Steers phoned, the softphone daemon, over its socket
 #[derive(Debug, Parser)]
-#[command(name = "phonectl", version, about, max_term_width = 100)]
+#[command(name = "phonectl", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Arguments {
     /// The daemon's socket [default: $XDG_RUNTIME_DIR/phoned.sock if it is there, else /run/phoned/phoned.sock]
     #[arg(long, global = true, env = "PHONED_SOCKET", value_name = "PATH")]
@@ -24,6 +24,8 @@ pub struct Arguments {
     #[command(subcommand)]
     verb: Verb,
 }
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused by the daemon, 2 wrong usage, 3 no daemon there, 4 not allowed";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -155,7 +157,7 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         }
         Verb::Devices => {
             let devices = client.call("device.list", json!({}))?;
-            out.documents(&devices, show::devices)
+            out.documents(&devices["devices"], show::devices)
         }
         Verb::Watch { topics } => watch(&mut client, out, topics),
         Verb::Rpc { method, .. } => {

@@ -35,6 +35,9 @@ pub(super) fn sessions(sessions: &[Value], colour: bool) -> Vec<String> {
             flags.join(", "),
         ]
     };
+    if sessions.is_empty() {
+        return vec!["no calls".into()];
+    }
     table(&["CALL", "DIRECTION", "NUMBER", "NAME", "ACCOUNT", "STATE", "TIME", ""], sessions.iter().map(row), colour)
 }
 
@@ -45,11 +48,15 @@ pub(super) fn accounts(accounts: &[Value], colour: bool) -> Vec<String> {
         let retry = registration["retryInMs"].as_u64().map(|ms| format!(", again in {} s", ms.div_ceil(1000)));
         let state = match (account["isRegistered"] == true, text(&registration["state"])) {
             (true, _) => "registered".to_owned(),
+            (false, _) if account["register"] == false => "does not register".to_owned(),
             (false, state) if state.is_empty() => "not registered".to_owned(),
             (false, state) => state,
         };
         vec![text(&account["name"]), text(&account["uri"]), state + &retry.unwrap_or_default()]
     };
+    if accounts.is_empty() {
+        return vec!["no accounts".into()];
+    }
     table(&["NAME", "URI", "STATE"], accounts.iter().map(row), colour)
 }
 
@@ -107,7 +114,17 @@ pub(super) fn event(event: &Value, colour: bool) -> String {
                 .map(|key| format!("{}={}", clean(key), text(&data["newStatus"][key]))),
         );
     }
-    if let Some(mos) = data["metrics"]["mos"].as_f64() {
+    // Who calls, or is called.
+    let person = &data["session"]["status"];
+    if ["newRTCSession", "incoming", "startSession"].contains(&text(&event["event"]).as_str()) {
+        let shown = ["communicationType", "number", "name", "account"].iter().map(|key| text(&person[*key]));
+        parts.extend(shown.filter(|part| !part.is_empty()));
+    }
+    if let Some(seconds) = data["timer"]["callDuration"].as_u64() {
+        parts.push(format!("{}:{:02}", seconds / 60, seconds % 60));
+    }
+    // 0: nothing has been heard yet.
+    if let Some(mos) = data["metrics"]["mos"].as_f64().filter(|mos| *mos > 0.0) {
         parts.push(format!("mos={mos:.2}"));
     }
     [text(&event["time"]), name, about]

@@ -17,6 +17,7 @@ use crate::ua::io::SessionId;
 use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent};
 
 use super::clock;
+use super::network::Networks;
 use super::outbound::Start;
 use super::ports;
 use super::session::{Ends, Session};
@@ -53,6 +54,7 @@ pub struct Engine {
 struct Directory {
     next_port: u16,
     entries: BTreeMap<SessionId, Entry>,
+    networks: Networks,
 }
 
 struct Entry {
@@ -83,7 +85,7 @@ impl Engine {
         let (low, high) = (*config.rtp_ports.start(), *config.rtp_ports.end());
         let width = high.saturating_sub(low).max(1);
         let next_port = low + u16::from_ne_bytes(random()?) % width;
-        let directory = Mutex::new(Directory { next_port, entries: BTreeMap::new() });
+        let directory = Mutex::new(Directory { next_port, entries: BTreeMap::new(), networks: Networks::default() });
         Ok(Engine { config, devices, workers, directory })
     }
 
@@ -129,7 +131,7 @@ impl Engine {
         let ports = ports::bind(ip, &self.config.rtp_ports, &mut directory.next_port, self.config.dscp)
             .map_err(|e| format!("no RTP port: {e}"))?;
         let start = start().map_err(|e| format!("no randomness: {e}"))?;
-        let local = LocalMedia { rtp: ports.local, ssrc: start.ssrc };
+        let local = LocalMedia { rtp: ports.local, ssrc: start.ssrc, network: directory.networks.kind_of(ip).into() };
         let loads = |worker: usize| directory.entries.values().filter(|e| e.worker == worker).count();
         let worker = (0..self.workers.len()).min_by_key(|w| loads(*w)).unwrap_or(0);
         let closed = Arc::new(AtomicBool::new(false));
@@ -196,11 +198,12 @@ impl Engine {
 
 /// Fresh start values of a stream.
 fn start() -> io::Result<Start> {
+    let (all, chance) = (u128::from_ne_bytes(random()?), u64::from_ne_bytes(random()?));
     Ok(Start {
-        ssrc: u32::from_ne_bytes(random()?),
-        seq: u16::from_ne_bytes(random()?) & 0x7fff, // far from its first wrap, RFC 3711 §3.3.1
-        timestamp: u32::from_ne_bytes(random()?),
-        chance: u64::from_ne_bytes(random()?),
+        ssrc: all as u32,
+        seq: (all >> 32) as u16 & 0x7fff, // far from its first wrap, RFC 3711 §3.3.1
+        timestamp: (all >> 64) as u32,
+        chance,
     })
 }
 

@@ -40,10 +40,10 @@ pub fn bind(ip: IpAddr, range: &RangeInclusive<u16>, next: &mut u16, dscp: u8) -
         }
         let port = *next & !1;
         *next = port.saturating_add(2);
-        let pair = socket(SocketAddr::new(ip, port), dscp)
-            .and_then(|rtp| Ok((rtp, socket(SocketAddr::new(ip, port + 1), dscp)?)));
+        let local = SocketAddr::new(ip, port);
+        let pair = socket(local, dscp).and_then(|rtp| Ok((rtp, socket(SocketAddr::new(ip, port + 1), dscp)?)));
         match pair {
-            Ok((rtp, rtcp)) => return Ok(Ports { local: rtp.local_addr()?, rtp, rtcp }),
+            Ok((rtp, rtcp)) => return Ok(Ports { local, rtp, rtcp }),
             Err(error) if error.kind() == ErrorKind::AddrInUse => {}
             Err(error) => return Err(error),
         }
@@ -52,8 +52,7 @@ pub fn bind(ip: IpAddr, range: &RangeInclusive<u16>, next: &mut u16, dscp: u8) -
 }
 
 fn socket(at: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
+    let socket = Socket::new_raw(Domain::for_address(at), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     let class = i32::from(dscp) << 2;
     match at {

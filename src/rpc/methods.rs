@@ -144,9 +144,11 @@ methods! {
 
     "phone.start" Call [] Nothing => |_| own(Ua::Start), True NONE "Registers every account that shall be.";
     "phone.disconnect" Call [] Nothing => |_| own(Ua::Disconnect), True NONE "Unregisters every account.";
+    "phone.reRegister" Call [] Nothing => |_| own(Ua::ReRegister), True NONE "Registers every account anew, now.";
     "phone.call" Call ["number", "option", "transferId", "account"] ua::Call => |p| own(Ua::Call(p)), Called CALL "Calls; returns once the INVITE is on the wire.";
     "phone.get" Observe [] Nothing => |_| own(Ua::PhoneGet), Object NONE "The phone: its settings and counts.";
     "phone.getSession" Observe ["callId"] ua::GetSession => |p| own(Ua::GetSession(p)), Sessions SESSION "One session, or all as an array.";
+    "phone.setSessionStaticStatus" Call ["callId", "staticStatus", "startManualModel"] ua::SetStaticStatus => |p| own(Ua::SetStaticStatus(p)), Session SESSION "As session.setStaticStatus.";
     "phone.getCurrentSession" Observe [] Nothing => |_| own(Ua::GetCurrentSession), SessionOrNull NONE "The current session.";
     "phone.setCurrentSession" Call ["callId"] ua::CallRef => |p| own(Ua::SetCurrentSession(p)), True SESSION "Makes a session the current one of its seat.";
     "phone.on" Observe ["eventName"] On => |p: On| on(None, p.event_name), Subscription NONE "Subscribes to one event, or to all with *.";
@@ -157,10 +159,12 @@ methods! {
     "session.off" Observe ["subscription"] Off => |p: Off| Ok(Command::Unsubscribe(p.subscription)), True NONE "Ends a subscription of this connection.";
     "session.answer" Call ["callId", "option"] ua::Answer => |p| own(Ua::Answer(p)), Success ANSWER "Answers a ringing session; the seat's talking one is held first.";
     "session.reject" Call ["callId", "code"] ua::Reject => reject, True STATE "Refuses a ringing session.";
+    "session.progress" Call ["callId", "code"] ua::Progress => |p| own(Ua::Progress(p)), True STATE "Sends 180, or 183 with early media, on a ringing session.";
     "session.hangup" Call ["callId"] ua::CallRef => |p| own(Ua::Hangup(p)), True STATE "Ends the session: BYE, CANCEL or 486, whichever fits.";
     "session.terminate" Call ["callId", "type"] ua::Terminate => |p| own(Ua::Terminate(p)), True STATE "Ends the session as the type says.";
     "session.hold" Call ["callId"] ua::CallRef => |p| own(Ua::Hold(p)), True FAR "Holds; true at the peer's final answer.";
     "session.unhold" Call ["callId"] ua::CallRef => |p| own(Ua::Unhold(p)), True FAR "Resumes; the seat's talking session is held first.";
+    "session.renegotiate" Call ["callId"] ua::CallRef => |p| own(Ua::Renegotiate(p)), True FAR "A re-INVITE with what holds now; true at the peer's final answer.";
     "session.dtmf" Call ["callId", "dtmf", "method", "redact"] ua::Dtmf => |p| own(Ua::Dtmf(p)), True DTMF "Queues digits.";
     "session.blindTransfer" Call ["callId", "number", "hangup"] ua::BlindTransfer => |p| own(Ua::BlindTransfer(p)), True BLIND "Sends the far end to a number; true once it has agreed, events tell the outcome.";
     "session.attendedTransfer" Call ["callId", "number"] ua::AttendedTransfer => |p| own(Ua::AttendedTransfer(p)), True ATTENDED "Joins the far ends of a consultation and its parent; true once the first has agreed.";

@@ -155,6 +155,11 @@ impl Message {
         self.lines(wanted).next()
     }
 
+    /// The names of all header lines, in order, by their long forms.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.container().iter().map(name)
+    }
+
     /// Every value of that name in order, comma lists of list headers (Via, Allow, Supported…) cut into one each.
     pub fn headers(&self, wanted: &str) -> impl Iterator<Item = &str> {
         let list = is_list(wanted);

@@ -211,11 +211,23 @@ impl Ua {
     }
 
     pub(super) fn update_account(&mut self, name: String, settings: AccountSettings) -> Result<Value, Error> {
-        self.account(&name)?;
-        Account::check(&settings)?;
-        self.forget_registration(&name);
+        let account = self.account(&name)?;
+        let aor = Account::check(&settings)?;
+        let stays = |new: &AccountSettings| {
+            account.aor == aor && account.settings.registrar == new.registrar && new.register.unwrap_or(true)
+        };
+        let binding = Some(account.registration.clone()).filter(|_| stays(&settings));
+        let contact = account.link.filter(|_| account.registration.is_registered()).map(|l| self.contact(&name, l));
+        if binding.is_some() {
+            self.suspend_registration(&name);
+        } else {
+            self.forget_registration(&name);
+        }
         self.accounts.remove(&name);
         self.insert_account(&name, settings);
+        if let (Some(binding), Some(account)) = (binding, self.accounts.get_mut(&name)) {
+            account.registration.continue_from(binding, contact);
+        }
         self.tell_account("account.updated", &name, json!({}));
         Ok(self.account(&name)?.view(self.now.mono))
     }

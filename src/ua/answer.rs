@@ -89,6 +89,9 @@ impl Ua {
         if incoming.answering.as_ref().is_none_or(|a| a.waits_for.is_some()) {
             return;
         }
+        if incoming.reliable.as_ref().is_some_and(|r| r.described && !r.bytes.is_empty()) {
+            return; // RFC 3262 §3: our answer is not acknowledged yet
+        }
         let Ok(invite) = Message::parse(&incoming.request) else { return };
         let offered = invite.body().is_empty();
         let (sdp, negotiated) = if offered {
@@ -112,8 +115,9 @@ impl Ua {
         let mut ok = self.dialog_response(id, &invite, 200);
         let (reply, extra) = answering.map_or((None, Vec::new()), |a| (a.reply, a.extra_headers));
         extra.into_iter().for_each(|(name, value)| ok.push(&name, value));
+        self.grant_timer(id, &invite, &mut ok);
         ok.set_body("application/sdp", sdp.into_bytes());
-        let unacked = self.unacked(ok.to_bytes(), link, invite.cseq(), offered);
+        let unacked = self.unacked(tx, link, invite.cseq(), offered);
         self.transactions.respond(now.mono, tx, ok);
         self.flush();
         self.after(unacked.interval, Timer::Ok(id));
@@ -122,6 +126,9 @@ impl Ua {
         let next_hop = dialog.next_hop_uri();
         if let Some(session) = self.sessions.get_mut(&id) {
             session.state = State::Accepting(Box::new(Accepting { dialog, ok: unacked }));
+        }
+        if self.is_contested(id) {
+            self.take_microphone(id); // two that waited for the same hold: the later one wins
         }
         if let Some(negotiated) = negotiated {
             self.media(id, MediaCommand::Remote(negotiated));

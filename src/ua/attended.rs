@@ -4,7 +4,7 @@ use super::Ua;
 use super::command::AttendedTransfer;
 use super::error::{Code, Error};
 use super::io::{ReplyId, SessionId};
-use super::session::{Op, Session, State};
+use super::session::{Op, Session, State, Verb};
 use super::settings::ReferLeg;
 use super::transfer::{Stage, Transfer};
 use super::wrong_state;
@@ -16,15 +16,15 @@ impl Ua {
     pub(super) fn hold_parent(&mut self, parent: SessionId) {
         let will_hold = match self.sessions.get(&parent).map(|s| &s.state) {
             Some(State::Talking(t)) => match (t.queue.back(), &t.pending) {
-                (Some(last), _) => last.hold,
-                (None, Some(pending)) => pending.op.hold,
+                (Some(last), _) => last.holds(t.held),
+                (None, Some(pending)) => pending.op.holds(t.held),
                 (None, None) => t.held,
             },
             // Held when its ACK is there.
             _ => return self.park(parent, true),
         };
         if !will_hold {
-            self.ask(parent, Op { hold: true, reply: None });
+            self.ask(parent, Op { verb: Verb::Hold, reply: None });
         }
     }
 

@@ -1,24 +1,22 @@
 //! Outbound calls: from `phone.call` to the INVITE on the wire, to the next target when one does not answer.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
+
+mod prepare;
 
 use super::Ua;
-use super::clock::{SECOND, Timer};
+use super::clock::{SECOND, Timer, seconds};
 use super::command::Call;
 use super::error::{Code, Error};
-use super::io::{ReplyId, SessionId, Target, Transport};
-use super::media::{LocalMedia, MediaCommand, MediaStats};
+use super::io::{ReplyId, SessionId};
+use super::media::MediaStats;
 use super::number::request_uri;
-use super::route::{Connection, Owner, Query, Waiter, host_of};
-use super::session::{Calling, Preparing, Session, State};
+use super::session::{Preparing, Session, State};
 use super::status::{CommunicationType, StaticCallStatus};
-use crate::sdp::{CodecKind, Direction, LocalSide};
-use crate::sip::message::{Message, Method};
 use crate::sip::transaction::{call_id, tag};
-use crate::sip::uri::{NameAddr, SipUri};
+use crate::sip::uri::SipUri;
 
 impl Ua {
     /// `phone.call`. The reply comes when the INVITE is on the wire, or with what stopped it.
@@ -79,6 +77,7 @@ impl Ua {
         self.insert_session(Session { state: State::Preparing(Box::new(preparing)), ..session });
         self.tell_with_session(id, "newRTCSession", originator("local"));
         self.tell_with_session(id, "startSession", originator("local"));
+        self.after(seconds(self.settings.phone.no_answer_timeout), Timer::NoAnswer(id));
         self.take_microphone(id);
         if let Some(parent) = parent {
             self.hold_parent(parent);
@@ -192,6 +191,9 @@ impl Ua {
             held_total: 0,
             timer_stopped: None,
             stalled_since: None,
+            refresh: None,
+            min_se: 0,
+            peer_updates: false,
             dtmf: Default::default(),
             told: None,
             state: State::Preparing(Box::new(nothing)),
@@ -208,186 +210,6 @@ impl Ua {
             session.told = status;
         }
         self.after(SECOND, Timer::Second(id));
-    }
-
-    fn preparing(&mut self, id: SessionId) -> Option<&mut Preparing> {
-        match &mut self.sessions.get_mut(&id)?.state {
-            State::Preparing(p) => Some(p),
-            _ => None,
-        }
-    }
-
-    /// Where the INVITE goes: the account's servers for its own domain, else where the URI points.
-    pub(super) fn find_targets(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let State::Preparing(preparing) = &session.state else { return };
-        let Some(account) = self.accounts.get(&session.account) else { return };
-        let Ok(uri) = SipUri::parse(&preparing.request_uri) else { return };
-        let own =
-            uri.scheme == "tel" || (uri.host.eq_ignore_ascii_case(&account.aor.host) && uri.port == account.aor.port);
-        let servers: VecDeque<Target> = account.all_targets().into();
-        let through = !account.settings.proxies.is_empty()
-            || !account.registration.service_route.is_empty()
-            || (own && !servers.is_empty());
-        let first = account.route().first().and_then(|r| NameAddr::parse(r).ok()).and_then(|n| n.sip_uri().ok());
-        if through && !servers.is_empty() {
-            let in_use = account.link.map(|l| l.hop.addr);
-            let mut servers = servers;
-            if let Some(position) = in_use.and_then(|addr| servers.iter().position(|t| t.addr == addr)) {
-                servers.rotate_left(position);
-            }
-            if let Some(p) = self.preparing(id) {
-                p.targets = Some(servers);
-            }
-            return;
-        }
-        let mut host = host_of(first.as_ref().unwrap_or(&uri));
-        if host.transport.is_none() && account.settings.transport.as_deref() == Some("tcp") {
-            host.transport = Some(Transport::Tcp);
-        }
-        self.resolve(host, Query::Call(id));
-    }
-
-    pub(super) fn on_call_targets(&mut self, id: SessionId, targets: Vec<Target>) {
-        if targets.is_empty() {
-            return self.on_target_failed(id);
-        }
-        if let Some(preparing) = self.preparing(id) {
-            preparing.targets = Some(targets.into());
-            self.open_media(id);
-            self.prepare(id);
-        }
-    }
-
-    /// Asks for a port once it is known which of our addresses the call uses.
-    pub(super) fn open_media(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let local_ip = match &session.state {
-            State::Preparing(p) => p.targets.as_ref().and_then(|t| t.front()).map(|t| t.local_ip),
-            _ => session.link.map(|l| l.local.ip()),
-        };
-        let Some(local_ip) = local_ip.filter(|_| !session.media_asked) else { return };
-        let (input, output) = (session.input.clone(), session.output.clone());
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.media_asked = true;
-        }
-        self.media(id, MediaCommand::Open { local_ip, input, output });
-    }
-
-    pub(super) fn on_local_media(&mut self, id: SessionId, media: LocalMedia) {
-        let session_id = self.chance(1 << 62);
-        let public = self.settings.sip.public_address.as_deref().and_then(|a| a.parse().ok());
-        let rtp = SocketAddr::new(public.unwrap_or(media.rtp.ip()), media.rtp.port());
-        let codecs = self.codecs_of(id);
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.media = Some(media);
-        session.local = Some(LocalSide::new(rtp, session_id, codecs));
-        match session.state {
-            State::Preparing(_) => self.prepare(id),
-            State::Incoming(_) => self.on_incoming_media(id),
-            _ => {}
-        }
-    }
-
-    pub(super) fn codecs_of(&self, id: SessionId) -> Vec<CodecKind> {
-        let own = self.sessions.get(&id).and_then(|s| self.accounts.get(&s.account)).map(|a| &a.settings.codecs);
-        let names = own.filter(|c| !c.is_empty()).unwrap_or(&self.settings.codecs);
-        let known: Vec<CodecKind> = names.iter().filter_map(|n| CodecKind::from_name(n)).collect();
-        if known.is_empty() { vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma] } else { known }
-    }
-
-    /// Goes on as far as what is there allows: an address, a flow, a port, and then the INVITE.
-    pub(super) fn prepare(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let State::Preparing(preparing) = &session.state else { return };
-        let Some(target) = preparing.targets.as_ref().and_then(|t| t.front()).cloned() else { return };
-        if session.local.is_none() {
-            return;
-        }
-        match self.connect(&target, Waiter::Session(id)) {
-            Connection::Ready(link) => self.send_invite(id, link),
-            Connection::Opening(flow) => {
-                if let Some(p) = self.preparing(id) {
-                    p.opening = Some(flow);
-                }
-            }
-            Connection::None => {}
-        }
-    }
-
-    fn send_invite(&mut self, id: SessionId, link: super::route::Link) {
-        let contact = match self.sessions.get(&id) {
-            Some(session) => self.contact(&session.account, link),
-            None => return,
-        };
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let State::Preparing(preparing) = &session.state else { return };
-        let mut preparing = (**preparing).clone();
-        let Some(account) = self.accounts.get(&session.account) else { return };
-        let Some(local) = session.local.as_mut() else { return };
-        preparing.cseq += 1;
-        let mut msg = Message::request(Method::Invite, &preparing.request_uri);
-        for route in &preparing.route {
-            msg.push("Route", route.clone());
-        }
-        msg.push("Max-Forwards", "70");
-        msg.push("From", format!("{};tag={}", account.address(), session.local_tag));
-        msg.push("To", format!("<{}>", preparing.request_uri));
-        msg.push("Call-ID", session.sip_call_id.clone());
-        msg.push("CSeq", format!("{} INVITE", preparing.cseq));
-        msg.push("Contact", contact);
-        msg.push("Allow", super::route::ALLOW);
-        msg.push("Supported", super::route::SUPPORTED);
-        for (name, value) in &preparing.extra_headers {
-            msg.push(name, value.clone());
-        }
-        msg.set_body("application/sdp", local.offer(Direction::SendRecv).into_bytes());
-        session.link = Some(link);
-        let account = session.account.clone();
-        let tx = self.send_request(msg, link, Owner::Invite(id), &account, 0);
-        let reply = preparing.reply.take();
-        let first = preparing.cseq == 1;
-        let calling = Calling { tx, cseq: preparing.cseq, rings: false, early: Vec::new(), retry: preparing };
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.state = State::Calling(Box::new(calling));
-        }
-        if first {
-            self.after(self.settings.phone.no_answer_timeout * SECOND, Timer::NoAnswer(id));
-        }
-        let snapshot = self.snapshot(id, self.seq);
-        let call_id = snapshot.get("callId").cloned().unwrap_or(Value::Null);
-        self.reply_opt(reply, Ok(json!({"code": 200, "msg": "SUCCESS", "callId": call_id, "session": snapshot})));
-    }
-
-    /// The next target, or the end of the call.
-    pub(super) fn on_target_failed(&mut self, id: SessionId) {
-        let Some(preparing) = self.preparing(id) else { return };
-        preparing.opening = None;
-        if let Some(targets) = &mut preparing.targets {
-            targets.pop_front();
-            if !targets.is_empty() {
-                return self.prepare(id);
-            }
-        }
-        self.fail_client(id, Code::Unknown, "Connection Error");
-    }
-
-    pub(super) fn on_media_failed(&mut self, id: SessionId, reason: &str) {
-        tracing::warn!(session = id.0, "no media: {reason:?}");
-        match self.sessions.get(&id).map(|s| &s.state) {
-            Some(State::Preparing(_)) => self.fail_client(id, Code::LocalMedia, "Internal Error"),
-            Some(State::Incoming(_)) => self.refuse(id, 500, "Internal Error", "system"),
-            Some(_) => self.tell_session(id, "media", json!({"state": "failed", "reason": reason})),
-            None => {}
-        }
-    }
-
-    pub(super) fn on_no_answer(&mut self, id: SessionId) {
-        match self.sessions.get(&id).map(|s| &s.state) {
-            Some(State::Calling(_)) => self.give_up(id, "No Answer", 408),
-            Some(State::Incoming(_)) => self.refuse(id, 480, "No Answer", "system"),
-            _ => {}
-        }
     }
 }
 

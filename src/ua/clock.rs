@@ -10,6 +10,11 @@ use crate::sip::transaction::TxId;
 /// One second, in µs.
 pub(super) const SECOND: Mono = 1_000_000;
 
+/// Seconds as µs. Configured or sent by a peer, they may be absurd: then it is never.
+pub(super) fn seconds(n: u64) -> Mono {
+    n.saturating_mul(SECOND)
+}
+
 /// What is due.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Timer {
@@ -31,12 +36,18 @@ pub(super) enum Timer {
     Dtmf(SessionId),
     /// A re-INVITE is tried again after 491.
     Glare(SessionId),
+    /// Our re-INVITE has no final answer.
+    Unanswered(SessionId, TxId),
     /// `auto_answer`.
     AutoAnswer(SessionId),
     /// The seat's other session did not get on hold in 2 s.
     SeatWait(SessionId),
     /// Nobody tells how a transfer went.
     Transfer(SessionId),
+    /// The session timer.
+    Refresh(SessionId),
+    /// A reliable provisional is sent again.
+    Provisional(SessionId),
     /// `rtp_timeout`.
     Silence(SessionId),
     /// A caller has waited 10 s.
@@ -49,9 +60,23 @@ pub(super) enum Timer {
     Drained,
 }
 
+impl Timer {
+    /// The session that it is about.
+    fn session(&self) -> Option<SessionId> {
+        match self {
+            Timer::Second(id) | Timer::Report(id) | Timer::NoAnswer(id) | Timer::MaxLength(id) => Some(*id),
+            Timer::Ok(id) | Timer::Dtmf(id) | Timer::Glare(id) | Timer::AutoAnswer(id) => Some(*id),
+            Timer::SeatWait(id) | Timer::Silence(id) | Timer::Unanswered(id, _) => Some(*id),
+            Timer::Refresh(id) | Timer::Provisional(id) | Timer::Transfer(id) => Some(*id),
+            Timer::Account(_) | Timer::OrphanOk(..) | Timer::Reply(_) | Timer::Forget(_) => None,
+            Timer::KeepAlive(_) | Timer::Drained => None,
+        }
+    }
+}
+
 impl Ua {
     pub(super) fn after(&mut self, delay: Mono, timer: Timer) {
-        self.timers.insert((self.now.mono + delay, timer));
+        self.timers.insert((self.now.mono.saturating_add(delay), timer));
     }
 
     pub(super) fn on_timeout(&mut self) {
@@ -62,13 +87,7 @@ impl Ua {
                 break;
             }
             let Some((_, timer)) = self.timers.pop_first() else { break };
-            self.at_hand = match &timer {
-                Timer::Second(id) | Timer::Report(id) | Timer::NoAnswer(id) | Timer::MaxLength(id) => Some(*id),
-                Timer::Ok(id) | Timer::Dtmf(id) | Timer::Glare(id) | Timer::AutoAnswer(id) | Timer::Transfer(id) => {
-                    Some(*id)
-                }
-                _ => None,
-            };
+            self.at_hand = timer.session();
             self.on_timer(timer);
             self.settle();
         }
@@ -85,8 +104,11 @@ impl Ua {
             Timer::OrphanOk(call_id, tag) => self.on_orphan_timer(call_id, tag),
             Timer::Dtmf(id) => self.next_digit(id),
             Timer::Glare(id) => self.after_glare(id),
+            Timer::Unanswered(id, tx) => self.on_reinvite_late(id, tx),
             Timer::AutoAnswer(id) => self.auto_answer(id),
             Timer::SeatWait(id) => self.seat_is_free(id),
+            Timer::Refresh(id) => self.on_refresh_timer(id),
+            Timer::Provisional(id) => self.on_provisional_timer(id),
             Timer::Silence(id) => self.on_silence(id),
             Timer::Transfer(id) => self.on_transfer_timer(id),
             Timer::Reply(reply) => self.on_late_reply(reply),
@@ -96,6 +118,11 @@ impl Ua {
             Timer::KeepAlive(flow) => self.keep_alive(flow),
             Timer::Drained => self.on_drained(),
         }
+    }
+
+    /// The timers of a session that is over: nothing waits for hours for what is gone.
+    pub(super) fn stop_timers_of(&mut self, id: SessionId) {
+        self.timers.retain(|(_, timer)| timer.session() != Some(id));
     }
 
     fn on_late_reply(&mut self, reply: ReplyId) {

@@ -46,12 +46,18 @@ pub enum Command {
     Answer(Answer),
     /// `session.reject`
     Reject(Reject),
+    /// `session.progress`
+    Progress(Progress),
+    /// `phone.reRegister`: every account that is to be registered, now.
+    ReRegister,
     /// `session.hangup`
     Hangup(CallRef),
     /// `session.terminate`
     Terminate(Terminate),
     /// `session.hold`
     Hold(CallRef),
+    /// `session.renegotiate`
+    Renegotiate(CallRef),
     /// `session.unhold`
     Unhold(CallRef),
     /// `session.dtmf`
@@ -195,6 +201,16 @@ pub struct Reject {
     pub call_id: String,
     /// The final status, 400–699; left out: 486.
     pub code: Option<u16>,
+}
+
+/// A provisional on a ringing session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Progress {
+    /// Which session.
+    pub call_id: String,
+    /// 180, or 183 with early media.
+    pub code: u16,
 }
 
 /// How `session.terminate` ends a session.

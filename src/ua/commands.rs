@@ -8,7 +8,7 @@ use super::command::{Command, SetStatus};
 use super::error::{Code, Error};
 use super::io::{ReplyId, SessionId};
 use super::media::MediaCommand;
-use super::session::State;
+use super::session::{Session, State};
 use super::wrong_state;
 
 impl Ua {
@@ -63,6 +63,9 @@ impl Ua {
             Command::SetCurrentSession(which) => {
                 let id = self.find(&which.call_id)?;
                 self.set_current(Some(id));
+                if self.sessions.get(&id).is_some_and(Session::wants_microphone) {
+                    self.take_microphone(id);
+                }
                 done()
             }
             Command::Answer(answer) => {
@@ -72,6 +75,17 @@ impl Ua {
             Command::Reject(reject) => {
                 let id = self.find(&reject.call_id)?;
                 self.reject(id, reject.code)?;
+                done()
+            }
+            Command::Progress(progress) => {
+                let id = self.find(&progress.call_id)?;
+                self.progress(id, progress.code)?;
+                done()
+            }
+            Command::ReRegister => {
+                let names: Vec<String> =
+                    self.accounts.values().filter(|a| a.registers()).map(|a| a.name.clone()).collect();
+                names.iter().for_each(|name| self.register_now(name));
                 done()
             }
             Command::Hangup(which) => {
@@ -87,6 +101,10 @@ impl Ua {
             Command::Hold(which) => {
                 let id = self.find(&which.call_id)?;
                 self.hold(id, true, reply).map(|()| None)
+            }
+            Command::Renegotiate(which) => {
+                let id = self.find(&which.call_id)?;
+                self.renegotiate(id, reply).map(|()| None)
             }
             Command::Unhold(which) => {
                 let id = self.find(&which.call_id)?;

@@ -20,6 +20,9 @@ use crate::sip::transaction::TxId;
 /// A tone's length, ms, and the gap after it.
 const TONE_MS: u32 = 100;
 
+/// Digits that may wait in a session.
+const MOST_WAITING: usize = 1024;
+
 /// What is still to be sent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct DtmfQueue {
@@ -59,6 +62,9 @@ impl Ua {
                 );
             }
         };
+        if session.dtmf.waiting.len() + digits.len() > MOST_WAITING {
+            return Err(wrong_state("too many digits wait already").hint("wait for dtmfSent"));
+        }
         session.dtmf.waiting.extend(digits.into_iter().map(|digit| Digit { digit, rtp, redact: dtmf.redact }));
         if session.dtmf.busy.is_none() {
             self.next_digit(id);
@@ -127,11 +133,19 @@ impl Ua {
                 return;
             }
         }
+        if msg.status() == 481 {
+            return self.end_by_us(id, "Dialog Error", "remote");
+        }
         if msg.status() >= 300 {
-            self.tell_session(id, "alert", json!({"kind": "dtmfRefused", "code": msg.status()}));
-            return self.next_digit(id);
+            return self.on_digit_lost(id, msg.status());
         }
         self.on_dtmf_sent(id, digit, "info");
+    }
+
+    /// The far end did not take a digit, or did not answer: told, and the next one goes.
+    pub(super) fn on_digit_lost(&mut self, id: SessionId, code: u16) {
+        self.tell_session(id, "alert", json!({"kind": "dtmfRefused", "code": code}));
+        self.next_digit(id);
     }
 
     /// INFO in a dialog: digits are told, anything else is answered 200 (RFC 6086 §4.2.2 for legacy use).

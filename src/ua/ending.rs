@@ -137,6 +137,7 @@ impl Ua {
         let referrer = session.refers.referred_by;
         let code = data.get("code").and_then(Value::as_u64).map_or(503, |code| code as u16);
         let key = (session.sip_call_id.clone(), session.local_tag.clone());
+        let seat = session.seat.clone();
         if session.media_asked {
             self.media(id, MediaCommand::Close);
         }
@@ -144,6 +145,7 @@ impl Ua {
         self.tell_session(id, "deleteSession", json!({}));
         self.sessions.remove(&id);
         self.dialogs.remove(&key);
+        self.stop_timers_of(id);
         let over = Error::new(Code::WrongState, "the call is over");
         waiting.into_iter().for_each(|reply| self.reply(reply, Err(over.clone())));
         if self.current == Some(id) {
@@ -151,6 +153,7 @@ impl Ua {
             self.set_current_after_end(next);
         }
         self.hold_is_final(id);
+        self.free_microphone(&seat);
         self.release_consultations(id);
         if let Some(old) = referrer {
             self.referral_failed(old, code);

@@ -11,12 +11,19 @@ use super::status::{CallStatus, StaticCallStatus};
 impl Ua {
     /// Tells everyone. Samples are not counted.
     fn tell(&mut self, sample: bool, name: &str, call_id: Option<String>, account: Option<String>, data: Value) {
-        if !sample {
-            self.seq += 1;
-            tracing::debug!(seq = self.seq, call_id = call_id.as_deref().unwrap_or("-"), "{name}");
+        self.count(sample, name, call_id.as_deref());
+        if !self.heard {
+            return;
         }
         let event = Event { seq: self.seq, sample, wall: self.now.wall, name: name.into(), call_id, account, data };
         self.out.push_back(Output::Event(event));
+    }
+
+    fn count(&mut self, sample: bool, name: &str, call_id: Option<&str>) {
+        if !sample {
+            self.seq += 1;
+            tracing::debug!(seq = self.seq, call_id = call_id.unwrap_or("-"), "{name}");
+        }
     }
 
     /// An event of the phone.
@@ -45,6 +52,9 @@ impl Ua {
     fn tell_about(&mut self, id: SessionId, sample: bool, name: &str, mut data: Value) {
         let Some(session) = self.sessions.get(&id) else { return };
         let (call_id, account) = (session.call_id.clone(), session.account.clone());
+        if !self.heard {
+            return self.count(sample, name, Some(&call_id));
+        }
         if let Value::Object(map) = &mut data {
             map.insert("callId".into(), call_id.clone().into());
         }
@@ -53,8 +63,10 @@ impl Ua {
 
     /// An event whose data holds the whole session.
     pub(super) fn tell_with_session(&mut self, id: SessionId, name: &str, mut data: Map<String, Value>) {
-        let snapshot = self.snapshot(id, self.seq + 1);
-        data.insert("session".into(), snapshot);
+        if self.heard {
+            let snapshot = self.snapshot(id, self.seq + 1);
+            data.insert("session".into(), snapshot);
+        }
         self.tell_session(id, name, Value::Object(data));
     }
 
@@ -64,9 +76,12 @@ impl Ua {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(old) = session.told.replace(new.clone()) else { return };
         let changed = differences(&old, &new);
-        if !changed.is_empty() {
-            self.tell_session(id, "statusChange", json!({"newStatus": new, "oldStatus": old, "changed": changed}));
+        if changed.is_empty() {
+            return;
         }
+        let data =
+            if self.heard { json!({"newStatus": new, "oldStatus": old, "changed": changed}) } else { Value::Null };
+        self.tell_session(id, "statusChange", data);
     }
 
     /// Changes name, avatar or company, and tells it.
@@ -145,12 +160,51 @@ fn rtc_session(session: &Session) -> Value {
 }
 
 /// The names of the fields that differ, but name, avatar and company, which `staticStatusChange` tells.
-fn differences(old: &CallStatus, new: &CallStatus) -> Vec<String> {
-    let (Ok(Value::Object(old)), Ok(Value::Object(new))) = (serde_json::to_value(old), serde_json::to_value(new))
-    else {
-        return Vec::new();
-    };
-    let told_elsewhere = |key: &str| matches!(key, "name" | "avatar" | "company" | "transferParent");
-    let keys = old.keys().chain(new.keys().filter(|k| !old.contains_key(*k)));
-    keys.filter(|k| !told_elsewhere(k) && old.get(*k) != new.get(*k)).cloned().collect()
+fn differences(old: &CallStatus, new: &CallStatus) -> Vec<&'static str> {
+    // Taken apart, so that a new field is not forgotten here.
+    let CallStatus {
+        name: _,
+        avatar: _,
+        company: _,
+        transfer_parent: _,
+        account,
+        call_id,
+        call_start_time,
+        call_status,
+        called_number,
+        communication_type,
+        diversion,
+        headers,
+        is_conference,
+        is_hold,
+        is_mute,
+        is_remote_hold,
+        is_ring,
+        is_transfer,
+        is_video,
+        number,
+        record_status,
+        tags,
+    } = new;
+    let fields = [
+        ("account", *account != old.account),
+        ("callId", *call_id != old.call_id),
+        ("callStartTime", *call_start_time != old.call_start_time),
+        ("callStatus", *call_status != old.call_status),
+        ("calledNumber", *called_number != old.called_number),
+        ("communicationType", *communication_type != old.communication_type),
+        ("diversion", *diversion != old.diversion),
+        ("headers", *headers != old.headers),
+        ("isConference", *is_conference != old.is_conference),
+        ("isHold", *is_hold != old.is_hold),
+        ("isMute", *is_mute != old.is_mute),
+        ("isRemoteHold", *is_remote_hold != old.is_remote_hold),
+        ("isRing", *is_ring != old.is_ring),
+        ("isTransfer", *is_transfer != old.is_transfer),
+        ("isVideo", *is_video != old.is_video),
+        ("number", *number != old.number),
+        ("recordStatus", *record_status != old.record_status),
+        ("tags", *tags != old.tags),
+    ];
+    fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
 }

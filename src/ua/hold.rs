@@ -8,7 +8,7 @@ use super::error::{Code, Error};
 use super::io::{ReplyId, SessionId};
 use super::media::MediaCommand;
 use super::route::{Owner, Sent};
-use super::session::{Op, Pending, State};
+use super::session::{Op, Pending, State, Verb};
 use super::status::CommunicationType;
 use super::wrong_state;
 use crate::sdp::{Direction, SessionDescription};
@@ -22,7 +22,11 @@ impl Ua {
         if !matches!(self.sessions.get(&id).map(|s| &s.state), Some(State::Talking(_))) {
             return Err(wrong_state("only a confirmed session can be held or resumed").hint("wait for `confirmed`"));
         }
-        self.ask(id, Op { hold, reply: Some(reply) });
+        if self.sessions.get_mut(&id).and_then(|s| s.talking()).is_some_and(|t| t.queue.len() >= 16) {
+            return Err(wrong_state("16 verbs of this session wait for the far end already"));
+        }
+        let verb = if hold { Verb::Hold } else { Verb::Unhold };
+        self.ask(id, Op { verb, reply: Some(reply) });
         Ok(())
     }
 
@@ -42,12 +46,12 @@ impl Ua {
                 return;
             }
             let Some(op) = talking.queue.pop_front() else { return };
-            if op.hold == talking.held {
+            if op.verb == if talking.held { Verb::Hold } else { Verb::Unhold } {
                 self.reply_opt(op.reply, Ok(Value::Bool(true)));
                 self.hold_is_final(id);
                 continue;
             }
-            if !op.hold {
+            if op.verb == Verb::Unhold {
                 self.take_microphone(id);
             }
             return self.offer_hold(id, op, 0);
@@ -56,12 +60,12 @@ impl Ua {
 
     fn offer_hold(&mut self, id: SessionId, op: Op, glares: u8) {
         let Some(session) = self.sessions.get(&id) else { return };
-        let direction = match (op.hold, session.remote_hold()) {
+        let direction = match (op.holds(session.held()), session.remote_hold()) {
             (true, true) => Direction::Inactive,
             (true, false) => Direction::SendOnly,
             (false, _) => Direction::SendRecv,
         };
-        if op.hold {
+        if op.verb == Verb::Hold {
             self.media(id, MediaCommand::Gate(Direction::Inactive));
         }
         let tx = self.send_reinvite(id, direction);
@@ -78,10 +82,14 @@ impl Ua {
         let link = self.dialog_link(&dialog.next_hop_uri(), link);
         let mut msg = self.in_dialog(&mut dialog, Method::Invite, &account, link);
         msg.set_body("application/sdp", sdp.into_bytes());
+        msg.push("Supported", super::route::SUPPORTED);
+        self.ask_timer(id, &mut msg);
         if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
             talking.dialog = dialog;
         }
-        Some(self.send_request(msg, link, Owner::Reinvite(id), &account, 0))
+        let tx = self.send_request(msg, link, Owner::Reinvite(id), &account, 0);
+        self.after(64 * self.settings.sip.t1_ms * 1000, Timer::Unanswered(id, tx));
+        Some(tx)
     }
 
     pub(super) fn on_reinvite_response(&mut self, id: SessionId, tx: TxId, sent: Sent, msg: &Message) {
@@ -101,6 +109,7 @@ impl Ua {
         match msg.status() {
             401 | 407 => self.on_reinvite_challenge(id, pending, sent, msg),
             491 => self.on_glare(id, pending),
+            422 if self.learn_min_se(id, msg) => self.offer_hold(id, pending.op, pending.glares),
             481 => self.end_by_us(id, "Dialog Error", "remote"),
             code => self.roll_back(
                 id,
@@ -125,12 +134,15 @@ impl Ua {
             talking.ack = Some((msg.cseq(), bytes));
             talking.pending = None;
         }
-        let direction = if pending.op.hold { Direction::SendOnly } else { Direction::SendRecv };
+        let hold = pending.op.holds(session.held());
+        let direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
         let Some(local) = session.local.as_mut() else { return };
         match SessionDescription::parse(msg.body()).and_then(|answer| local.accept(&answer, direction)) {
             Ok(negotiated) => {
                 session.negotiated = Some(negotiated.clone());
-                session.set_held(pending.op.hold, now);
+                if pending.op.verb != Verb::Refresh {
+                    session.set_held(hold, now);
+                }
                 self.media(id, MediaCommand::Remote(negotiated));
             }
             Err(error) => {
@@ -143,18 +155,26 @@ impl Ua {
             }
         }
         self.learn_party(id, sent.link.hop, msg, false);
+        self.read_timer(id, msg);
         self.tell_status(id);
-        self.after_verb(id, pending.op.hold);
+        self.after_verb(id, pending.op.verb);
         self.reply_opt(pending.op.reply, Ok(Value::Bool(true)));
         self.advance(id);
     }
 
-    fn after_verb(&mut self, id: SessionId, hold: bool) {
+    fn after_verb(&mut self, id: SessionId, verb: Verb) {
+        if verb == Verb::Refresh {
+            return;
+        }
+        let hold = verb == Verb::Hold;
         self.park(id, false);
         self.media(id, MediaCommand::Gate(if hold { Direction::Inactive } else { Direction::SendRecv }));
         if hold {
             self.hold_is_final(id);
         } else {
+            if self.is_contested(id) {
+                self.take_microphone(id); // another became live while this one was being resumed
+            }
             self.set_current(Some(id));
         }
     }
@@ -220,6 +240,15 @@ impl Ua {
         }
         if let Some(Pending { op, glares, .. }) = talking.pending.clone().filter(|p| p.tx.is_none()) {
             self.offer_hold(id, op, glares);
+        }
+    }
+
+    /// It was answered by 1xx only: cancelled, so that the verbs behind it get their turn (RFC 3261 §14.1).
+    pub(super) fn on_reinvite_late(&mut self, id: SessionId, tx: TxId) {
+        let talking = self.sessions.get_mut(&id).and_then(|s| s.talking());
+        if talking.and_then(|t| t.pending.as_ref()).is_some_and(|p| p.tx == Some(tx)) {
+            self.transactions.cancel(self.now.mono, tx, &[]);
+            self.flush();
         }
     }
 

@@ -6,9 +6,11 @@ use serde_json::json;
 
 use super::Ua;
 use super::call::originator;
-use super::clock::{SECOND, Timer};
+use super::clock::{Timer, seconds};
 use super::error::{Code, Error};
+use super::identity::{caller, shown_headers, user_of};
 use super::io::{Hop, SessionId};
+use super::media::MediaCommand;
 use super::session::{Incoming, Session, State};
 use super::status::{CommunicationType, StaticCallStatus};
 use super::wrong_state;
@@ -25,7 +27,7 @@ impl Ua {
         if msg.header("Replaces").is_some() {
             return self.on_replaces(tx, hop, &msg);
         }
-        let Some(caller) = msg.from() else { return self.respond(tx, &msg, 400) };
+        let Some(caller) = caller(&msg) else { return self.respond(tx, &msg, 400) };
         if !self.draining.is_empty() {
             return self.refuse_unseen(tx, &msg, &name, 503, "Unavailable");
         }
@@ -54,20 +56,27 @@ impl Ua {
             called_number: to,
             person: StaticCallStatus { name: caller.display.clone().unwrap_or_default(), ..session.person.clone() },
             diversion: msg.header("Diversion").and_then(|d| NameAddr::parse(d).ok()).map(|d| user_of(&d)),
+            headers: shown_headers(&msg, &self.settings.phone.headers),
             link: Some(link),
+            peer_updates: msg.has_token("Allow", "UPDATE"),
             rang: Some(self.now.mono),
-            state: State::Incoming(Box::new(Incoming { tx, request: msg.to_bytes(), dialog, answering: None })),
+            state: State::Incoming(Box::new(Incoming {
+                tx,
+                request: msg.to_bytes(),
+                dialog,
+                answering: None,
+                reliable: None,
+            })),
             ..session
         };
         self.insert_session(session);
         let ringing = self.dialog_response(id, &msg, 180);
-        self.transactions.respond(self.now.mono, tx, ringing);
-        self.flush();
+        self.send_provisional(id, tx, &msg, ringing);
         self.tell_with_session(id, "newRTCSession", originator("remote"));
         self.tell_with_session(id, "incoming", serde_json::Map::new());
-        self.after(self.settings.phone.ring_timeout * SECOND, Timer::NoAnswer(id));
+        self.after(seconds(self.settings.phone.ring_timeout), Timer::NoAnswer(id));
         if let Some(ms) = auto_answer.filter(|ms| *ms > 0) {
-            self.after(ms * 1000, Timer::AutoAnswer(id));
+            self.after(ms.saturating_mul(1000), Timer::AutoAnswer(id));
         }
         self.open_media(id);
     }
@@ -81,7 +90,7 @@ impl Ua {
     /// A call that never rings: told as `callRejected`, so that nothing is invisible.
     fn refuse_unseen(&mut self, tx: TxId, msg: &Message, account: &str, code: u16, cause: &str) {
         self.respond(tx, msg, code);
-        let number = msg.from().map(|f| user_of(&f)).unwrap_or_default();
+        let number = caller(msg).map(|f| user_of(&f)).unwrap_or_default();
         self.tell_account("callRejected", account, json!({"number": number, "code": code, "cause": cause}));
     }
 
@@ -108,6 +117,38 @@ impl Ua {
             return Err(wrong_state("only a ringing inbound session can be rejected").hint("session.hangup ends it"));
         }
         self.refuse(id, code, "Rejected", "local");
+        Ok(())
+    }
+
+    /// `session.progress`: 180 once more, or 183 with our SDP, so that an announcement is heard before the answer.
+    pub(super) fn progress(&mut self, id: SessionId, code: u16) -> Result<(), Error> {
+        if !matches!(code, 180 | 183) {
+            return Err(Error::new(Code::InvalidParams, format!("code: {code} is not a provisional that can be sent"))
+                .hint("180 or 183"));
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
+        let State::Incoming(incoming) = &session.state else {
+            return Err(wrong_state("only a ringing inbound session has a progress"));
+        };
+        let (tx, Ok(invite)) = (incoming.tx, Message::parse(&incoming.request)) else { return Ok(()) };
+        let mut answer = None;
+        if code == 183 && !invite.body().is_empty() {
+            let Some(local) = session.local.as_mut() else { return Err(wrong_state("there is no port yet")) };
+            let described =
+                SessionDescription::parse(invite.body()).and_then(|offer| local.answer(&offer, Direction::SendRecv));
+            let (sdp, negotiated) = described.map_err(|e| Error::new(Code::LocalMedia, e.reason).sip(488))?;
+            session.negotiated = Some(negotiated.clone());
+            answer = Some((sdp, negotiated));
+        }
+        let early_media = answer.is_some();
+        let mut response = self.dialog_response(id, &invite, code);
+        if let Some((sdp, negotiated)) = answer {
+            response.set_body("application/sdp", sdp.into_bytes());
+            self.media(id, MediaCommand::Remote(negotiated));
+        }
+        self.send_provisional(id, tx, &invite, response);
+        self.tell_status(id);
+        self.tell_session(id, "progress", json!({"code": code, "earlyMedia": early_media}));
         Ok(())
     }
 
@@ -138,14 +179,6 @@ impl Ua {
         tracing::debug!("cancelled by {by}");
         self.refuse(id, 487, "Canceled", "remote");
     }
-}
-
-/// The user part of an address, unescaped; the host where there is none.
-pub(super) fn user_of(address: &NameAddr) -> String {
-    address.sip_uri().map_or_else(
-        |_| address.uri.clone(),
-        |uri| if uri.user.is_some() { uri.user_unescaped() } else { uri.host.clone() },
-    )
 }
 
 fn literal_host(uri: &str) -> Option<IpAddr> {

@@ -84,6 +84,8 @@ pub struct LocalMedia {
     pub rtp: SocketAddr,
     /// The SSRC we send with.
     pub ssrc: u32,
+    /// The interface behind the address: `ethernet`, `wifi`, `unknown`.
+    pub network: String,
 }
 
 /// Everything measured of a session's audio since it began.

@@ -21,11 +21,14 @@ mod commands;
 mod dtmf;
 mod ending;
 mod events;
+mod flow;
 mod hold;
 mod identity;
 mod incoming;
 mod number;
 mod ok;
+mod party;
+mod prack;
 mod receive;
 mod refer;
 mod registration;
@@ -36,10 +39,13 @@ mod responses;
 mod route;
 mod seat;
 mod session;
+mod session_timer;
 mod transfer;
 mod trust;
+mod update;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rand_chacha::ChaCha20Rng;
@@ -50,10 +56,11 @@ use crate::sip::transaction::{Transactions, TxId};
 use account::Account;
 use clock::Timer;
 use error::{Code, Error};
+use flow::Flow;
 use io::{DeviceInfo, FlowId, Host, Input, Mono, Now, Output, QueryId, ReplyId, SessionId, Target};
 use media::{MediaCommand, MediaEvent};
 use ok::Orphan;
-use route::{Flow, Query, Sent};
+use route::{Query, Sent};
 use session::Session;
 use settings::Settings;
 
@@ -71,6 +78,8 @@ pub struct Ua {
     flows: BTreeMap<FlowId, Flow>,
     queries: BTreeMap<QueryId, Query>,
     resolved: BTreeMap<Host, Vec<Target>>,
+    /// Who did not take our stream for a request too large for a datagram, and when.
+    no_stream: BTreeMap<SocketAddr, Mono>,
     accounts: BTreeMap<String, Account>,
     sessions: BTreeMap<SessionId, Session>,
     /// SIP Call-ID and our tag → session.
@@ -86,6 +95,8 @@ pub struct Ua {
     draining: Vec<ReplyId>,
     /// The session at hand, for the panic guard.
     at_hand: Option<SessionId>,
+    /// Somebody wants events.
+    heard: bool,
 }
 
 impl Ua {
@@ -102,6 +113,7 @@ impl Ua {
             flows: BTreeMap::new(),
             queries: BTreeMap::new(),
             resolved: BTreeMap::new(),
+            no_stream: BTreeMap::new(),
             accounts: BTreeMap::new(),
             sessions: BTreeMap::new(),
             dialogs: BTreeMap::new(),
@@ -112,6 +124,7 @@ impl Ua {
             devices: Vec::new(),
             draining: Vec::new(),
             at_hand: None,
+            heard: true,
             settings,
         };
         for (name, settings) in ua.settings.accounts.clone() {
@@ -127,6 +140,11 @@ impl Ua {
         if catch_unwind(AssertUnwindSafe(|| self.dispatch(input))).is_err() {
             self.after_panic();
         }
+    }
+
+    /// Whether anybody wants events (at first: yes). While nobody does they are counted, and not made.
+    pub fn listen(&mut self, heard: bool) {
+        self.heard = heard;
     }
 
     /// What is to be done next.
@@ -171,7 +189,7 @@ impl Ua {
     /// Puts what the transactions want sent in its place among the outputs.
     fn flush(&mut self) {
         while let Some((hop, bytes)) = self.transactions.poll_send() {
-            self.out.push_back(Output::Send { flow: hop.flow, to: hop.addr, bytes });
+            self.transmit(hop, bytes);
         }
     }
 

@@ -5,13 +5,14 @@ use serde_json::Map;
 
 use super::Ua;
 use super::clock::Timer;
-use super::io::{Mono, Output, SessionId};
+use super::io::{Mono, SessionId};
 use super::media::MediaCommand;
 use super::route::Link;
 use super::session::{State, Talking, Unacked};
 use crate::sdp::{Direction, SessionDescription};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::Message;
+use crate::sip::transaction::TxId;
 
 /// RFC 3261 T2.
 const T2: Mono = 4_000_000;
@@ -38,15 +39,15 @@ impl Unacked {
 }
 
 impl Ua {
-    pub(super) fn unacked(&self, bytes: Vec<u8>, link: Link, cseq: u32, offered: bool) -> Unacked {
+    pub(super) fn unacked(&self, tx: TxId, link: Link, cseq: u32, offered: bool) -> Unacked {
         let t1 = self.settings.sip.t1_ms * 1000;
         let now = self.now.mono;
-        Unacked { bytes, link, cseq, interval: t1, again: now + t1, give_up: now + 64 * t1, offered }
+        Unacked { tx, link, cseq, interval: t1, again: now + t1, give_up: now + 64 * t1, offered }
     }
 
     fn send_again(&mut self, ok: &Unacked) {
-        let hop = ok.link.hop;
-        self.out.push_back(Output::Send { flow: hop.flow, to: hop.addr, bytes: ok.bytes.clone() });
+        self.transactions.resend_2xx(ok.tx);
+        self.flush();
     }
 
     pub(super) fn on_ok_timer(&mut self, id: SessionId) {
@@ -121,7 +122,7 @@ impl Ua {
                 // The microphone may have been given away while the ACK was on its way.
                 let parked = self.sessions.get(&id).is_some_and(|s| s.parked);
                 if parked && (self.settings.phone.hold_others || self.is_consulted_about(id)) {
-                    self.ask(id, super::session::Op { hold: true, reply: None });
+                    self.ask(id, super::session::Op { verb: super::session::Verb::Hold, reply: None });
                 }
             }
             State::Talking(talking) => {

@@ -23,6 +23,9 @@ impl Ua {
             Ok(msg) => msg,
             Err(error) => return self.on_bad_message(hop, error),
         };
+        if !msg.is_request() && msg.headers("Via").count() > 1 {
+            return; // misrouted (RFC 3261 §8.1.3.3)
+        }
         if msg.is_request() && !self.may_speak(hop, &msg) {
             tracing::debug!("a request from a stranger is dropped");
             return;
@@ -60,9 +63,14 @@ impl Ua {
             self.at_hand = Some(id);
             return self.on_request_in_dialog(id, tx, hop, &msg);
         }
-        if let Some(orphan) = self.orphans.get(&key) {
-            let _ = orphan;
-            return self.respond(tx, &msg, if msg.method() == Method::Bye { 200 } else { 481 });
+        if self.orphans.contains_key(&key) {
+            let bye = msg.method() == Method::Bye;
+            self.respond(tx, &msg, if bye { 200 } else { 481 });
+            if bye {
+                self.orphans.remove(&key); // the peer has ended it: nothing is owed any more
+                self.check_drained();
+            }
+            return;
         }
         if msg.to_tag().is_some() {
             return self.respond(tx, &msg, 481);
@@ -71,7 +79,7 @@ impl Ua {
             Method::Invite => self.on_invite(tx, hop, msg),
             Method::Options => self.on_options(tx, hop, &msg),
             Method::Notify => self.on_notify(tx, hop, &msg),
-            Method::Bye | Method::Info => self.respond(tx, &msg, 481),
+            Method::Bye | Method::Info | Method::Update | Method::Prack => self.respond(tx, &msg, 481),
             Method::Refer => self.respond(tx, &msg, 603),
             _ => self.respond(tx, &msg, 405),
         }
@@ -89,8 +97,11 @@ impl Ua {
         if let Method::Other(_) = msg.method() {
             return Some(501);
         }
-        if msg.headers("Require").any(|option| !option.eq_ignore_ascii_case(SUPPORTED)) {
+        if msg.headers("Require").any(|token| !is_spoken(token)) {
             return Some(420);
+        }
+        if Self::is_too_small(msg) && matches!(msg.method(), Method::Invite | Method::Update) {
+            return Some(422);
         }
         let encoded = msg.header("Content-Encoding").is_some_and(|e| !e.trim().eq_ignore_ascii_case("identity"));
         let described =
@@ -120,6 +131,8 @@ impl Ua {
             Method::Invite => self.on_reinvite(id, tx, hop, msg),
             Method::Bye => self.on_bye(id, tx, msg),
             Method::Info => self.on_info(id, tx, msg),
+            Method::Update => self.on_update(id, tx, msg),
+            Method::Prack => self.on_prack(id, tx, msg),
             Method::Options => self.on_options(tx, hop, msg),
             Method::Notify => self.on_refer_notify(id, tx, msg),
             Method::Refer => self.on_refer(id, tx, msg),
@@ -134,7 +147,7 @@ impl Ua {
         let mut response = self.response(msg, 200);
         response.push("Allow", ALLOW);
         response.push("Accept", "application/sdp");
-        response.push("Supported", SUPPORTED);
+        response.push("Supported", super::route::SUPPORTED);
         self.transactions.respond(self.now.mono, tx, response);
         self.flush();
     }
@@ -161,14 +174,24 @@ impl Ua {
                 response.push("Accept", "application/sdp");
                 response.push("Accept-Encoding", "identity");
             }
+            422 => response.push("Min-SE", "90"),
             420 => {
-                for token in msg.headers("Require").filter(|option| !option.eq_ignore_ascii_case(SUPPORTED)) {
+                for token in msg.headers("Require").filter(|token| !is_spoken(token)) {
                     response.push("Unsupported", token);
                 }
             }
             _ => {}
         }
         response
+    }
+
+    /// 500 with Retry-After: another exchange is in progress (RFC 3261 §14.2).
+    pub(super) fn respond_busy(&mut self, tx: TxId, msg: &Message) {
+        let mut busy = self.response(msg, 500);
+        let retry_after = self.chance(11);
+        busy.push("Retry-After", retry_after.to_string());
+        self.transactions.respond(self.now.mono, tx, busy);
+        self.flush();
     }
 
     /// Answers a request with nothing but a status.
@@ -206,4 +229,9 @@ impl Ua {
         msg.push("Allow", ALLOW);
         msg
     }
+}
+
+/// An extension that we speak.
+fn is_spoken(token: &str) -> bool {
+    super::route::SUPPORTED.split(", ").any(|ours| ours.eq_ignore_ascii_case(token.trim()))
 }

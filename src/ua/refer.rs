@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Ua;
 use super::call::originator;
+use super::clock::{Timer, seconds};
 use super::io::{ReplyId, SessionId};
 use super::route::{Link, Owner, Sent};
 use super::session::{Preparing, Session, State};
@@ -135,15 +136,18 @@ impl Ua {
         session.number = number;
         session.refers.referred_by = Some(old);
         self.insert_session(Session { state: State::Preparing(Box::new(preparing)), ..session });
+        self.after(seconds(self.settings.phone.no_answer_timeout), Timer::NoAnswer(id));
         for event in ["newRTCSession", "startSession"] {
             let mut data = originator("local");
             data.insert("referredBy".into(), Value::from(call_id.clone()));
             self.tell_with_session(id, event, data);
         }
         // The transferor will hang up or hold: it is not asked to be held, but it does not hear us meanwhile.
-        if self.live_in_seat(id) == Some(old) {
+        let seat = self.sessions.get(&id).map(|s| s.seat.clone());
+        if self.sessions.get(&old).is_some_and(|s| s.wants_microphone() && Some(&s.seat) == seat.as_ref()) {
             self.park(old, true);
-        } else {
+        }
+        if self.is_contested(id) {
             self.take_microphone(id);
         }
         self.set_current(Some(id));
@@ -163,7 +167,7 @@ impl Ua {
     /// It was not answered: the call with the transferor is what is left.
     pub(super) fn referral_failed(&mut self, old: SessionId, code: u16) {
         self.notify(old, code);
-        if self.sessions.contains_key(&old) && self.live_in_seat(old).is_none() {
+        if self.sessions.contains_key(&old) && !self.is_contested(old) {
             self.park(old, false);
             self.set_current(Some(old));
         }

@@ -3,15 +3,19 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+mod answers;
+
 use super::Ua;
-use super::cause;
 use super::clock::SECOND;
 use super::error::{Code, Error};
+use super::flow::{Connection, Waiter};
 use super::io::{Mono, ReplyId};
-use super::route::{Connection, Owner, Sent, Waiter};
+use super::route::Owner;
 use crate::sip::message::{Message, Method};
 use crate::sip::transaction::TxId;
-use crate::sip::uri::NameAddr;
+
+/// The longest that a registrar can send us away, s.
+const DAY: u64 = 86_400;
 
 /// The state of a binding. One Call-ID and From tag for its life (RFC 3261 §10.2).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,6 +36,8 @@ pub(super) struct Registration {
     pub service_route: Vec<String>,
     /// A Contact of ours that is to be removed with the next REGISTER.
     stale_contact: Option<String>,
+    /// How often the Contact moved since a REGISTER found it in place.
+    moves: u8,
     waiting: Vec<ReplyId>,
 }
 
@@ -63,8 +69,18 @@ impl Registration {
             reached: false,
             service_route: Vec::new(),
             stale_contact: None,
+            moves: 0,
             waiting: Vec::new(),
         }
+    }
+
+    /// The account's settings change and its binding stays: the same Call-ID and a rising CSeq keep the registrar's
+    /// order, whatever the network does to it.
+    pub fn continue_from(&mut self, old: Registration, contact: Option<String>) {
+        self.call_id = old.call_id;
+        self.from_tag = old.from_tag;
+        self.cseq = old.cseq;
+        self.stale_contact = contact;
     }
 
     pub fn is_registered(&self) -> bool {
@@ -106,6 +122,15 @@ impl Ua {
         }
     }
 
+    /// `phone.reRegister`: a refresh before its time, or the next try.
+    pub(super) fn register_now(&mut self, name: &str) {
+        let Some(account) = self.accounts.get(name) else { return };
+        match account.registration.state {
+            State::Registered { refresh: None, .. } => self.register(name),
+            _ => self.want_registration(name),
+        }
+    }
+
     pub(super) fn account_register(&mut self, name: &str, reply: ReplyId) -> Result<(), Error> {
         self.account(name)?;
         self.want_registration(name);
@@ -141,19 +166,22 @@ impl Ua {
         }
         let targets = account.all_targets();
         if targets.is_empty() {
-            self.registration_failed(name, None, "Connection Error", None);
-            self.resolve_servers(name);
-            return;
+            return self.registration_failed(name, None, "Connection Error", None);
         }
         let target = targets[account.registration.server % targets.len()].clone();
         if !account.registration.is_registered() {
             account.registration.state = State::Connecting;
         }
-        if let Connection::Ready(link) = self.connect(&target, Waiter::Account(name.into())) {
-            if let Some(account) = self.accounts.get_mut(name) {
-                account.link = Some(link);
+        match self.connect(&target, Waiter::Account(name.into())) {
+            Connection::Ready(link) => {
+                if let Some(account) = self.accounts.get_mut(name) {
+                    account.link = Some(link);
+                }
+                self.send_register(name, None);
             }
-            self.send_register(name, None);
+            // No socket speaks this family: the next server may be in reach.
+            Connection::None if self.listens() => self.registration_failed(name, None, "Connection Error", None),
+            Connection::Opening(_) | Connection::None => {}
         }
     }
 
@@ -240,110 +268,6 @@ impl Ua {
         }
     }
 
-    /// A final or provisional response to our REGISTER.
-    pub(super) fn on_register_response(&mut self, name: &str, tx: TxId, sent: Sent, msg: &Message) {
-        let Some(account) = self.accounts.get_mut(name).filter(|a| a.registration.awaits(tx)) else { return };
-        if !std::mem::replace(&mut account.registration.reached, true) {
-            let transport = sent.link.hop.transport.param();
-            self.tell_account(
-                "connected",
-                name,
-                json!({"transport": transport, "server": sent.link.hop.addr.to_string()}),
-            );
-        }
-        match msg.status() {
-            0..=199 => {}
-            200..=299 => self.on_registered(name, &sent, msg),
-            401 | 407 => self.on_register_challenge(name, sent, msg),
-            423 => self.on_interval_too_brief(name, msg),
-            code => {
-                let after =
-                    msg.header("Retry-After").and_then(|v| v.trim().split([';', ' ', '(']).next()?.parse().ok());
-                self.registration_failed(name, Some(code), cause::of_status(code), after);
-            }
-        }
-    }
-
-    fn on_register_challenge(&mut self, name: &str, sent: Sent, msg: &Message) {
-        let Some(account) = self.accounts.get_mut(name) else { return };
-        account.registration.cseq += 1;
-        let cseq = account.registration.cseq;
-        let leaving = matches!(account.registration.state, State::Leaving(_));
-        match self.with_digest(&sent, msg, cseq) {
-            Some(request) => {
-                let tx = self.send_request(request, sent.link, Owner::Register(name.into()), name, sent.tries + 1);
-                self.register_sent(name, tx, leaving);
-            }
-            None => self.registration_failed(name, Some(msg.status()), "Authentication Error", None),
-        }
-    }
-
-    fn on_interval_too_brief(&mut self, name: &str, msg: &Message) {
-        let least: u32 = msg.header("Min-Expires").and_then(|v| v.trim().parse().ok()).unwrap_or(0);
-        let Some(account) = self.accounts.get_mut(name) else { return };
-        let asked = account.settings.expires.unwrap_or(300).max(account.registration.min_expires);
-        if least <= asked {
-            return self.registration_failed(name, Some(423), "SIP Failure Code", None);
-        }
-        account.registration.min_expires = least;
-        self.send_register(name, None);
-    }
-
-    fn on_registered(&mut self, name: &str, sent: &Sent, msg: &Message) {
-        let Some(account) = self.accounts.get(name) else { return };
-        if matches!(account.registration.state, State::Leaving(_)) {
-            return self.on_unregistered(name, None);
-        }
-        let contact = self.contact(name, sent.link);
-        let granted = granted(msg, &contact).unwrap_or_else(|| account.settings.expires.unwrap_or(300));
-        let seen = msg.via().and_then(|via| {
-            let ip = via.received().unwrap_or(&via.host).parse().ok()?;
-            Some(std::net::SocketAddr::new(ip, via.rport().or(via.port)?))
-        });
-        let ours = account.public.unwrap_or(sent.link.local);
-        let mapped = seen.filter(|s| *s != ours && !sent.link.hop.transport.reliable() && !ours.ip().is_unspecified());
-        let was = account.registration.is_registered();
-        let share = 70 + self.chance(20);
-        let Some(account) = self.accounts.get_mut(name) else { return };
-        let registration = &mut account.registration;
-        let lasts = u64::from(granted) * SECOND;
-        registration.state = State::Registered { until: self.now.mono + lasts, refresh: None };
-        registration.failures = 0;
-        registration.stale_contact = None;
-        registration.service_route = msg.headers("Service-Route").map(str::to_owned).collect();
-        let waiting = std::mem::take(&mut registration.waiting);
-        self.account_due(name, lasts / 100 * share);
-        if let Some(public) = mapped.filter(|_| self.settings.sip.public_address.is_none()) {
-            self.move_contact(name, contact.clone(), public);
-        }
-        if !was {
-            self.tell_account("registered", name, json!({"expires": granted, "contact": contact}));
-            self.tell_account("isRegisteredChange", name, json!({"isRegistered": true}));
-        }
-        waiting.into_iter().for_each(|reply| self.reply(reply, Ok(Value::Bool(true))));
-    }
-
-    /// The registrar sees us at another address than we thought: the binding moves there (RFC 3581, 5626).
-    fn move_contact(&mut self, name: &str, old: String, public: std::net::SocketAddr) {
-        let Some(account) = self.accounts.get_mut(name) else { return };
-        let first = account.public.is_none();
-        account.public = Some(public);
-        account.registration.stale_contact = Some(old);
-        if first {
-            self.send_register(name, None);
-        }
-    }
-
-    fn on_unregistered(&mut self, name: &str, code: Option<u16>) {
-        let Some(account) = self.accounts.get_mut(name) else { return };
-        account.registration.state = State::Off;
-        account.registration.due = None;
-        let waiting = std::mem::take(&mut account.registration.waiting);
-        self.tell_account("isRegisteredChange", name, json!({"isRegistered": false, "code": code}));
-        waiting.into_iter().for_each(|reply| self.reply(reply, Ok(Value::Bool(true))));
-        self.check_drained();
-    }
-
     /// Removes the binding, if there is one. True: a REGISTER is out.
     pub(super) fn forget_registration(&mut self, name: &str) -> bool {
         let Some(account) = self.accounts.get_mut(name) else { return false };
@@ -358,6 +282,19 @@ impl Ua {
         let gone = Error::new(Code::RegistryFailed, "the account was unregistered meanwhile");
         waiting.into_iter().for_each(|reply| self.reply(reply, Err(gone.clone())));
         bound
+    }
+
+    /// The binding is about to be taken over by other settings of the same account.
+    pub(super) fn suspend_registration(&mut self, name: &str) {
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        let was = account.registration.is_registered();
+        let waiting = std::mem::take(&mut account.registration.waiting);
+        account.registration.state = State::Off;
+        if was {
+            self.tell_account("isRegisteredChange", name, json!({"isRegistered": false, "code": null}));
+        }
+        let gone = Error::new(Code::RegistryFailed, "the account was changed meanwhile");
+        waiting.into_iter().for_each(|reply| self.reply(reply, Err(gone.clone())));
     }
 
     /// No server, no answer, or a refusal: told, and tried again, always.
@@ -383,7 +320,7 @@ impl Ua {
             Some(400..=499) if code != Some(408) && code != Some(480) => (60 * SECOND) << (failures - 1).min(2),
             _ => (SECOND << (failures - 1).min(5)).min(30 * SECOND),
         };
-        let delay = (base / 100 * jitter).max(retry_after.unwrap_or(0) * SECOND);
+        let delay = (base / 100 * jitter).max(retry_after.unwrap_or(0).min(DAY) * SECOND);
         let gives_up = limit.is_some_and(|limit| failures >= limit);
         let waiting = std::mem::take(&mut registration.waiting);
         if gives_up {
@@ -408,15 +345,8 @@ impl Ua {
             .hint("registration is tried again; registrationFailed tells each try");
         let error = code.map_or(error.clone(), |c| error.sip(c));
         waiting.into_iter().for_each(|reply| self.reply(reply, Err(error.clone())));
+        if unreachable {
+            self.resolve_servers(name); // it may have moved
+        }
     }
-}
-
-/// The expiry that the registrar gave our Contact, s.
-fn granted(msg: &Message, contact: &str) -> Option<u32> {
-    let ours = NameAddr::parse(contact).ok()?.sip_uri().ok()?;
-    let all: Vec<NameAddr> = msg.headers("Contact").filter_map(|c| NameAddr::parse(c).ok()).collect();
-    let same = all.iter().find(|c| c.sip_uri().is_ok_and(|u| u.equivalent(&ours)));
-    let of = |c: &NameAddr| c.params.get("expires").and_then(|e| e.parse().ok());
-    let header = || msg.header("Expires").and_then(|e| e.trim().parse().ok());
-    same.and_then(of).or_else(header)
 }

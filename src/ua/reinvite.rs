@@ -13,7 +13,6 @@ use crate::sip::transaction::TxId;
 
 impl Ua {
     pub(super) fn on_reinvite(&mut self, id: SessionId, tx: TxId, hop: Hop, msg: &Message) {
-        let retry_after = self.chance(11);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let (held, direction) = match &session.state {
             State::Talking(t) if t.pending.as_ref().is_some_and(|p| p.tx.is_some()) => {
@@ -22,12 +21,7 @@ impl Ua {
             State::Talking(t) if t.unacked.is_none() => {
                 (t.held, if t.held { Direction::SendOnly } else { Direction::SendRecv })
             }
-            _ => {
-                let mut busy = self.response(msg, 500);
-                busy.push("Retry-After", retry_after.to_string());
-                self.transactions.respond(self.now.mono, tx, busy);
-                return self.flush();
-            }
+            _ => return self.respond_busy(tx, msg),
         };
         let Some(local) = session.local.as_mut() else { return };
         let before = session.negotiated.clone();
@@ -49,26 +43,36 @@ impl Ua {
         let Some(link) = session.link else { return };
         let mut ok = self.dialog_response(id, msg, 200);
         ok.set_body("application/sdp", sdp.into_bytes());
-        let unacked = self.unacked(ok.to_bytes(), link, msg.cseq(), offered);
+        self.grant_timer(id, msg, &mut ok);
+        let unacked = self.unacked(tx, link, msg.cseq(), offered);
         self.transactions.respond(self.now.mono, tx, ok);
         self.flush();
         self.after(unacked.interval, Timer::Ok(id));
-        if let Some(session) = self.sessions.get_mut(&id) {
-            if let Some(talking) = session.talking() {
-                talking.unacked = Some(unacked);
-            }
-            if negotiated.is_some() {
-                session.negotiated.clone_from(&negotiated);
-            }
+        if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
+            talking.unacked = Some(unacked);
         }
-        let reason = reason(before.as_ref(), negotiated.as_ref());
+        self.learn_party(id, hop, msg, false);
+        self.take_over(id, before.as_ref(), negotiated, held);
+    }
+
+    /// What the peer's offer changed: told to the media engine and to everyone.
+    pub(super) fn take_over(
+        &mut self,
+        id: SessionId,
+        before: Option<&Negotiated>,
+        negotiated: Option<Negotiated>,
+        held: bool,
+    ) {
+        let reason = reason(before, negotiated.as_ref());
         if let Some(negotiated) = negotiated {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.negotiated = Some(negotiated.clone());
+            }
             self.media(id, MediaCommand::Remote(negotiated));
             if held {
                 self.media(id, MediaCommand::Gate(Direction::Inactive));
             }
         }
-        self.learn_party(id, hop, msg, false);
         self.tell_status(id);
         let data: Map<String, serde_json::Value> = [("reason".to_owned(), reason.into())].into_iter().collect();
         self.tell_with_session(id, "reinvite", data);

@@ -99,7 +99,8 @@ impl Ua {
         }
         let mut ok = self.dialog_response(id, msg, 200);
         ok.set_body("application/sdp", sdp.into_bytes());
-        let unacked = self.unacked(ok.to_bytes(), link, msg.cseq(), offered);
+        self.grant_timer(id, msg, &mut ok);
+        let unacked = self.unacked(tx, link, msg.cseq(), offered);
         self.transactions.respond(self.now.mono, tx, ok);
         self.flush();
         self.after(unacked.interval, Timer::Ok(id));
@@ -161,6 +162,8 @@ impl Ua {
         session.local_tag = local_tag;
         session.refers.replaced = true;
         session.refers.referral = None;
+        session.refresh = None;
+        session.peer_updates = msg.has_token("Allow", "UPDATE");
         let new = (session.sip_call_id.clone(), session.local_tag.clone());
         let state = session.state.clone();
         self.dialogs.remove(&old);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Ua;
-use super::clock::{SECOND, Timer};
+use super::clock::{SECOND, Timer, seconds};
 use super::io::SessionId;
 use super::media::{MediaCommand, MediaStats};
 use super::session::Session;
@@ -12,13 +12,13 @@ impl Ua {
     /// At the answer: the first report now, the next every `report_interval`.
     pub(super) fn begin_reports(&mut self, id: SessionId) {
         self.tell_report(id);
-        self.after(self.settings.phone.report_interval.max(1) * SECOND, Timer::Report(id));
+        self.after(seconds(self.settings.phone.report_interval.max(1)), Timer::Report(id));
     }
 
     pub(super) fn on_report_timer(&mut self, id: SessionId) {
         if self.sessions.contains_key(&id) {
             self.media(id, MediaCommand::Report);
-            self.after(self.settings.phone.report_interval.max(1) * SECOND, Timer::Report(id));
+            self.after(seconds(self.settings.phone.report_interval.max(1)), Timer::Report(id));
         }
     }
 
@@ -31,6 +31,9 @@ impl Ua {
     }
 
     fn tell_report(&mut self, id: SessionId) {
+        if !self.heard {
+            return;
+        }
         let Some(session) = self.sessions.get(&id) else { return };
         let data = json!({"callReport": self.call_report(session), "metrics": metrics(&session.stats)});
         self.tell_sample(id, "callReport", data);
@@ -63,15 +66,15 @@ impl Ua {
         let limit = self.settings.phone.rtp_timeout;
         self.tell_session(id, "media", json!({"state": if stalled { "stalled" } else { "flowing" }}));
         if stalled && limit > 0 {
-            self.after(limit.saturating_sub(2).max(1) * SECOND, Timer::Silence(id));
+            self.after(seconds(limit.saturating_sub(2).max(1)), Timer::Silence(id));
         }
     }
 
     /// `rtp_timeout` has passed since the media stalled, unless it came back.
     pub(super) fn on_silence(&mut self, id: SessionId) {
-        let limit = self.settings.phone.rtp_timeout.saturating_sub(2).max(1) * SECOND;
+        let limit = seconds(self.settings.phone.rtp_timeout.saturating_sub(2).max(1));
         let Some(session) = self.sessions.get(&id) else { return };
-        if session.stalled_since.is_some_and(|since| since + limit <= self.now.mono) {
+        if session.stalled_since.is_some_and(|since| since.saturating_add(limit) <= self.now.mono) {
             self.give_up(id, "RTP Timeout", 408);
         }
     }
@@ -94,7 +97,7 @@ impl Ua {
             "callId": session.call_id,
             "extension": extension,
             "iceResult": "",
-            "lksNetworkType": "unknown",
+            "lksNetworkType": session.media.as_ref().map_or("unknown", |m| m.network.as_str()),
             "lksDeviceType": "phoned",
             "lksDuration": whole(stats.played_ms / 1000),
             "lksAudioCodec": codec,
@@ -124,15 +127,16 @@ pub(super) fn metrics(stats: &MediaStats) -> Value {
     let total = stats.rx_packets + stats.rx_lost;
     let loss = if total == 0 { 0.0 } else { 100.0 * stats.rx_lost as f64 / total as f64 };
     json!({
-        "mos": round(stats.mos),
-        "rFactor": round(stats.r_factor),
+        // Null until there is something to rate.
+        "mos": (stats.mos > 0.0).then(|| round(stats.mos)),
+        "rFactor": (stats.mos > 0.0).then(|| round(stats.r_factor)),
         "lossPct": round(loss),
         "jitterMs": round(stats.rx_jitter_ms),
         "rttMs": stats.rtt_ms.map(round),
         "jitterBufferMs": round(stats.jitter_buffer_ms),
         "concealedPct": round(stats.concealed_pct),
-        "rxLevelDbov": round(stats.rx_level_dbov),
-        "txLevelDbov": round(stats.tx_level_dbov),
+        "rxLevelDbov": (stats.rx_packets > 0).then(|| round(stats.rx_level_dbov)),
+        "txLevelDbov": (stats.tx_packets > 0).then(|| round(stats.tx_level_dbov)),
         "oneWay": stats.one_way,
     })
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Ua;
 use super::cause;
-use super::clock::{SECOND, Timer};
+use super::clock::{Timer, seconds};
 use super::error::Code;
 use super::io::{SessionId, Target};
 use super::media::MediaCommand;
@@ -15,6 +15,9 @@ use crate::sip::dialog::Dialog;
 use crate::sip::message::{Message, Method};
 use crate::sip::transaction::{TxEvent, TxId};
 use crate::sip::uri::SipUri;
+
+/// How many branches of a fork are followed: nobody has more telephones.
+pub(super) const FORKS: usize = 64;
 
 impl Ua {
     pub(super) fn on_transaction(&mut self, event: TxEvent) {
@@ -51,6 +54,10 @@ impl Ua {
                 self.on_refer_response(id, &sent, msg.status(), Some(msg));
                 self.check_drained();
             }
+            Owner::Update(id) => {
+                self.at_hand = Some(id);
+                self.on_update_response(id, sent, msg);
+            }
             Owner::Abandoned => self.on_abandoned_response(tx, sent, msg),
             Owner::Nobody => self.on_other_response(sent, msg),
         }
@@ -70,6 +77,9 @@ impl Ua {
     fn on_no_response(&mut self, tx: TxId, code: u16, cause: &str) {
         let Some(sent) = self.sent.get(&tx).cloned() else { return };
         self.retire(tx);
+        if code == 503 && self.fall_back(tx, &sent) {
+            return;
+        }
         match sent.owner {
             Owner::Refer(id) => self.on_refer_response(id, &sent, code, None),
             Owner::Register(name) => {
@@ -79,24 +89,30 @@ impl Ua {
             }
             Owner::Invite(id) if self.is_calling(id, tx) => self.on_invite_failed(id, code, cause, None),
             Owner::Reinvite(id) => self.on_reinvite_unanswered(id, tx),
-            Owner::Invite(_) | Owner::Info(..) | Owner::Abandoned | Owner::Nobody => {}
+            Owner::Info(id, _) => self.on_digit_lost(id, code),
+            Owner::Invite(_) | Owner::Update(_) | Owner::Abandoned | Owner::Nobody => {}
         }
         self.check_drained();
     }
 
-    fn is_calling(&self, id: SessionId, tx: TxId) -> bool {
+    pub(super) fn is_calling(&self, id: SessionId, tx: TxId) -> bool {
         matches!(self.sessions.get(&id).map(|s| &s.state), Some(State::Calling(c)) if c.tx == tx)
     }
 
     fn on_invite_response(&mut self, id: SessionId, tx: TxId, sent: Sent, msg: &Message) {
         match msg.status() {
             0..=100 => {}
-            101..=199 if self.is_calling(id, tx) => self.on_provisional(id, msg),
+            101..=199 if self.is_calling(id, tx) => {
+                if self.acknowledge_provisional(id, &sent, msg) {
+                    self.on_provisional(id, msg);
+                }
+            }
             101..=199 => {}
             200..=299 => self.on_success(id, tx, sent, msg),
             _ if !self.is_calling(id, tx) => {}
             401 | 407 => self.on_invite_challenge(id, sent, msg),
             300..=399 => self.on_redirect(id, msg),
+            422 if self.learn_min_se(id, msg) => self.invite_again(id),
             code => self.on_invite_failed(id, code, cause::of_status(code), msg.header("Reason")),
         }
     }
@@ -117,7 +133,7 @@ impl Ua {
         session.rang.get_or_insert(now);
         let tag = msg.to_tag().unwrap_or_default();
         session.refers.note_early(&tag);
-        let early = if msg.body().is_empty() || calling.early.contains(&tag) {
+        let early = if msg.body().is_empty() || calling.early.contains(&tag) || calling.early.len() >= FORKS {
             None
         } else {
             SessionDescription::parse(msg.body()).ok()
@@ -151,7 +167,7 @@ impl Ua {
 
     fn on_answered(&mut self, id: SessionId, sent: &Sent, msg: &Message) {
         let Ok(invite) = Message::parse(&sent.request) else { return };
-        let Some(dialog) = Dialog::uac(&invite, msg) else {
+        let Some(dialog) = self.confirmed_dialog(id, &invite, msg) else {
             return self.on_invite_failed(id, 500, "Dialog Error", None);
         };
         let next_hop = dialog.next_hop_uri();
@@ -166,6 +182,7 @@ impl Ua {
             (None, _) if msg.body().is_empty() => early,
             _ => None,
         };
+        session.peer_updates = msg.has_token("Allow", "UPDATE");
         session.link = Some(link);
         session.answered = Some(now.mono);
         session.answered_wall = now.wall;
@@ -178,6 +195,7 @@ impl Ua {
         session.negotiated = Some(negotiated.clone());
         self.media(id, MediaCommand::Remote(negotiated));
         self.resolve_ahead(&next_hop);
+        self.take_microphone(id); // another of the seat may have been resumed while this one rang
         self.tell_status(id);
         self.tell_with_session(id, "accepted", Map::new());
         let bytes = self.send_ack(ack, link);
@@ -186,26 +204,56 @@ impl Ua {
         }
         self.tell_with_session(id, "confirmed", Map::new());
         self.tell_referrer(id, 200);
+        self.read_timer(id, msg);
         self.begin_reports(id);
         self.limit_length(id);
+    }
+
+    /// The early dialog that PRACKs went through, confirmed; else a new one.
+    fn confirmed_dialog(&mut self, id: SessionId, invite: &Message, msg: &Message) -> Option<Dialog> {
+        let tag = msg.to_tag().unwrap_or_default();
+        let early = self.calling(id).and_then(|c| c.reliable.iter().find(|e| e.dialog.remote_tag == tag).cloned());
+        match early {
+            Some(early) => {
+                let mut dialog = early.dialog;
+                dialog.confirm(msg);
+                Some(dialog)
+            }
+            None => Dialog::uac(invite, msg),
+        }
+    }
+
+    /// The same INVITE to the same target, with what was learnt meanwhile.
+    fn invite_again(&mut self, id: SessionId) {
+        let Some(retry) = self.calling(id).map(|c| c.retry.clone()) else { return };
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.state = State::Preparing(Box::new(retry));
+        }
+        self.prepare(id);
     }
 
     pub(super) fn limit_length(&mut self, id: SessionId) {
         let limit = self.settings.phone.max_call_length;
         if limit > 0 {
-            self.after(limit * SECOND, Timer::MaxLength(id));
+            self.after(seconds(limit), Timer::MaxLength(id));
         }
     }
 
-    /// A copy of the 2xx: our ACK was lost.
+    /// A copy of the 2xx: our ACK was lost. Or a 2xx to an INVITE that we had given up: it gets its ACK too.
     pub(super) fn acknowledge_again(&mut self, id: SessionId, msg: &Message) {
         let Some(session) = self.sessions.get(&id) else { return };
         let (State::Talking(talking), Some(link)) = (&session.state, session.link) else { return };
-        if let Some((cseq, bytes)) = &talking.ack
-            && *cseq == msg.cseq()
-        {
-            let bytes = bytes.clone();
-            self.out.push_back(super::io::Output::Send { flow: link.hop.flow, to: link.hop.addr, bytes });
+        match &talking.ack {
+            Some((cseq, bytes)) if *cseq == msg.cseq() => {
+                let bytes = bytes.clone();
+                self.transmit(link.hop, bytes);
+            }
+            _ if talking.dialog.matches(msg) && msg.cseq() <= talking.dialog.local_cseq => {
+                let (ack, next_hop) = (talking.dialog.ack(msg.cseq()), talking.dialog.next_hop_uri());
+                let link = self.dialog_link(&next_hop, link);
+                self.send_ack(ack, link);
+            }
+            _ => {}
         }
     }
 
@@ -218,7 +266,7 @@ impl Ua {
         self.send_ack(ack, link);
         let tag = dialog.remote_tag.clone();
         let Some(entry) = self.sent.get_mut(&tx) else { return };
-        if entry.losers.contains(&tag) {
+        if entry.losers.contains(&tag) || entry.losers.len() >= FORKS {
             return;
         }
         entry.losers.push(tag);
@@ -277,6 +325,7 @@ impl Ua {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.state = State::Preparing(Box::new(retry));
         }
+        self.tell_status(id);
         if through_proxy {
             self.prepare(id);
         } else {

@@ -1,41 +1,21 @@
-//! The way of a request: flows, targets, Via and Contact, and whose each request is.
+//! The way of a request: Via and Contact, the next hop of a dialog, and whose each request is.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
 use super::Ua;
-use super::clock::{SECOND, Timer};
-use super::io::{FlowId, Hop, Host, Output, QueryId, SessionId, Target, Transport};
+use super::flow::{Connection, Flow};
+use super::io::{Hop, Host, Output, QueryId, SessionId, Target, Transport};
 use crate::sip::message::{Message, Method};
 use crate::sip::transaction::{TxId, branch};
 use crate::sip::uri::SipUri;
 
 /// What we let others do with us (RFC 3261 §20.5).
-pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, NOTIFY, REFER";
+pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, NOTIFY, PRACK, UPDATE, REFER";
+
 /// The extensions that we speak (RFC 3261 §20.37).
-pub(super) const SUPPORTED: &str = "replaces";
-
-/// A socket or a stream, as the phone knows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Flow {
-    pub transport: Transport,
-    pub local: SocketAddr,
-    /// None: it listens.
-    pub remote: Option<SocketAddr>,
-    pub up: bool,
-    /// How we reach the other end: kept for streams that we opened.
-    pub local_ip: Option<IpAddr>,
-    /// Who waits for it to come up.
-    pub waiting: Vec<Waiter>,
-}
-
-/// Who waits for a flow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Waiter {
-    Account(String),
-    Session(SessionId),
-}
+pub(super) const SUPPORTED: &str = "timer, 100rel, replaces";
 
 /// A hop and the address that we have on it: all that Via and Contact need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +46,7 @@ pub(super) enum Owner {
     Info(SessionId, char),
     /// A REFER of ours, or a NOTIFY about one of the peer's.
     Refer(SessionId),
+    Update(SessionId),
     /// The INVITE of a call that is over: a late 2xx gets ACK and BYE.
     Abandoned,
     /// BYE and the like: only a challenge matters.
@@ -90,116 +71,7 @@ pub(super) struct Sent {
     pub losers: Vec<String>,
 }
 
-/// A way to a target: there, or on its way.
-pub(super) enum Connection {
-    Ready(Link),
-    Opening(FlowId),
-    None,
-}
-
 impl Ua {
-    /// A link to the target; a stream is opened if there is none, and `waiter` is told when it is up or gone.
-    pub(super) fn connect(&mut self, target: &Target, waiter: Waiter) -> Connection {
-        if target.transport == Transport::Udp {
-            let fits = |f: &&Flow| f.up && f.transport == Transport::Udp && f.local.is_ipv4() == target.addr.is_ipv4();
-            let flow = self.flows.iter().find(|(_, f)| fits(f)).map(|(id, _)| *id);
-            return flow
-                .and_then(|f| self.link(f, target.addr, Some(target.local_ip)))
-                .map_or(Connection::None, Connection::Ready);
-        }
-        let same = |f: &Flow| f.transport == target.transport && f.remote == Some(target.addr);
-        if let Some((id, flow)) = self.flows.iter_mut().find(|(_, f)| same(f)) {
-            let id = *id;
-            if flow.up {
-                return self.link(id, target.addr, Some(target.local_ip)).map_or(Connection::None, Connection::Ready);
-            }
-            flow.waiting.push(waiter);
-            return Connection::Opening(id);
-        }
-        let id = FlowId(self.fresh_id());
-        let flow = Flow {
-            transport: target.transport,
-            local: SocketAddr::new(target.local_ip, 0),
-            remote: Some(target.addr),
-            up: false,
-            local_ip: Some(target.local_ip),
-            waiting: vec![waiter],
-        };
-        self.flows.insert(id, flow);
-        self.out.push_back(Output::OpenFlow { flow: id, target: target.clone() });
-        Connection::Opening(id)
-    }
-
-    /// The link of a flow towards an address. `local_ip`: what reaches it, where the flow's own address is unspecified.
-    pub(super) fn link(&self, id: FlowId, addr: SocketAddr, local_ip: Option<IpAddr>) -> Option<Link> {
-        let flow = self.flows.get(&id)?;
-        let mut local = flow.local;
-        if local.ip().is_unspecified() {
-            local.set_ip(local_ip.unwrap_or(addr.ip()));
-        }
-        if flow.transport.reliable() {
-            let listens =
-                |f: &&Flow| f.transport == flow.transport && f.remote.is_none() && f.local.is_ipv4() == addr.is_ipv4();
-            if let Some(listener) = self.flows.values().find(listens) {
-                local.set_port(listener.local.port());
-            }
-        }
-        if let Some(public) = self.settings.sip.public_address.as_deref().and_then(|a| a.parse().ok()) {
-            local.set_ip(public);
-        }
-        Some(Link { hop: Hop { flow: id, addr, transport: flow.transport }, local })
-    }
-
-    pub(super) fn on_flow_up(
-        &mut self,
-        id: FlowId,
-        transport: Transport,
-        local: SocketAddr,
-        remote: Option<SocketAddr>,
-    ) {
-        let known = self.flows.remove(&id);
-        let (local_ip, waiting) = known.map_or((None, Vec::new()), |f| (f.local_ip, f.waiting));
-        self.flows.insert(id, Flow { transport, local, remote, up: true, local_ip, waiting: Vec::new() });
-        if remote.is_some() {
-            self.after(30 * SECOND, Timer::KeepAlive(id));
-        }
-        for waiter in waiting {
-            match waiter {
-                Waiter::Account(name) => self.on_account_link(&name),
-                Waiter::Session(session) => self.prepare(session),
-            }
-        }
-        if remote.is_none() {
-            let names: Vec<String> = self.accounts.keys().cloned().collect();
-            names.iter().for_each(|name| self.on_account_link(name));
-            let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
-            sessions.into_iter().for_each(|id| self.prepare(id));
-        }
-    }
-
-    pub(super) fn on_flow_closed(&mut self, id: FlowId, reason: &str) {
-        let Some(flow) = self.flows.remove(&id) else { return };
-        tracing::debug!(flow = id.0, "flow closed: {reason:?}");
-        self.transactions.flow_closed(self.now.mono, id);
-        self.settle();
-        for waiter in flow.waiting {
-            match waiter {
-                Waiter::Account(name) => self.on_account_flow_closed(&name, reason),
-                Waiter::Session(session) => self.on_target_failed(session),
-            }
-        }
-        let users: Vec<String> = self.accounts.values().filter(|a| a.uses(id)).map(|a| a.name.clone()).collect();
-        users.iter().for_each(|name| self.on_account_flow_closed(name, reason));
-    }
-
-    /// RFC 5626 §3.5.1: a double CRLF on a stream.
-    pub(super) fn keep_alive(&mut self, id: FlowId) {
-        let Some(Flow { up: true, remote: Some(to), .. }) = self.flows.get(&id) else { return };
-        let to = *to;
-        self.out.push_back(Output::Send { flow: id, to, bytes: b"\r\n\r\n".to_vec() });
-        self.after(30 * SECOND, Timer::KeepAlive(id));
-    }
-
     pub(super) fn resolve(&mut self, host: Host, query: Query) {
         let id = QueryId(self.fresh_id());
         self.queries.insert(id, query);
@@ -211,9 +83,13 @@ impl Ua {
             Some(Query::Server(account, index)) => self.on_server(&account, index, targets),
             Some(Query::Trusted(account, index)) => self.on_trusted(&account, index, targets),
             Some(Query::Call(session)) => self.on_call_targets(session, targets),
-            Some(Query::Ahead(host)) => {
+            Some(Query::Ahead(host)) if !targets.is_empty() => {
+                if self.resolved.len() >= MOST_HOSTS {
+                    self.resolved.pop_first();
+                }
                 self.resolved.insert(host, targets);
             }
+            Some(Query::Ahead(_)) => {} // the last known addresses stay
             None => {}
         }
     }
@@ -227,8 +103,9 @@ impl Ua {
         account: &str,
         tries: u8,
     ) -> TxId {
-        msg.push_front("Via", self.via(link));
         msg.set("User-Agent", self.settings.sip.user_agent.clone());
+        let way = self.way_of(&msg, link, account);
+        msg.push_front("Via", self.via(way));
         let sent = Sent {
             owner,
             account: account.into(),
@@ -241,7 +118,7 @@ impl Ua {
             winner: None,
             losers: Vec::new(),
         };
-        let tx = self.transactions.request(self.now.mono, msg, link.hop);
+        let tx = self.transactions.request(self.now.mono, msg, way.hop);
         self.sent.insert(tx, sent);
         self.flush();
         tx
@@ -251,7 +128,7 @@ impl Ua {
     pub(super) fn send_ack(&mut self, mut ack: Message, link: Link) -> Vec<u8> {
         ack.push_front("Via", self.via(link));
         let bytes = ack.to_bytes();
-        self.out.push_back(Output::Send { flow: link.hop.flow, to: link.hop.addr, bytes: bytes.clone() });
+        self.transmit(link.hop, bytes.clone());
         bytes
     }
 
@@ -287,47 +164,67 @@ impl Ua {
     /// Our Contact on a link.
     pub(super) fn contact(&self, account: &str, link: Link) -> String {
         let user = self.accounts.get(account).map_or("phoned", |a| a.contact_user.as_str());
-        let local = self.accounts.get(account).and_then(|a| a.public).unwrap_or(link.local);
+        let mapped = self.accounts.get(account).and_then(|a| a.public);
+        let local = mapped.filter(|_| link.hop.transport == Transport::Udp).unwrap_or(link.local);
         match link.hop.transport {
             Transport::Udp => format!("<sip:{user}@{local}>"),
             other => format!("<sip:{user}@{local};transport={}>", other.param()),
         }
     }
 
-    /// The link for a request in a dialog: where its next hop's URI points, if that is known without asking.
+    /// The link for a request in a dialog: where its next hop's URI points, if that is known without asking. A stream
+    /// that was lost is opened again, or the newer one to the same host is used.
     pub(super) fn dialog_link(&mut self, next_hop: &str, current: Link) -> Link {
-        let Ok(uri) = SipUri::parse(next_hop) else { return current };
-        let host = host_of(&uri);
-        let transport = host.transport.unwrap_or(if current.hop.transport.reliable() {
-            current.hop.transport
-        } else {
-            Transport::Udp
-        });
-        let literal = host.name.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, host.port.unwrap_or(5060)));
-        let known =
-            || self.resolved.get(&host).and_then(|t| t.iter().find(|t| t.transport == transport)).map(|t| t.addr);
-        let Some(addr) = literal.or_else(known) else { return current };
-        if transport != current.hop.transport || addr.is_ipv4() != current.hop.addr.is_ipv4() {
+        let lost = current.hop.transport.reliable() && !self.flows.contains_key(&current.hop.flow);
+        let (addr, transport) = match self.known_address(next_hop, current.hop.transport) {
+            Some((addr, transport)) if addr.is_ipv4() == current.hop.addr.is_ipv4() => (addr, transport),
+            _ if lost => (current.hop.addr, current.hop.transport),
+            _ => return current,
+        };
+        if transport == Transport::Udp && current.hop.transport == Transport::Udp {
+            return Link { hop: Hop { addr, ..current.hop }, ..current };
+        }
+        let local_ip = current.local.ip();
+        let up = |f: &&Flow| f.up && f.transport == transport;
+        let exact = self.flows.iter().find(|(_, f)| up(f) && f.remote == Some(addr));
+        if exact.is_none() && !lost && transport == current.hop.transport {
             return current;
         }
-        if transport.reliable() {
-            let open =
-                |(id, f): (&FlowId, &Flow)| (f.up && f.transport == transport && f.remote == Some(addr)).then_some(*id);
-            let flow = self.flows.iter().find_map(open);
-            return flow.and_then(|f| self.link(f, addr, Some(current.local.ip()))).unwrap_or(current);
+        let same_host = || self.flows.iter().find(|(_, f)| up(f) && f.remote.is_some_and(|r| r.ip() == addr.ip()));
+        let flow = exact.or_else(|| same_host().filter(|_| transport.reliable())).map(|(id, _)| *id);
+        let flow = match flow {
+            Some(flow) => flow,
+            None => match self.connect(&Target { addr, transport, local_ip }, None) {
+                Connection::Ready(link) => return link,
+                Connection::Opening(flow) => flow,
+                Connection::None => return current,
+            },
+        };
+        self.link(flow, addr, Some(local_ip)).unwrap_or(current)
+    }
+
+    fn known_address(&self, uri: &str, usual: Transport) -> Option<(SocketAddr, Transport)> {
+        let host = host_of(&SipUri::parse(uri).ok()?);
+        let transport = host.transport.unwrap_or(usual);
+        if let Ok(ip) = host.name.parse::<IpAddr>() {
+            return Some((SocketAddr::new(ip, host.port.unwrap_or(5060)), transport));
         }
-        Link { hop: Hop { addr, ..current.hop }, ..current }
+        let target = self.resolved.get(&host)?.iter().find(|t| t.transport == transport)?;
+        Some((target.addr, transport))
     }
 
     /// Asks for the address of a dialog's next hop ahead of its need.
     pub(super) fn resolve_ahead(&mut self, next_hop: &str) {
         let Ok(uri) = SipUri::parse(next_hop) else { return };
         let host = host_of(&uri);
-        if host.name.parse::<IpAddr>().is_err() && !self.resolved.contains_key(&host) {
+        if host.name.parse::<IpAddr>().is_err() {
             self.resolve(host.clone(), Query::Ahead(host));
         }
     }
 }
+
+/// Hosts of dialogs whose addresses are kept.
+const MOST_HOSTS: usize = 256;
 
 /// What a URI asks of the resolver.
 pub(super) fn host_of(uri: &SipUri) -> Host {

@@ -8,7 +8,7 @@ use super::command::{DeviceRole, SetRole};
 use super::error::{Code, Error};
 use super::io::{DeviceInfo, SessionId};
 use super::media::MediaCommand;
-use super::session::{Op, State};
+use super::session::{Op, Session, State, Verb};
 
 impl Ua {
     /// The microphone and the loudspeaker of a new session.
@@ -43,22 +43,39 @@ impl Ua {
         self.sessions.values().filter(|s| s.seat == seat).count()
     }
 
-    /// The other session of the seat whose microphone is live.
-    pub(super) fn live_in_seat(&self, id: SessionId) -> Option<SessionId> {
-        let seat = &self.sessions.get(&id)?.seat;
-        self.sessions.values().find(|s| s.id != id && s.seat == *seat && s.wants_microphone()).map(|s| s.id)
+    /// Gives the seat's microphone to a session: every other live one is cut off in this very turn, and its peer asked
+    /// to hold. Some: a session whose hold is worth waiting for.
+    pub(super) fn take_microphone(&mut self, id: SessionId) -> Option<SessionId> {
+        let seat = self.sessions.get(&id)?.seat.clone();
+        let live = |s: &&Session| s.id != id && s.seat == seat && s.wants_microphone();
+        let others: Vec<SessionId> = self.sessions.values().filter(live).map(|s| s.id).collect();
+        self.park(id, false);
+        let mut asked = None;
+        for other in others {
+            self.park(other, true);
+            let talking = matches!(self.sessions.get(&other).map(|s| &s.state), Some(State::Talking(_)));
+            if self.settings.phone.hold_others && talking {
+                self.ask(other, Op { verb: Verb::Hold, reply: None });
+                asked = asked.or(Some(other));
+            }
+        }
+        asked
     }
 
-    /// Takes the microphone from the seat's live session in this very turn, and asks its peer to hold.
-    /// Some: the session whose hold is worth waiting for.
-    pub(super) fn take_microphone(&mut self, id: SessionId) -> Option<SessionId> {
-        let other = self.live_in_seat(id)?;
-        self.park(other, true);
-        if self.settings.phone.hold_others && matches!(self.sessions.get(&other)?.state, State::Talking(_)) {
-            self.ask(other, Op { hold: true, reply: None });
-            return Some(other);
+    /// Another session of the seat is live.
+    pub(super) fn is_contested(&self, id: SessionId) -> bool {
+        let Some(seat) = self.sessions.get(&id).map(|s| &s.seat) else { return false };
+        self.sessions.values().any(|s| s.id != id && s.seat == *seat && s.wants_microphone() && !s.parked)
+    }
+
+    /// A session of the seat is over: one that was cut off for it, and is not held, gets the microphone back.
+    pub(super) fn free_microphone(&mut self, seat: &str) {
+        let live = |s: &&Session| s.seat == seat && s.wants_microphone();
+        if self.sessions.values().filter(live).all(|s| s.parked)
+            && let Some(id) = self.sessions.values().find(live).map(|s| s.id)
+        {
+            self.park(id, false);
         }
-        None
     }
 
     /// Parked: silence in place of the microphone, whatever `isMute` says.
@@ -73,7 +90,7 @@ impl Ua {
 
     /// The hold that others of the seat waited for is final, or late.
     pub(super) fn hold_is_final(&mut self, held: SessionId) {
-        let waits = |s: &&super::session::Session| match &s.state {
+        let waits = |s: &&Session| match &s.state {
             State::Incoming(i) => i.answering.as_ref().is_some_and(|a| a.waits_for == Some(held)),
             _ => false,
         };
@@ -149,6 +166,10 @@ impl Ua {
                 session.output.clone_from(&output);
             }
             self.media(id, MediaCommand::Devices { input, output });
+        }
+        // Seats may have become one: its microphone is the current session's.
+        if let Some(current) = self.current.filter(|id| self.sessions.get(id).is_some_and(Session::wants_microphone)) {
+            self.take_microphone(current);
         }
     }
 }

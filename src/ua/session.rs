@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::dtmf::DtmfQueue;
 use super::io::{Mono, ReplyId, SessionId, Target};
 use super::media::{LocalMedia, MediaStats};
+use super::prack::{EarlyDialog, Reliable};
 use super::refer::Refers;
 use super::route::Link;
+use super::session_timer::Refresh;
 use super::status::{
     CallState, CallStatus, CommunicationType, RecordStatus, StaticCallStatus, Stream, Timer, Track, TransferParent,
 };
@@ -59,6 +61,11 @@ pub(super) struct Session {
     pub timer_stopped: Option<Mono>,
     /// Nothing comes in though it should.
     pub stalled_since: Option<Mono>,
+    /// The session timer, where one was agreed (RFC 4028), and the least interval the peer takes, s.
+    pub refresh: Option<Refresh>,
+    pub min_se: u32,
+    /// The peer takes UPDATE.
+    pub peer_updates: bool,
     pub dtmf: DtmfQueue,
     /// The status that the last event told.
     pub told: Option<CallStatus>,
@@ -101,6 +108,8 @@ pub(super) struct Calling {
     pub tx: TxId,
     pub cseq: u32,
     pub rings: bool,
+    /// Early dialogs with reliable provisionals.
+    pub reliable: Vec<EarlyDialog>,
     /// To tags whose 18x carried the answer.
     pub early: Vec<String>,
     /// What a next target or a redirection would need.
@@ -114,6 +123,8 @@ pub(super) struct Incoming {
     pub request: Vec<u8>,
     pub dialog: Dialog,
     pub answering: Option<Answering>,
+    /// Our last provisional, if it wants a PRACK.
+    pub reliable: Option<Reliable>,
 }
 
 /// A user has answered; the 200 waits for our port, or for the hold of the seat's other session.
@@ -134,7 +145,8 @@ pub(super) struct Accepting {
 /// A 2xx of ours that is sent again until its ACK comes (RFC 3261 §13.3.1.4).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Unacked {
-    pub bytes: Vec<u8>,
+    /// The INVITE's transaction: it knows the bytes, and where its Via wants them.
+    pub tx: TxId,
     pub link: Link,
     pub cseq: u32,
     pub interval: Mono,
@@ -162,8 +174,17 @@ pub(super) struct Talking {
 /// A verb that needs the far end.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub(super) struct Op {
-    pub hold: bool,
+    pub verb: Verb,
     pub reply: Option<ReplyId>,
+}
+
+/// See [`Op`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Verb {
+    Hold,
+    Unhold,
+    /// A re-INVITE with what holds now.
+    Refresh,
 }
 
 /// Our re-INVITE under way.
@@ -173,6 +194,17 @@ pub(super) struct Pending {
     /// None while it waits after a 491.
     pub tx: Option<TxId>,
     pub glares: u8,
+}
+
+impl Op {
+    /// We hold the peer once this is done.
+    pub fn holds(&self, held: bool) -> bool {
+        match self.verb {
+            Verb::Hold => true,
+            Verb::Unhold => false,
+            Verb::Refresh => held,
+        }
+    }
 }
 
 impl Talking {

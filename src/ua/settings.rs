@@ -101,6 +101,10 @@ pub struct PhoneSettings {
     pub max_call_length: u64,
     /// Between two callReports, s.
     pub report_interval: u64,
+    /// The session timer that we ask for, s (RFC 4028); 0: none.
+    pub session_expires: u32,
+    /// Headers of an INVITE that `status.headers` shows; a name may end in `*`.
+    pub headers: Vec<String>,
     /// The far end may send a call elsewhere by REFER; false: it gets 603.
     pub accept_refer: bool,
 }
@@ -119,6 +123,8 @@ impl Default for PhoneSettings {
             rtp_timeout: 0,
             max_call_length: 0,
             report_interval: 3,
+            session_expires: 1800,
+            headers: vec!["User-to-User".into(), "X-*".into()],
             accept_refer: true,
         }
     }
@@ -171,7 +177,7 @@ pub struct AccountSettings {
     pub registrar: Option<String>,
     /// Proxies that every request goes through (loose routing); several: tried in turn when one does not answer.
     pub proxies: Vec<String>,
-    /// `udp` or `tcp`; left out: as the URIs say, else udp.
+    /// `udp` or `tcp`; left out: as the URIs say, else udp, and tcp for requests too large for a datagram.
     pub transport: Option<String>,
     /// The name shown to others.
     pub display_name: Option<String>,

@@ -14,7 +14,7 @@ use super::error::{Code, Error};
 use super::io::{Mono, ReplyId, SessionId};
 use super::number::request_uri;
 use super::route::Owner;
-use super::session::{Op, State};
+use super::session::{Op, State, Verb};
 use super::wrong_state;
 use crate::sip::message::{Message, Method};
 use crate::sip::transaction::TxId;
@@ -86,7 +86,7 @@ impl Ua {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.refers.transfer = Some(transfer);
         }
-        self.ask(id, Op { hold: true, reply: None });
+        self.ask(id, Op { verb: Verb::Hold, reply: None });
         Ok(())
     }
 
@@ -109,7 +109,7 @@ impl Ua {
         let Some(session) = self.sessions.get(&id) else { return };
         let State::Talking(talking) = &session.state else { return };
         let waits = matches!(session.refers.transfer.as_ref().map(|t| &t.stage), Some(Stage::Holding));
-        if waits && talking.pending.is_none() && !talking.queue.iter().any(|op| op.hold) {
+        if waits && talking.pending.is_none() && !talking.queue.iter().any(|op| op.verb == Verb::Hold) {
             self.send_refer(id);
         }
     }
@@ -211,8 +211,8 @@ impl Ua {
         let Some(transfer) = self.sessions.get_mut(&id).and_then(|s| s.refers.transfer.take()) else { return };
         self.reply_opt(transfer.reply, Err(error));
         // Whom the seat talks to meanwhile is not cut off.
-        if transfer.resume && self.live_in_seat(id).is_none() {
-            self.ask(id, Op { hold: false, reply: None });
+        if transfer.resume && !self.is_contested(id) {
+            self.ask(id, Op { verb: Verb::Unhold, reply: None });
         }
     }
 

@@ -68,12 +68,9 @@ impl Caller {
         let (mut begun, mut ended) = (0u32, 0u32);
         let step = Duration::from_secs(1) / rate;
         while (ended as usize) < count {
-            let invite = (begun as usize) < count;
-            let next =
-                if invite { began + step * begun } else { began + step * ended + length + Duration::from_millis(500) };
-            let bye = began + step * ended + length + Duration::from_millis(500);
-            if invite && next <= bye {
-                until(next);
+            let (invite, bye) = (began + step * begun, began + step * ended + length);
+            if (begun as usize) < count && invite <= bye {
+                until(invite);
                 self.invite();
                 begun += 1;
             } else {
@@ -82,7 +79,9 @@ impl Caller {
                 ended += 1;
             }
         }
+        // Who answers late is hung up late.
         sleep(Duration::from_millis(300));
+        self.hang_up();
         let calls = self.calls.lock().unwrap();
         calls.values().filter_map(|c| c.took).map(|t| t.as_secs_f64() * 1e6).collect()
     }

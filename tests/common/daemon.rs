@@ -21,6 +21,10 @@ pub struct Setup {
     pub phone: String,
     /// Lines of `[sip]` beside `listen`.
     pub sip: String,
+    /// Lines of `[audio]`; none: everything on `null`.
+    pub audio: String,
+    /// What its environment has besides, e.g. where its sound server is.
+    pub env: Vec<(String, String)>,
     /// Whole tables: `[accounts.NAME]` and any other. `{port}` becomes phoned's SIP port, `{dir}` its folder.
     pub tables: String,
 }
@@ -65,17 +69,27 @@ impl Daemon {
         let rtp = 30_000 + (port % 400) * 50;
         let text = format!(
             "[rpc]\nsocket = \"{}\"\n\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\", \"tcp:127.0.0.1:{port}\"]\n{}\n\n\
-             [media]\nrtp_ports = \"{rtp}-{}\"\n{}\n\n[audio]\ninput = \"null\"\noutput = \"null\"\nringer = \"null\"\n\n[phone]\n{}\n\n{}\n",
+             [media]\nrtp_ports = \"{rtp}-{}\"\n{}\n\n[audio]\n{}\n\n[phone]\n{}\n\n{}\n",
             socket.display(),
             setup.sip,
             rtp + 1999,
             setup.media,
+            if setup.audio.is_empty() {
+                "input = \"null\"\noutput = \"null\"\nringer = \"null\""
+            } else {
+                &setup.audio
+            },
             setup.phone,
             setup.tables.replace("{port}", &port.to_string()).replace("{dir}", &dir.path().display().to_string())
         );
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_phoned"));
-        command.arg("--config").arg(&file).env("RUST_LOG", "phoned=debug").env("RUST_BACKTRACE", "1");
+        command
+            .arg("--config")
+            .arg(&file)
+            .env("RUST_LOG", "phoned=debug")
+            .env("RUST_BACKTRACE", "1")
+            .envs(setup.env.clone());
         let mut process = Process::start("phoned", &mut command, &dir.path().join("log"));
         until("phoned opens its socket", secs(10), || {
             assert!(process.ended().is_none(), "phoned ended at once: {}", process.log());
@@ -255,6 +269,12 @@ impl Client {
             self.keep(line);
         }
         &self.events
+    }
+
+    /// Forgets every event so far.
+    pub fn forget_events(&mut self) {
+        self.events.clear();
+        self.taken = 0;
     }
 
     /// The names of a session's events so far, without samples.

@@ -29,21 +29,37 @@ pub fn with_cards(n: usize, test: &str, body: impl FnOnce(&Cards)) {
     if let Ok(dir) = std::env::var(PLACE) {
         return body(&Cards { dir: dir.into() });
     }
+    beside_cards(n, |cards| {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .envs(cards.env())
+            .env(PLACE, &cards.dir)
+            .spawn()
+            .unwrap();
+        assert!(wait(child, LIMIT), "{test} failed, see above");
+    });
+}
+
+/// Runs `body` with `n` cards for processes that it starts itself with `Cards::env`.
+pub fn beside_cards(n: usize, body: impl FnOnce(&Cards)) {
     // One at a time, over all test programs: each wants the processor to itself.
     let turn = std::fs::File::create(concat!(env!("CARGO_TARGET_TMPDIR"), "/vcards.lock")).unwrap();
     turn.lock().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let cards = Cards { dir: dir.path().to_owned() };
+    let _stop = Stop(&cards);
     cards.start(n);
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .envs(cards.env())
-        .env(PLACE, dir.path())
-        .spawn()
-        .unwrap();
-    let passed = wait(child, LIMIT);
-    cards.stop();
-    assert!(passed, "{test} failed, see above");
+    body(&cards);
+}
+
+struct Stop<'a>(&'a Cards);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        if self.0.dir.join("server.pid").exists() {
+            self.0.stop();
+        }
+    }
 }
 
 fn wait(mut child: Child, limit: Duration) -> bool {

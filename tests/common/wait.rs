@@ -15,6 +15,11 @@ pub const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
+/// The long proofs are wanted (`make soak`).
+pub fn soak() -> bool {
+    std::env::var_os("PHONED_SOAK").is_some()
+}
+
 /// Looks every 5 ms until `look` sees something; None when the time is up.
 pub fn poll<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let end = now() + limit;

@@ -113,3 +113,47 @@ fn a_call_cancelled_while_the_answer_is_on_its_way_ends_on_both_sides() {
         assert_eq!(story_of(&net, bob, &incoming).last().map(String::as_str), Some("deleteSession"));
     }
 }
+
+#[test]
+fn a_response_with_two_vias_is_nobodys() {
+    let mut net = Net::new(5);
+    let (alice, carol) = (net.phone("alice"), net.peer("carol"));
+    let out = net.call(alice, json!({ "number": net.uri(carol) }));
+    let invite = net.expect(carol, "INVITE");
+    let mut astray = net.response(carol, &invite, 486);
+    astray.push("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKother");
+    net.send_back(carol, &astray);
+    net.run_for(300);
+    assert!(!story_of(&net, alice, &out).iter().any(|e| e.starts_with("failed")), "RFC 3261 §8.1.3.3");
+    net.reply(carol, &invite, 486);
+    net.wait(alice, "failed");
+}
+
+#[test]
+fn a_hang_up_before_the_ack_is_over_when_the_peer_hangs_up_too() {
+    let mut net = Net::new(6);
+    let (alice, carol) = (net.phone("alice"), net.peer("carol"));
+    let invite = net.invite(carol, alice);
+    net.send(carol, alice, &invite);
+    let call = net.wait(alice, "incoming").call_id.unwrap();
+    net.answer(alice, &call).unwrap();
+    let ok = net.expect(carol, "SIP/2.0 200");
+    net.hangup(alice, &call).unwrap();
+    let mut dialog = phoned::sip::dialog::Dialog::uac(&invite, &ok).unwrap();
+    let bye = net.in_dialog(carol, &mut dialog, phoned::sip::message::Method::Bye);
+    net.send(carol, alice, &bye);
+    net.run_for(60_000);
+    assert!(net.sent(alice, "BYE").is_empty(), "the peer has ended it");
+    assert!(net.phone_of(alice).ua.is_idle());
+}
+
+#[test]
+fn a_call_that_no_socket_can_carry_fails_at_once() {
+    let mut net = Net::new(7);
+    let alice = net.phone("alice");
+    let call = phoned::ua::command::Call { number: "sip:bob@[2001:db8::1]".into(), ..Default::default() };
+    assert!(net.ask(alice, phoned::ua::command::Command::Call(call)).is_err());
+    assert!(net.now() < 1_000);
+    net.wait(alice, "clientError");
+    net.run_to_rest();
+}

@@ -87,3 +87,15 @@ fn info_of_any_kind_is_answered() {
     net.send(carol, alice, &other);
     net.expect(carol, "SIP/2.0 200");
 }
+
+#[test]
+fn a_digit_without_an_answer_does_not_stop_the_next() {
+    let mut net = Net::new(20);
+    let (alice, carol) = (net.phone("alice"), net.peer("carol"));
+    let (call, _) = talking_to_peer(&mut net, alice, carol);
+    net.dtmf(alice, &call, "12", DtmfMethod::Info).unwrap();
+    let one = net.expect(carol, "INFO");
+    let alert = net.wait(alice, "alert");
+    assert_eq!(alert.data["kind"], "dtmfRefused");
+    net.run_until("the second digit", |net| net.sent(alice, "INFO").iter().any(|i| i.cseq() > one.cseq()));
+}

@@ -118,3 +118,37 @@ fn a_reinvite_without_a_direction_is_no_hold() {
     assert_eq!(net.wait(alice, "reinvite").data["reason"], "refresh");
     assert!(!story_of(&net, alice, &call).iter().any(|e| e.contains("isRemoteHold")));
 }
+
+#[test]
+fn a_hold_that_is_never_answered_finally_makes_room_for_the_next_verb() {
+    let mut net = Net::new(20);
+    let (alice, carol) = (net.phone("alice"), net.peer("carol"));
+    let (call, _) = talking_to_peer(&mut net, alice, carol);
+    let one = CallRef { call_id: call.clone() };
+    net.command(alice, Command::Hold(one.clone()));
+    let first = net.expect(carol, "INVITE");
+    net.reply(carol, &first, 180);
+    let cancel = net.expect(carol, "CANCEL");
+    net.reply(carol, &cancel, 200);
+    net.reply(carol, &first, 487);
+    net.run_for(100);
+    let reply = net.command(alice, Command::Hold(one));
+    let second = net.expect(carol, "INVITE");
+    let ok = net.reply(carol, &second, 200);
+    net.run_until("the reply", |net| net.phone_of(alice).replies.contains_key(&reply));
+    let _ = ok;
+    assert!(net.phone_of(alice).replies[&reply].is_ok());
+}
+
+#[test]
+fn a_hold_accepted_too_late_is_acknowledged() {
+    let mut net = Net::new(21);
+    let (alice, carol) = (net.phone("alice"), net.peer("carol"));
+    let (call, _) = talking_to_peer(&mut net, alice, carol);
+    net.command(alice, Command::Hold(CallRef { call_id: call }));
+    let invite = net.expect(carol, "INVITE");
+    net.run_for(40_000);
+    net.inbox(carol).clear();
+    net.reply(carol, &invite, 200);
+    assert_eq!(net.expect(carol, "ACK").cseq(), invite.cseq());
+}

@@ -5,6 +5,8 @@
 mod net;
 
 mod a_2xx_is_acknowledged_for_ever;
+mod an_announcement_before_the_answer;
+mod any_order_of_operations;
 mod attended_transfer_joins_the_far_ends;
 mod blind_transfer_follows_its_outcome;
 mod blind_transfer_keeps_the_call;
@@ -15,16 +17,22 @@ mod every_timeline_is_told_in_order;
 mod glare_is_resolved;
 mod hold_refused_keeps_the_call;
 mod identity_follows_the_peer;
+mod large_requests_go_over_a_stream;
 mod malformed_requests_get_their_status;
 mod one_microphone_a_seat;
+mod provisionals_are_acknowledged;
 mod refer_received_makes_a_call;
 mod refusals_have_their_codes;
 mod registration_never_gives_up;
 mod replaces_keeps_the_session;
+mod session_timers_end_dead_calls;
 mod strangers_get_nothing;
+mod streams_are_opened_again;
 mod targets_are_tried_in_turn;
 mod transfers_in_any_order;
 mod transfers_on_a_bad_network;
+mod update_changes_a_call;
+mod who_calls_is_asserted;
 
 use net::{Net, Who};
 use phoned::sip::dialog::Dialog;

@@ -80,3 +80,51 @@ fn two_seats_of_a_host_never_touch_each_other() {
     net.connect(agent, b);
     assert!(!story_of(&net, agent, &first).iter().any(|e| e.contains("isHold")));
 }
+
+/// The microphones of a phone that are heard.
+fn live(net: &Net, who: Who) -> usize {
+    let off = Some(phoned::sdp::Direction::Inactive);
+    net.phone_of(who).streams.values().filter(|s| s.remote.is_some() && !s.muted && s.gate != off).count()
+}
+
+#[test]
+fn a_call_resumed_while_another_rings_out_is_held_at_its_answer() {
+    let mut net = Net::new(3);
+    let (agent, a, b) = (agent(&mut net), net.phone("anna"), net.phone("bert"));
+    let (first, _) = net.connect(agent, a);
+    net.call(agent, json!({ "number": net.uri(b) }));
+    let second = net.wait(b, "incoming").call_id.unwrap();
+    net.run_for(500);
+    net.unhold(agent, &first).unwrap();
+    net.answer(b, &second).unwrap();
+    net.wait(agent, "confirmed");
+    assert_eq!(live(&net, agent), 1);
+    net.run_for(1_000);
+    assert_eq!(live(&net, agent), 1);
+}
+
+#[test]
+fn a_call_cut_off_for_another_gets_its_microphone_back() {
+    let mut net = Net::new(4);
+    let (a, b) = (net.phone("anna"), net.phone("bert"));
+    let agent = net.phone_with("agent", |settings, account| {
+        account.seat = Some("desk".into());
+        settings.phone.hold_others = false;
+    });
+    net.connect(agent, a);
+    let (second, _) = net.connect(agent, b);
+    assert_eq!(live(&net, agent), 1);
+    net.hangup(agent, &second).unwrap();
+    assert_eq!(live(&net, agent), 1, "that of the first");
+    assert_eq!(net.phone_of(agent).streams.len(), 1);
+}
+
+#[test]
+fn a_consultation_holds_its_parent_in_any_seat() {
+    let mut net = Net::new(5);
+    let (agent, a, b) = (net.phone("agent"), net.phone("anna"), net.phone("bert"));
+    let (first, _) = net.connect(agent, a);
+    net.call(agent, json!({ "number": net.uri(b), "transferId": first }));
+    net.run_for(500);
+    assert!(story_of(&net, agent, &first).contains(&"statusChange(isHold)".into()));
+}

@@ -172,3 +172,121 @@ fn the_limit_of_attempts_is_kept_where_it_is_asked_for() {
     let last = net.phone_of(alice).events.iter().rfind(|e| e.name == "registrationFailed").unwrap();
     assert_eq!(last.data["retryInMs"], json!(null));
 }
+
+#[test]
+fn absurd_durations_are_survived() {
+    let mut net = Net::new(9);
+    let (alice, registrar) = with_registrar(&mut net);
+    let register = net.expect(registrar, "REGISTER");
+    let mut busy = Message::response(&register, 503, "");
+    busy.push("Retry-After", u64::MAX.to_string());
+    net.send_back(registrar, &busy);
+    assert_eq!(net.wait(alice, "registrationFailed").data["retryInMs"], 86_400_000, "a day at most");
+    net.command(alice, Command::AccountRegister(AccountRef { name: "alice".into() }));
+    let register = net.expect(registrar, "REGISTER");
+    grant(&mut net, registrar, &register, 0);
+    net.wait(alice, "registered");
+    net.run_for(3_000);
+    assert!(net.sent(alice, "REGISTER").len() <= 3, "a binding that lasts no time is no reason for a storm");
+}
+
+#[test]
+fn an_interval_that_is_raised_for_ever_is_not_chased() {
+    let mut net = Net::new(10);
+    let (alice, registrar) = with_registrar(&mut net);
+    for least in [1_000, 2_000] {
+        let register = net.expect(registrar, "REGISTER");
+        let mut brief = Message::response(&register, 423, "");
+        brief.push("Min-Expires", least.to_string());
+        net.send_back(registrar, &brief);
+    }
+    assert_eq!(net.wait(alice, "registrationFailed").data["code"], 423);
+    assert!(net.expect(registrar, "REGISTER").header("Contact").unwrap().contains("expires=2000"));
+}
+
+/// Grants a binding to a phone that the registrar sees at another port: a NAT is between them.
+fn grant_behind_nat(net: &mut Net, registrar: Who, register: &Message, port: u16) {
+    let mut ok = Message::response(register, 200, "");
+    let mut via = register.via().unwrap();
+    via.params.set("received", "198.51.100.7");
+    via.params.set("rport", &port.to_string());
+    ok.set("Via", via.to_string());
+    ok.set_to_tag("reg");
+    ok.push(
+        "Contact",
+        format!("{};expires=300", register.header("Contact").unwrap().split(";expires").next().unwrap()),
+    );
+    net.send_back(registrar, &ok);
+}
+
+#[test]
+fn the_contact_follows_the_nat_at_once() {
+    let mut net = Net::new(11);
+    let (_, registrar) = with_registrar(&mut net);
+    for (port, refresh) in [(1_111, 0), (2_222, 205_000)] {
+        net.run_for(refresh);
+        let register = net.expect(registrar, "REGISTER");
+        grant_behind_nat(&mut net, registrar, &register, port);
+        let at = net.now();
+        let moved = net.expect(registrar, "REGISTER");
+        assert!(net.now() < at + 1_000, "it does not wait for the refresh");
+        let contacts: Vec<_> = moved.headers("Contact").collect();
+        assert!(contacts[0].contains(&format!("198.51.100.7:{port}")), "{contacts:?}");
+        assert!(contacts[1].ends_with(";expires=0"), "the old one goes: {contacts:?}");
+        grant_behind_nat(&mut net, registrar, &moved, port);
+    }
+}
+
+#[test]
+fn a_nat_that_never_rests_is_not_chased() {
+    let mut net = Net::new(12);
+    let (alice, registrar) = with_registrar(&mut net);
+    let end = net.now() + 20_000;
+    let mut port = 1_000;
+    while net.now() < end {
+        net.run_for(10);
+        while let Some(register) = net.inbox(registrar).pop_front() {
+            port += 1;
+            grant_behind_nat(&mut net, registrar, &register, port);
+        }
+    }
+    assert!(net.sent(alice, "REGISTER").len() <= 5);
+}
+
+#[test]
+fn new_settings_keep_the_binding_in_order() {
+    let mut net = Net::new(13);
+    let (alice, registrar) = with_registrar(&mut net);
+    let first = net.expect(registrar, "REGISTER");
+    grant(&mut net, registrar, &first, 300);
+    net.wait(alice, "registered");
+    let account = phoned::ua::settings::AccountSettings {
+        uri: format!("sip:alice@{}", net.addr(alice).ip()),
+        registrar: Some(format!("sip:{}", net.addr(registrar).ip())),
+        display_name: Some("Alice".into()),
+        ..Default::default()
+    };
+    let update = phoned::ua::command::AccountAdd { name: "alice".into(), account };
+    net.ask(alice, Command::AccountUpdate(update)).unwrap();
+    let second = net.expect(registrar, "REGISTER");
+    assert_eq!(second.call_id(), first.call_id());
+    assert!(second.cseq() > first.cseq() && !second.header("Contact").unwrap().ends_with("expires=0"));
+    grant(&mut net, registrar, &second, 300);
+    net.wait(alice, "registered");
+    assert_eq!(net.sent(alice, "REGISTER").len(), 2, "nothing that could remove the binding");
+}
+
+#[test]
+fn a_registrar_that_moved_is_found() {
+    let mut net = Net::new(14);
+    let (old, new) = (net.peer("old"), net.peer("new"));
+    net.name("pbx.test", &[old]);
+    let alice = net.phone_with("alice", |_, account| {
+        account.register = None;
+        account.registrar = Some("sip:pbx.test".into());
+    });
+    net.expect(old, "REGISTER");
+    net.name("pbx.test", &[new]);
+    net.wait(alice, "registrationFailed");
+    net.expect(new, "REGISTER");
+}

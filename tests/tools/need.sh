@@ -25,6 +25,7 @@ sip-tester|command -v sipp
 baresip-core|command -v baresip
 pulseaudio|command -v pulseaudio
 pulseaudio-utils|command -v pactl
+libasound2-plugins|test -n "$(find /usr/lib -name libasound_module_pcm_pulse.so -print -quit)"
 sox|command -v sox
 espeak-ng|command -v espeak-ng
 netcat-openbsd|nc -h 2>&1 | grep -q -- -U

@@ -36,7 +36,7 @@ impl Net {
             let stream = Stream { local, remote: None, gate: None, muted: false, started: false };
             let before = self.phone_mut(who).streams.insert(session, stream);
             assert!(before.is_none(), "opened twice");
-            let local = LocalMedia { rtp: local, ssrc: self.count as u32 };
+            let local = LocalMedia { rtp: local, ssrc: self.count as u32, network: "ethernet".into() };
             return self.plan(0, Happening::Media { who, session, event: MediaEvent::Local(local) });
         }
         let hears = self.phone_of(who).hears;

@@ -11,14 +11,14 @@
 //!
 //! Node n has the address 10.0.0.n:5060. Phones are `Ua`s; peers (`peer`) are played by the test itself. Every event's
 //! `seq` and every message on the wire is checked on the way. Use: `#[path = "common/net/mod.rs"] mod net;`.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 mod media;
 mod peer;
 mod phone;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use phoned::ua::io::{FlowId, Host, Input, Mono, Now, Output, QueryId, SessionId, Target, Transport};
@@ -26,6 +26,7 @@ use phoned::ua::media::MediaEvent;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+pub use media::Stream;
 pub use peer::Peer;
 pub use phone::Phone;
 pub use wire::{Fate, Packet, Weather};
@@ -95,6 +96,8 @@ pub struct Net {
     rng: ChaCha20Rng,
     names: BTreeMap<String, Vec<SocketAddr>>,
     streams: BTreeMap<(Who, FlowId), wire::End>,
+    /// Nodes that take no streams.
+    datagrams_only: BTreeSet<Who>,
     taps: Vec<Tap>,
 }
 
@@ -112,6 +115,7 @@ impl Net {
             rng: ChaCha20Rng::seed_from_u64(seed),
             names: BTreeMap::new(),
             streams: BTreeMap::new(),
+            datagrams_only: BTreeSet::new(),
             taps: Vec::new(),
         }
     }

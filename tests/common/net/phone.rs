@@ -101,6 +101,13 @@ impl Net {
         who
     }
 
+    /// A phone takes streams on its usual port.
+    pub fn listen_tcp(&mut self, who: Who) {
+        let local = self.addr(who);
+        let flow = phoned::ua::io::FlowId(UDP.0 - 1);
+        self.feed(who, Input::FlowUp { flow, transport: Transport::Tcp, local, remote: None });
+    }
+
     /// A phone, to look at.
     pub fn phone_of(&self, who: Who) -> &Phone {
         match &self.nodes[who.0] {

@@ -112,6 +112,16 @@ impl Net {
         text
     }
 
+    /// A node refuses streams from now on.
+    pub fn refuse_streams(&mut self, who: Who) {
+        self.datagrams_only.insert(who);
+    }
+
+    /// How many streams a node has.
+    pub fn streams_of(&self, who: Who) -> usize {
+        self.streams.keys().filter(|(owner, _)| *owner == who).count()
+    }
+
     /// Breaks every stream of a node; both ends learn it.
     pub fn break_streams(&mut self, who: Who) {
         let mine: Vec<FlowId> = self.streams.keys().filter(|(owner, _)| *owner == who).map(|(_, flow)| *flow).collect();
@@ -187,7 +197,8 @@ impl Net {
 
     pub(super) fn open_stream(&mut self, who: Who, flow: FlowId, remote: SocketAddr) {
         let delay = 2 * *self.weather.delay.end() * 1000;
-        let Some(other) = self.at(remote).filter(|other| self.addr(*other) == remote) else {
+        let takes = |other: &Who| self.addr(*other) == remote && !self.datagrams_only.contains(other);
+        let Some(other) = self.at(remote).filter(takes) else {
             return self.plan(delay, Happening::FlowClosed { who, flow });
         };
         self.count += 1;
