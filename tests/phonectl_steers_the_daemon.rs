@@ -51,6 +51,15 @@ async fn each_verb_asks_its_method() {
                 redact: false,
             }),
         ),
+        (
+            &["transfer", "200", "2"],
+            Asked::BlindTransfer(command::BlindTransfer {
+                call_id: "2".into(),
+                number: "200".into(),
+                hangup: Default::default(),
+            }),
+        ),
+        (&["attended"], Asked::AttendedTransfer(command::AttendedTransfer { call_id: "1".into(), number: None })),
         (&["dial", "100"], Asked::Call(command::Call { number: "100".into(), ..Default::default() })),
         (
             &["dial", "-a", "office", "100"],

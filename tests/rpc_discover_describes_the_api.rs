@@ -10,7 +10,8 @@ use fake_phone::FakePhone;
 use phoned::rpc::{METHODS, document};
 use serde_json::{Value, json};
 
-const TWINS: &str = "answer progress reject hangup terminate hold unhold renegotiate dtmf mute unmute stopTimer setStatus setStaticStatus destroy startRecord pauseRecord stopRecord";
+const TWINS: &str = "answer progress reject hangup terminate hold unhold renegotiate dtmf blindTransfer attendedTransfer mute unmute \
+    stopTimer setStatus setStaticStatus destroy startRecord pauseRecord stopRecord";
 const OTHERS: &str = "rpc.discover daemon.info daemon.health daemon.shutdown \
     account.add account.update account.remove account.list account.get account.register account.unregister \
     device.list device.get device.setRole \

@@ -14,7 +14,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ua::command::DtmfMethod;
-use crate::ua::settings::{AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Settings, SipSettings};
+use crate::ua::settings::{
+    AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Settings, SipSettings, TransferSettings,
+};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -34,6 +36,8 @@ pub struct Config {
     pub phone: PhoneSettings,
     /// What is kept on disk.
     pub store: StoreConfig,
+    /// How a transfer is made.
+    pub transfer: TransferSettings,
     /// What is logged.
     pub log: LogConfig,
     /// Who we are, by name.
@@ -46,6 +50,7 @@ impl Config {
         Settings {
             sip: self.sip.clone(),
             phone: self.phone.clone(),
+            transfer: self.transfer.clone(),
             audio: AudioSettings {
                 input: self.audio.input.clone(),
                 output: self.audio.output.clone(),

@@ -69,6 +69,15 @@ enum Verb {
         #[arg(long, default_value = "local")]
         target: String,
     },
+    /// Send the other side to a number
+    Transfer {
+        /// A number, sip: or tel: URI
+        number: String,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Join the other sides of a consultation and the call it is about
+    Attended(Which),
     /// List the calls
     Ls,
     /// Show all of a call
@@ -145,6 +154,12 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             out.document(&done, |_| Vec::new())
         }
         Verb::Record { what, which, target } => record(&mut client, out, what, which, &target),
+        Verb::Transfer { number, which } => {
+            let call_id = session(&mut client, which, false)?;
+            let done = client.call("session.blindTransfer", json!({ "callId": call_id, "number": number }))?;
+            out.document(&done, |_| Vec::new())
+        }
+        Verb::Attended(which) => verb(&mut client, out, "session.attendedTransfer", which),
         Verb::Ls => {
             let sessions = client.call("phone.getSession", json!({}))?;
             out.documents(&sessions, show::sessions)

@@ -23,11 +23,11 @@ pub(super) const FAMILIES: &[&str] = &["device", "account", "daemon", "recording
 
 /// Every event that has a name of its own.
 pub(super) const NAMES: &[Known] = &[
-    event("newRTCSession", &["callId", "originator", "session"], "a session exists"),
+    event("newRTCSession", &["callId", "originator", "session", "referredBy?"], "a session exists"),
     event("incoming", &["callId", "session"], "it is an inbound one and rings"),
     event(
         "startSession",
-        &["callId", "originator", "session"],
+        &["callId", "originator", "session", "referredBy?"],
         "an outbound session begins, or an inbound one is being answered",
     ),
     event("progress", &["callId", "code", "earlyMedia"], "a provisional response came or was sent"),
@@ -44,19 +44,27 @@ pub(super) const NAMES: &[Known] = &[
     ),
     event("staticStatusChange", &["callId", "newStatus", "oldStatus"], "name, avatar or company changed"),
     event("streamAdded", &["callId", "communicationType", "stream"], "a remote stream starts"),
-    event("reinvite", &["callId", "session", "reason"], "the peer re-invited"),
+    event("reinvite", &["callId", "session", "reason"], "the peer re-invited, or was replaced by another"),
     event("dtmf", &["callId", "dtmf", "durationMs", "method"], "a digit was received"),
     event("dtmfSent", &["callId", "dtmf", "method"], "a digit was sent"),
-    event("identity", &["callId"], "who we talk to became known or changed"),
+    event("identity", &["callId", "number", "name", "oldNumber", "oldName"], "who we talk to became known or changed"),
     event("media", &["callId", "state", "reason?"], "media flows, stalls or goes one way"),
     event(
         "alert",
         &["callId?", "kind", "state?", "reason?", "code?"],
         "something wants a look: a silent microphone, clipping, the disk",
     ),
-    event("transferProgress", &["callId"], "a transfer goes on"),
-    event("transferred", &["callId"], "a transfer succeeded"),
-    event("transferFailed", &["callId"], "a transfer failed"),
+    event("transferProgress", &["callId", "code", "number", "otherCallId?"], "a transfer goes on"),
+    event(
+        "transferred",
+        &["callId", "number", "otherCallId?"],
+        "a transfer succeeded; the session, and the other leg, end",
+    ),
+    event(
+        "transferFailed",
+        &["callId", "code?", "cause", "number", "otherCallId?"],
+        "a transfer failed; the call is kept",
+    ),
     event("connected", &["account", "transport", "server"], "the way to the registrar is there"),
     event("disconnected", &["account", "cause", "reason?"], "the way to the registrar is gone"),
     event("registered", &["account", "expires", "contact"], "an account is registered"),

@@ -109,6 +109,8 @@ const SESSION: &[Code] = &[Code::NoSession];
 const STATE: &[Code] = &[Code::NoSession, Code::WrongState];
 const FAR: &[Code] = &[Code::NoSession, Code::WrongState, Code::PeerRefused, Code::Glare, Code::LocalMedia];
 const ANSWER: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoInput, Code::DeviceFailed, Code::LocalMedia];
+const BLIND: &[Code] = &[Code::NoSession, Code::WrongState, Code::InvalidNumber, Code::PeerRefused, Code::Glare];
+const ATTENDED: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoParent, Code::PeerRefused, Code::Glare];
 const DTMF: &[Code] = &[Code::NoSession, Code::WrongState, Code::InvalidDtmf];
 const RECORD: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoRecordPermission, Code::NoRecordCode];
 const START_RECORD: &[Code] =
@@ -180,6 +182,8 @@ methods! {
     "session.unhold" Call ["callId"] ua::CallRef => |p| own(Ua::Unhold(p)), True FAR "Resumes; the seat's talking session is held first.";
     "session.renegotiate" Call ["callId"] ua::CallRef => |p| own(Ua::Renegotiate(p)), True FAR "A re-INVITE with what holds now; true at the peer's final answer.";
     "session.dtmf" Call ["callId", "dtmf", "method", "redact"] ua::Dtmf => |p| own(Ua::Dtmf(p)), True DTMF "Queues digits.";
+    "session.blindTransfer" Call ["callId", "number", "hangup"] ua::BlindTransfer => |p| own(Ua::BlindTransfer(p)), True BLIND "Sends the far end to a number; true once it has agreed, events tell the outcome.";
+    "session.attendedTransfer" Call ["callId", "number"] ua::AttendedTransfer => |p| own(Ua::AttendedTransfer(p)), True ATTENDED "Joins the far ends of a consultation and its parent; true once the first has agreed.";
     "session.mute" Call ["callId"] ua::CallRef => |p| own(Ua::Mute(p)), True STATE "Silence in place of the microphone.";
     "session.unmute" Call ["callId"] ua::CallRef => |p| own(Ua::Unmute(p)), True STATE "The microphone again.";
     "session.stopTimer" Call ["callId"] ua::CallRef => |p| own(Ua::StopTimer(p)), Session SESSION "Stops the counting and updateTimer.";

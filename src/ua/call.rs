@@ -13,7 +13,7 @@ use super::error::{Code, Error};
 use super::io::{ReplyId, SessionId};
 use super::media::MediaStats;
 use super::number::request_uri;
-use super::session::{Op, Preparing, Session, State, Talking, Verb};
+use super::session::{Preparing, Session, State};
 use super::status::{CommunicationType, StaticCallStatus};
 use crate::sip::transaction::{call_id, tag};
 use crate::sip::uri::SipUri;
@@ -79,7 +79,9 @@ impl Ua {
         self.tell_with_session(id, "startSession", originator("local"));
         self.after(seconds(self.settings.phone.no_answer_timeout), Timer::NoAnswer(id));
         self.take_microphone(id);
-        self.hold_parent(parent);
+        if let Some(parent) = parent {
+            self.hold_parent(parent);
+        }
         self.set_current(Some(id));
         self.find_targets(id);
         self.open_media(id);
@@ -134,17 +136,6 @@ impl Ua {
             .ok_or_else(|| Error::new(Code::NoParent, format!("no talking session {call_id:?} to consult about")))
     }
 
-    /// A consultation holds what it is about, also in another seat.
-    fn hold_parent(&mut self, parent: Option<SessionId>) {
-        let Some(id) = parent else { return };
-        let hold = |op: &Op| op.verb == Verb::Hold;
-        let talking = self.sessions.get_mut(&id).and_then(|s| s.talking());
-        let asked = |t: &Talking| t.pending.as_ref().is_some_and(|p| hold(&p.op)) || t.queue.iter().any(hold);
-        if talking.is_some_and(|t| !t.held && !asked(t)) {
-            self.ask(id, Op { verb: Verb::Hold, reply: None });
-        }
-    }
-
     /// A session with its names and nothing else.
     pub(super) fn new_session(
         &mut self,
@@ -180,6 +171,7 @@ impl Ua {
             muted: false,
             parked: false,
             transfer_parent: None,
+            refers: Default::default(),
             input: devices.0,
             output: devices.1,
             sip_call_id: call_id(&mut self.rng),

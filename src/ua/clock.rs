@@ -42,6 +42,8 @@ pub(super) enum Timer {
     AutoAnswer(SessionId),
     /// The seat's other session did not get on hold in 2 s.
     SeatWait(SessionId),
+    /// Nobody tells how a transfer went.
+    Transfer(SessionId),
     /// The session timer.
     Refresh(SessionId),
     /// A reliable provisional is sent again.
@@ -65,7 +67,7 @@ impl Timer {
             Timer::Second(id) | Timer::Report(id) | Timer::NoAnswer(id) | Timer::MaxLength(id) => Some(*id),
             Timer::Ok(id) | Timer::Dtmf(id) | Timer::Glare(id) | Timer::AutoAnswer(id) => Some(*id),
             Timer::SeatWait(id) | Timer::Silence(id) | Timer::Unanswered(id, _) => Some(*id),
-            Timer::Refresh(id) | Timer::Provisional(id) => Some(*id),
+            Timer::Refresh(id) | Timer::Provisional(id) | Timer::Transfer(id) => Some(*id),
             Timer::Account(_) | Timer::OrphanOk(..) | Timer::Reply(_) | Timer::Forget(_) => None,
             Timer::KeepAlive(_) | Timer::Drained => None,
         }
@@ -108,6 +110,7 @@ impl Ua {
             Timer::Refresh(id) => self.on_refresh_timer(id),
             Timer::Provisional(id) => self.on_provisional_timer(id),
             Timer::Silence(id) => self.on_silence(id),
+            Timer::Transfer(id) => self.on_transfer_timer(id),
             Timer::Reply(reply) => self.on_late_reply(reply),
             Timer::Forget(tx) => {
                 self.sent.remove(&tx);

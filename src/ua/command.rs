@@ -62,6 +62,10 @@ pub enum Command {
     Unhold(CallRef),
     /// `session.dtmf`
     Dtmf(Dtmf),
+    /// `session.blindTransfer`
+    BlindTransfer(BlindTransfer),
+    /// `session.attendedTransfer`
+    AttendedTransfer(AttendedTransfer),
     /// `session.mute`
     Mute(CallRef),
     /// `session.unmute`
@@ -270,6 +274,41 @@ pub struct Dtmf {
     /// Keep the digits out of events and logs.
     #[serde(default)]
     pub redact: bool,
+}
+
+/// When a blind transfer hangs up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum TransferHangup {
+    /// When the far end has told that it is connected.
+    #[default]
+    OnSuccess,
+    /// As soon as the far end has taken the order: its failure loses the call.
+    Immediately,
+}
+
+/// Sends the far end to a number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BlindTransfer {
+    /// Which session.
+    pub call_id: String,
+    /// A number, a `sip:` or a `tel:` URI.
+    pub number: String,
+    /// When to hang up.
+    #[serde(default)]
+    pub hangup: TransferHangup,
+}
+
+/// Joins the far ends of a consultation and its parent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AttendedTransfer {
+    /// Either leg.
+    pub call_id: String,
+    /// The other leg's number, where there are several.
+    #[serde(default)]
+    pub number: Option<String>,
 }
 
 /// The part of the status that a user may set.

@@ -115,6 +115,14 @@ impl Ua {
                 self.dtmf(id, &dtmf)?;
                 done()
             }
+            Command::BlindTransfer(wish) => {
+                let id = self.find(&wish.call_id)?;
+                self.blind_transfer(id, wish, reply).map(|()| None)
+            }
+            Command::AttendedTransfer(wish) => {
+                let id = self.find(&wish.call_id)?;
+                self.attended_transfer(id, &wish, reply).map(|()| None)
+            }
             Command::Mute(which) => self.mute(&which.call_id, true),
             Command::Unmute(which) => self.mute(&which.call_id, false),
             Command::StopTimer(which) => {

@@ -84,11 +84,7 @@ impl Ua {
         match &session.state {
             State::Calling(calling) => {
                 let tx = calling.tx;
-                if let Some(sent) = self.sent.get_mut(&tx) {
-                    sent.owner = Owner::Abandoned;
-                }
-                self.transactions.cancel(self.now.mono, tx, &[]);
-                self.flush();
+                self.leave_invite(tx);
             }
             State::Preparing(preparing) => {
                 let reply = preparing.reply;
@@ -97,6 +93,15 @@ impl Ua {
             _ => return,
         }
         self.finish(id, "failed", json!({"cause": cause, "code": code, "by": by}));
+    }
+
+    /// Our INVITE is not wanted any more.
+    pub(super) fn leave_invite(&mut self, tx: TxId) {
+        if let Some(sent) = self.sent.get_mut(&tx) {
+            sent.owner = Owner::Abandoned;
+        }
+        self.transactions.cancel(self.now.mono, tx, &[]);
+        self.flush();
     }
 
     pub(super) fn send_bye(&mut self, dialog: &mut Dialog, link: Link, account: &str, reason: Option<&str>) {
@@ -111,6 +116,7 @@ impl Ua {
     /// The peer hangs up.
     pub(super) fn on_bye(&mut self, id: SessionId, tx: TxId, msg: &Message) {
         self.respond(tx, msg, 200);
+        self.on_bye_in_transfer(id);
         let q850 = msg.headers("Reason").find_map(super::cause::q850);
         match self.sessions.get(&id).map(|s| &s.state) {
             Some(State::Incoming(_)) => self.refuse(id, 487, "Canceled", "remote"),
@@ -129,6 +135,8 @@ impl Ua {
         }
         let waiting = replies(session);
         let cdr = self.cdr(id, &data);
+        let referrer = session.refers.referred_by;
+        let code = data.get("code").and_then(Value::as_u64).map_or(503, |code| code as u16);
         let key = (session.sip_call_id.clone(), session.local_tag.clone());
         let seat = session.seat.clone();
         if session.media_asked {
@@ -149,6 +157,10 @@ impl Ua {
         }
         self.hold_is_final(id);
         self.free_microphone(&seat);
+        self.release_consultations(id);
+        if let Some(old) = referrer {
+            self.referral_failed(old, code);
+        }
         self.check_drained();
     }
 
@@ -193,7 +205,8 @@ fn replies(session: &Session) -> Vec<ReplyId> {
         State::Incoming(i) => i.answering.as_ref().and_then(|a| a.reply).into_iter().collect(),
         State::Talking(t) => {
             let pending = t.pending.as_ref().and_then(|p| p.op.reply);
-            pending.into_iter().chain(t.queue.iter().filter_map(|op| op.reply)).collect()
+            let queued = t.queue.iter().filter_map(|op| op.reply);
+            pending.into_iter().chain(queued).chain(session.refers.reply()).collect()
         }
     }
 }

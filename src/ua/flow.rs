@@ -216,7 +216,7 @@ impl Ua {
         let wanted = match &sent.owner {
             Owner::Register(name) => self.accounts.get(name).is_some_and(|a| a.registration.awaits(tx)),
             Owner::Invite(id) => self.is_calling(*id, tx),
-            Owner::Reinvite(_) | Owner::Info(..) | Owner::Update(_) | Owner::Nobody => true,
+            Owner::Reinvite(_) | Owner::Info(..) | Owner::Update(_) | Owner::Refer(_) | Owner::Nobody => true,
             Owner::Abandoned => false,
         };
         let Some(msg) = self.again(sent).filter(|_| wanted) else { return false };
@@ -232,7 +232,7 @@ impl Ua {
                 }
                 _ => {}
             },
-            Owner::Info(..) | Owner::Update(_) | Owner::Nobody | Owner::Abandoned => {}
+            Owner::Info(..) | Owner::Update(_) | Owner::Refer(_) | Owner::Nobody | Owner::Abandoned => {}
         }
         true
     }

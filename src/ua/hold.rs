@@ -154,6 +154,7 @@ impl Ua {
                 );
             }
         }
+        self.learn_party(id, sent.link.hop, msg, false);
         self.read_timer(id, msg);
         self.tell_status(id);
         self.after_verb(id, pending.op.verb);
@@ -223,7 +224,8 @@ impl Ua {
                 Error::new(Code::Glare, "the far end asks for changes at the same time").sip(491),
             );
         }
-        let ours = self.sessions.get(&id).is_some_and(|s| s.direction == CommunicationType::Outbound);
+        let outbound = |s: &super::session::Session| s.direction == CommunicationType::Outbound && !s.refers.replaced;
+        let ours = self.sessions.get(&id).is_some_and(outbound);
         let wait = if ours { 2_100_000 + self.chance(190) * 10_000 } else { self.chance(200) * 10_000 };
         if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
             talking.pending = Some(Pending { tx: None, glares: pending.glares + 1, ..pending });

@@ -24,6 +24,9 @@ impl Ua {
     /// A new INVITE of a known source.
     pub(super) fn on_invite(&mut self, tx: TxId, hop: Hop, msg: Message) {
         let Some(name) = self.account_for(hop, &msg) else { return self.respond(tx, &msg, 404) };
+        if msg.header("Replaces").is_some() {
+            return self.on_replaces(tx, hop, &msg);
+        }
         let Some(caller) = caller(&msg) else { return self.respond(tx, &msg, 400) };
         if !self.draining.is_empty() {
             return self.refuse_unseen(tx, &msg, &name, 503, "Unavailable");

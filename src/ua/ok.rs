@@ -121,7 +121,7 @@ impl Ua {
                 self.tell_with_session(id, "confirmed", Map::new());
                 // The microphone may have been given away while the ACK was on its way.
                 let parked = self.sessions.get(&id).is_some_and(|s| s.parked);
-                if parked && self.settings.phone.hold_others {
+                if parked && (self.settings.phone.hold_others || self.is_consulted_about(id)) {
                     self.ask(id, super::session::Op { verb: super::session::Verb::Hold, reply: None });
                 }
             }

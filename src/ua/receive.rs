@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Ua;
 use super::io::{FlowId, Hop};
-use super::route::ALLOW;
+use super::route::{ALLOW, SUPPORTED};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Message, Method, ParseError, reason_phrase};
 use crate::sip::transaction::{TxId, tag};
@@ -80,6 +80,7 @@ impl Ua {
             Method::Options => self.on_options(tx, hop, &msg),
             Method::Notify => self.on_notify(tx, hop, &msg),
             Method::Bye | Method::Info | Method::Update | Method::Prack => self.respond(tx, &msg, 481),
+            Method::Refer => self.respond(tx, &msg, 603),
             _ => self.respond(tx, &msg, 405),
         }
     }
@@ -133,7 +134,8 @@ impl Ua {
             Method::Update => self.on_update(id, tx, msg),
             Method::Prack => self.on_prack(id, tx, msg),
             Method::Options => self.on_options(tx, hop, msg),
-            Method::Notify => self.respond(tx, msg, 481),
+            Method::Notify => self.on_refer_notify(id, tx, msg),
+            Method::Refer => self.on_refer(id, tx, msg),
             _ => self.respond(tx, msg, 405),
         }
     }
@@ -209,6 +211,7 @@ impl Ua {
             }
         }
         response.push("Allow", ALLOW);
+        response.push("Supported", SUPPORTED);
         response.set("Server", self.settings.sip.user_agent.clone());
         response
     }

@@ -12,7 +12,7 @@ use crate::sip::message::Message;
 use crate::sip::transaction::TxId;
 
 impl Ua {
-    pub(super) fn on_reinvite(&mut self, id: SessionId, tx: TxId, _hop: Hop, msg: &Message) {
+    pub(super) fn on_reinvite(&mut self, id: SessionId, tx: TxId, hop: Hop, msg: &Message) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let (held, direction) = match &session.state {
             State::Talking(t) if t.pending.as_ref().is_some_and(|p| p.tx.is_some()) => {
@@ -51,6 +51,7 @@ impl Ua {
         if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
             talking.unacked = Some(unacked);
         }
+        self.learn_party(id, hop, msg, false);
         self.take_over(id, before.as_ref(), negotiated, held);
     }
 

@@ -49,6 +49,11 @@ impl Ua {
                 self.on_reinvite_response(id, tx, sent, msg);
             }
             Owner::Info(id, digit) => self.on_info_response(id, digit, sent, msg),
+            Owner::Refer(id) => {
+                self.at_hand = Some(id);
+                self.on_refer_response(id, &sent, msg.status(), Some(msg));
+                self.check_drained();
+            }
             Owner::Update(id) => {
                 self.at_hand = Some(id);
                 self.on_update_response(id, sent, msg);
@@ -76,6 +81,7 @@ impl Ua {
             return;
         }
         match sent.owner {
+            Owner::Refer(id) => self.on_refer_response(id, &sent, code, None),
             Owner::Register(name) => {
                 if self.accounts.get(&name).is_some_and(|a| a.registration.awaits(tx)) {
                     self.registration_failed(&name, None, cause, None);
@@ -126,6 +132,7 @@ impl Ua {
         calling.rings = true;
         session.rang.get_or_insert(now);
         let tag = msg.to_tag().unwrap_or_default();
+        session.refers.note_early(&tag);
         let early = if msg.body().is_empty() || calling.early.contains(&tag) || calling.early.len() >= FORKS {
             None
         } else {
@@ -140,6 +147,7 @@ impl Ua {
         }
         self.tell_status(id);
         self.tell_session(id, "progress", json!({"code": msg.status(), "earlyMedia": early_media}));
+        self.tell_referrer(id, msg.status());
     }
 
     /// A 2xx: the first dialog wins; every other gets ACK and BYE (RFC 3261 §13.2.2.4).
@@ -195,6 +203,7 @@ impl Ua {
             talking.ack = Some((invite.cseq(), bytes));
         }
         self.tell_with_session(id, "confirmed", Map::new());
+        self.tell_referrer(id, 200);
         self.read_timer(id, msg);
         self.begin_reports(id);
         self.limit_length(id);

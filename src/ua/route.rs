@@ -12,10 +12,10 @@ use crate::sip::transaction::{TxId, branch};
 use crate::sip::uri::SipUri;
 
 /// What we let others do with us (RFC 3261 §20.5).
-pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, NOTIFY, PRACK, UPDATE";
+pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, NOTIFY, PRACK, UPDATE, REFER";
 
 /// The extensions that we speak (RFC 3261 §20.37).
-pub(super) const SUPPORTED: &str = "timer, 100rel";
+pub(super) const SUPPORTED: &str = "timer, 100rel, replaces";
 
 /// A hop and the address that we have on it: all that Via and Contact need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub(super) enum Owner {
     Invite(SessionId),
     Reinvite(SessionId),
     Info(SessionId, char),
+    /// A REFER of ours, or a NOTIFY about one of the peer's.
+    Refer(SessionId),
     Update(SessionId),
     /// The INVITE of a call that is over: a late 2xx gets ACK and BYE.
     Abandoned,

@@ -96,6 +96,7 @@ impl Ua {
         };
         let waiting: Vec<SessionId> = self.sessions.values().filter(waits).map(|s| s.id).collect();
         waiting.into_iter().for_each(|id| self.seat_is_free(id));
+        self.on_held_for_transfer(held);
     }
 
     /// Moves the seat's focus.

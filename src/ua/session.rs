@@ -8,6 +8,7 @@ use super::dtmf::DtmfQueue;
 use super::io::{Mono, ReplyId, SessionId, Target};
 use super::media::{LocalMedia, MediaStats};
 use super::prack::{EarlyDialog, Reliable};
+use super::refer::Refers;
 use super::route::Link;
 use super::session_timer::Refresh;
 use super::status::{
@@ -38,6 +39,7 @@ pub(super) struct Session {
     /// The seat's microphone belongs to another session though this one could not be held.
     pub parked: bool,
     pub transfer_parent: Option<SessionId>,
+    pub refers: Refers,
     pub input: String,
     pub output: String,
     pub sip_call_id: String,

@@ -42,6 +42,8 @@ pub struct Settings {
     pub sip: SipSettings,
     /// `[phone]`
     pub phone: PhoneSettings,
+    /// `[transfer]`
+    pub transfer: TransferSettings,
     /// `[audio]`, the names of the default devices.
     pub audio: AudioSettings,
     /// `[record]`, the PBX's codes.
@@ -109,6 +111,8 @@ pub struct PhoneSettings {
     pub headers: Vec<String>,
     /// What users may do about recording: 0 nothing, 1 pause and resume, 2 also start and stop.
     pub record_permissions: u8,
+    /// The far end may send a call elsewhere by REFER; false: it gets 603.
+    pub accept_refer: bool,
 }
 
 impl Default for PhoneSettings {
@@ -128,6 +132,7 @@ impl Default for PhoneSettings {
             session_expires: 1800,
             headers: vec!["User-to-User".into(), "X-*".into()],
             record_permissions: 2,
+            accept_refer: true,
         }
     }
 }
@@ -145,6 +150,25 @@ pub struct RecordSettings {
     pub pbx_stop: Option<String>,
     /// How the codes travel.
     pub pbx_method: DtmfMethod,
+}
+
+/// `[transfer]`: how a transfer is made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TransferSettings {
+    /// To whom the REFER of an attended transfer goes.
+    pub refer: ReferLeg,
+}
+
+/// A leg of a consultation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReferLeg {
+    /// The call that came first: its far end calls the one that was consulted (RFC 5589 §7).
+    #[default]
+    Parent,
+    /// The consultation: its far end calls the other, for a PBX that wants so.
+    Consultation,
 }
 
 /// `[audio]`: the default devices.

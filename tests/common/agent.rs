@@ -103,6 +103,16 @@ impl Agent {
         self.order(json!({"do": "resume"}));
     }
 
+    /// Sends the other side of its newest call elsewhere.
+    pub fn transfer(&mut self, uri: &str) {
+        self.order(json!({"do": "transfer", "uri": uri}));
+    }
+
+    /// Joins the other sides of its two newest calls.
+    pub fn attended(&mut self) {
+        self.order(json!({"do": "attended"}));
+    }
+
     /// Presses keys.
     pub fn press(&mut self, keys: &str) {
         self.order(json!({"do": "press", "keys": keys}));

@@ -166,6 +166,7 @@ request_route {{
   remove_hf("Route");
   record_route();
 {routes}
+  if (!(uri == myself)) {{ t_relay(); exit; }}
   if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
   if (!t_relay()) sl_reply_error();
 }}

@@ -7,23 +7,31 @@ mod net;
 mod a_2xx_is_acknowledged_for_ever;
 mod an_announcement_before_the_answer;
 mod any_order_of_operations;
+mod attended_transfer_joins_the_far_ends;
+mod blind_transfer_follows_its_outcome;
+mod blind_transfer_keeps_the_call;
 mod cancel_races_are_won;
 mod digests_only_to_whom_we_registered_with;
 mod digits_go_out_in_order;
 mod every_timeline_is_told_in_order;
 mod glare_is_resolved;
 mod hold_refused_keeps_the_call;
+mod identity_follows_the_peer;
 mod large_requests_go_over_a_stream;
 mod malformed_requests_get_their_status;
 mod one_microphone_a_seat;
 mod provisionals_are_acknowledged;
 mod record_follows_its_session;
+mod refer_received_makes_a_call;
 mod refusals_have_their_codes;
 mod registration_never_gives_up;
+mod replaces_keeps_the_session;
 mod session_timers_end_dead_calls;
 mod strangers_get_nothing;
 mod streams_are_opened_again;
 mod targets_are_tried_in_turn;
+mod transfers_in_any_order;
+mod transfers_on_a_bad_network;
 mod update_changes_a_call;
 mod who_calls_is_asserted;
 
@@ -55,4 +63,19 @@ fn story_of(net: &Net, who: Who, call: &str) -> Vec<String> {
         name => name.to_owned(),
     };
     net.phone_of(who).events.iter().filter(of_it).map(word).collect()
+}
+
+/// A NOTIFY of a peer's about the REFER it took.
+fn sipfrag(net: &mut Net, peer: Who, dialog: &mut Dialog, state: &str, line: &str) -> phoned::sip::message::Message {
+    let mut notify = net.in_dialog(peer, dialog, phoned::sip::message::Method::Notify);
+    notify.push("Event", "refer");
+    notify.push("Subscription-State", state);
+    notify.set_body("message/sipfrag;version=2.0", format!("{line}\r\n").into_bytes());
+    notify
+}
+
+/// The newest status that a session was told with.
+fn status_of(net: &Net, who: Who, call: &str) -> serde_json::Value {
+    let of_it = |e: &&phoned::ua::event::Event| e.name == "statusChange" && e.call_id.as_deref() == Some(call);
+    net.phone_of(who).events.iter().rfind(of_it).map_or(serde_json::Value::Null, |e| e.data["newStatus"].clone())
 }

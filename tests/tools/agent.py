@@ -5,11 +5,15 @@
 
 It plays a sine of hz and writes what it hears, 16 bit mono, to DIR/heard.raw (its rate is in the "media" event).
 in:  {"do": "dial", "uri": …} | accept | hangup | hold | resume | {"do": "press", "keys": …}
-out: {"is": "registered" | "incoming" | "established" | "closed" | "held" | "resumed" | "digit" | "media" | "done" | "error", …}
+     {"do": "transfer", "uri": …} | attended (the call before the newest gets the newest one's peer)
+out: {"is": "registered" | "incoming" | "established" | "closed" | "held" | "resumed" | "digit" | "media" | "done" | "error"
+     | "referred" | "transferred" | "transferFailed", …}
+A call that is referred elsewhere is taken there.
 """
 import asyncio
 import json
 import math
+import os
 import struct
 import sys
 
@@ -27,7 +31,10 @@ async def sound(call, setup):
     """Plays and listens, 20 ms at a time, while the call lives."""
     loop = asyncio.get_running_loop()
     rate, channels, sent, due = 0, 1, 0, loop.time()
-    with open(setup["dir"] + "/heard.raw", "wb", buffering=0) as heard:
+    path = setup["dir"] + "/heard.raw"
+    if os.path.exists(path):
+        os.remove(path)  # an older call goes on writing what nobody reads
+    with open(path, "wb", buffering=0) as heard:
         while call.state is CallState.ESTABLISHED:
             try:
                 if not rate:
@@ -84,12 +91,27 @@ async def main():
         audio_codecs=tuple(setup.get("codecs", ["pcmu"])),
     ))
     tasks = []
-    now = {"call": None}
+    now = {"call": None, "before": None}
+
+    def take(call):
+        now["before"], now["call"] = now["call"], call
+        call.on_transfer_request(lambda request: tasks.append(asyncio.create_task(referred(call, request))))
+        tasks.append(asyncio.create_task(follow(call, setup)))
+
+    async def referred(call, request):
+        tell("referred", target=request.target, replaces=request.replaces)
+        take(await call.accept_transfer())
+
+    async def transfer(outcome):
+        try:
+            await outcome
+            tell("transferred")
+        except BaresipError as e:
+            tell("transferFailed", reason=str(e))
 
     def incoming(call):
-        now["call"] = call
         tell("incoming", peer=str(getattr(call, "peer", "")))
-        tasks.append(asyncio.create_task(follow(call, setup)))
+        take(call)
 
     ua.on_incoming(incoming)
     await ua.register()
@@ -102,8 +124,12 @@ async def main():
         try:
             match order["do"]:
                 case "dial":
-                    now["call"] = await ua.dial(order["uri"])
-                    tasks.append(asyncio.create_task(follow(now["call"], setup)))
+                    take(await ua.dial(order["uri"]))
+                case "transfer":
+                    tasks.append(asyncio.create_task(transfer(now["call"].transfer(order["uri"], timeout=12))))
+                case "attended":
+                    outcome = now["before"].attended_transfer(now["call"], timeout=12)
+                    tasks.append(asyncio.create_task(transfer(outcome)))
                 case "accept":
                     await now["call"].answer()
                 case "hangup":

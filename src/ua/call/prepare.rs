@@ -96,7 +96,7 @@ impl Ua {
         }
     }
 
-    fn codecs_of(&self, id: SessionId) -> Vec<CodecKind> {
+    pub(in crate::ua) fn codecs_of(&self, id: SessionId) -> Vec<CodecKind> {
         let own = self.sessions.get(&id).and_then(|s| self.accounts.get(&s.account)).map(|a| &a.settings.codecs);
         let names = own.filter(|c| !c.is_empty()).unwrap_or(&self.settings.codecs);
         let known: Vec<CodecKind> = names.iter().filter_map(|n| CodecKind::from_name(n)).collect();

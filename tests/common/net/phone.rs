@@ -183,6 +183,25 @@ impl Net {
         self.ask(who, Command::Unhold(CallRef { call_id: call_id.into() }))
     }
 
+    /// `session.blindTransfer`, not waited for.
+    pub fn transfer(&mut self, who: Who, call_id: &str, number: &str) -> ReplyId {
+        let params = serde_json::json!({ "callId": call_id, "number": number });
+        self.command(who, Command::BlindTransfer(serde_json::from_value(params).unwrap()))
+    }
+
+    /// `session.attendedTransfer`, not waited for.
+    pub fn attended(&mut self, who: Who, call_id: &str) -> ReplyId {
+        let params = serde_json::json!({ "callId": call_id });
+        self.command(who, Command::AttendedTransfer(serde_json::from_value(params).unwrap()))
+    }
+
+    /// Waits for the reply to a command that was given.
+    #[track_caller]
+    pub fn answer_to(&mut self, who: Who, reply: ReplyId) -> Result<Value, Error> {
+        self.run_until("a reply", |net| net.phone_of(who).replies.contains_key(&reply));
+        self.phone_of(who).replies[&reply].clone()
+    }
+
     /// `session.dtmf`
     #[track_caller]
     pub fn dtmf(&mut self, who: Who, call_id: &str, digits: &str, method: DtmfMethod) -> Result<Value, Error> {
