@@ -175,7 +175,7 @@ fn others() -> Vec<Row> {
         "phone.reRegister",
         "phone.session.get",
         "rpc.methods",
-        "events.replay",
+        "events.rewind",
         "",
         "session.",
     ] {
