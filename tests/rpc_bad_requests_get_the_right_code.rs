@@ -175,7 +175,7 @@ fn others() -> Vec<Row> {
         "session.audioToVideo",
         "phone.session.get",
         "rpc.methods",
-        "events.replay",
+        "events.rewind",
         "",
         "session.",
     ] {
