@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -81,6 +81,8 @@ pub struct Daemon {
     stopping: Vec<ReplyId>,
     stopped: bool,
     inboxes: Inboxes,
+    /// SIGTERM and SIGINT.
+    signals: (Signal, Signal),
     rpc: JoinHandle<()>,
     stop_rpc: oneshot::Sender<()>,
     /// Lives as long as the daemon: the devices' threads end with it.
@@ -105,7 +107,10 @@ impl Daemon {
     /// Opens every socket and starts every edge, within a tokio runtime. Waits for nothing: no name is looked up, no device
     /// opened before the loop runs.
     pub fn start(config: &Config) -> Result<Daemon, StartError> {
-        // First of all, since it finds out whether another daemon lives here.
+        // Before anything is open: whoever sees the socket may send a signal.
+        let heard = |kind| signal(kind).map_err(StartError::System);
+        let signals = (heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?);
+        // Then this, since it finds out whether another daemon lives here.
         let server = Server::bind(&config.rpc)?;
         let (to_net, net_inbox) = mpsc::channel(net::INBOX);
         let net = Net::start(&config.sip.listen, to_net).map_err(StartError::Sip)?;
@@ -149,6 +154,7 @@ impl Daemon {
                 recordings: recording_inbox,
                 alerts,
             },
+            signals,
             rpc,
             stop_rpc,
             _devices: devices,
@@ -165,7 +171,6 @@ impl Daemon {
 
     /// Runs until `daemon.shutdown`, SIGTERM or SIGINT; calls are ended and accounts unregistered first.
     pub async fn run(mut self) -> io::Result<End> {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         notify(sd_notify::NotifyState::Ready);
         let (mut signals, mut limit) = (0, None);
         let end = loop {
@@ -178,8 +183,8 @@ impl Daemon {
                 Some((reply, answer)) = self.inboxes.recordings.recv() => self.hub.reply(reply, answer),
                 Some(alert) = self.inboxes.alerts.recv() => self.handle(Input::Alert(alert)),
                 () = sleep_until(wake) => self.on_time(),
-                _ = terminate.recv() => signals += 1,
-                _ = interrupt.recv() => signals += 1,
+                _ = self.signals.0.recv() => signals += 1,
+                _ = self.signals.1.recv() => signals += 1,
                 () = sleep_until(limit.unwrap_or(wake)), if limit.is_some() => break End::Cut,
             }
             if signals > 0 && self.stopping.is_empty() {

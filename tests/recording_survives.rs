@@ -201,6 +201,7 @@ fn users_list_prove_and_delete_recordings_and_reach_nothing_else() {
     assert_eq!(client.call("recording.delete", json!({"id": id})).expect_err("it is open").code, -215);
     assert_eq!(client.call("recording.verify", json!({"id": id})).expect_err("it is open").code, -215);
     assert_eq!(phonectl("pause"), true);
+    std::thread::sleep(Duration::from_millis(100)); // a pause within one tick is none
     assert_eq!(phonectl("start"), true);
     std::thread::sleep(Duration::from_millis(700));
     let file = phonectl("stop");

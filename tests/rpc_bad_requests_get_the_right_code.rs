@@ -54,6 +54,9 @@ fn wrong_params() -> Vec<Row> {
             if param["name"] == "account" {
                 value = json!({ "uri": "sip:a@example.com" });
             }
+            if param["name"] == "permissions" {
+                value = json!(2);
+            }
             if param["name"] == "name" {
                 value = json!("office");
             }
@@ -276,7 +279,7 @@ async fn batches_are_answered_whole() {
 fn each_role_may_do_its_part_and_no_more() {
     for (role, forbidden) in [
         (Role::Observe, METHODS.iter().filter(|method| method.role > Role::Observe).count()),
-        (Role::Call, 4),
+        (Role::Call, 6),
         (Role::Admin, 0),
     ] {
         let refused = METHODS.iter().filter(|method| {

@@ -193,6 +193,8 @@ impl Ua {
             stalled_since: None,
             refresh: None,
             min_se: 0,
+            recorded_to: None,
+            transferred_to: None,
             peer_updates: false,
             dtmf: Default::default(),
             record_status: super::status::RecordStatus::Stop,

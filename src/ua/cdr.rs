@@ -57,7 +57,7 @@ pub struct Cdr {
 }
 
 impl Ua {
-    /// The record of a session that ends now. `data` is that of its terminal event; `transferredTo` and `recording` count too.
+    /// The record of a session that ends now. `data` is that of its terminal event.
     pub(super) fn cdr(&self, id: SessionId, data: &Value) -> Option<Cdr> {
         let session = self.sessions.get(&id)?;
         let timer = session.timer(self.now.mono);
@@ -79,8 +79,8 @@ impl Ua {
             cause: text("cause").unwrap_or_default(),
             code: data["code"].as_u64(),
             by: text("by").unwrap_or_else(|| "system".into()),
-            transferred_to: text("transferredTo"),
-            recording: text("recording"),
+            transferred_to: session.transferred_to.clone(),
+            recording: session.recorded_to.clone(),
             mos: (session.stats.rx_packets > 0).then_some((session.stats.mos * 100.0).round() / 100.0),
             tags: session.tags.clone(),
         })

@@ -186,6 +186,9 @@ impl Ua {
                     recording.local = Local::Recording;
                 }
                 let starting = std::mem::take(&mut recording.starting);
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.recorded_to = Some(path.clone());
+                }
                 self.tell_recording(id, "started", json!({"target": "local", "path": path}));
                 self.tell_record_status(id);
                 starting.into_iter().for_each(|reply| self.reply(reply, Ok(Value::Bool(true))));

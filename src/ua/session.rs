@@ -64,6 +64,9 @@ pub(super) struct Session {
     /// The session timer, where one was agreed (RFC 4028), and the least interval the peer takes, s.
     pub refresh: Option<Refresh>,
     pub min_se: u32,
+    /// For the call detail record: the file that it was recorded to, and who it was transferred to.
+    pub recorded_to: Option<String>,
+    pub transferred_to: Option<String>,
     /// The peer takes UPDATE.
     pub peer_updates: bool,
     pub dtmf: DtmfQueue,

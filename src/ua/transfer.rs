@@ -219,7 +219,9 @@ impl Ua {
     /// Told, and the other leg of a consultation ends. The session itself is the caller's to end.
     fn transfer_succeeded(&mut self, id: SessionId) {
         self.tell_transfer(id, "transferred", json!({}));
-        let Some(transfer) = self.sessions.get_mut(&id).and_then(|s| s.refers.transfer.take()) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(transfer) = session.refers.transfer.take() else { return };
+        session.transferred_to = Some(transfer.number.clone());
         self.reply_opt(transfer.reply, Ok(Value::Bool(true)));
         if let Some(other) = transfer.other {
             self.end_by_us(other, "Terminated", "local");
