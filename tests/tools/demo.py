@@ -131,7 +131,7 @@ def describe(name, data):
         return ", ".join(f"{key} {old.get(key)} → {value}" for key, value in new.items() if old.get(key) != value)
     if name == "callReport":
         report, metrics = data.get("callReport", {}), data.get("metrics", {})
-        return (f"MOS {metrics.get('mos')}, {report.get('lksAudioCodec')}, received {report.get('lksAudioRx')}, lost {metrics.get('lossPct')} %, "
+        return (f"MOS {metrics.get('mos') or 'not yet'}, {report.get('lksAudioCodec')}, received {report.get('lksAudioRx')}, lost {metrics.get('lossPct')} %, "
                 f"jitter {metrics.get('jitterMs')} ms")
     flat = {k: v for k, v in data.items() if isinstance(v, (str, int, float, bool)) and k != "callId"}
     status = (data.get("session") or {}).get("status") or data.get("status") or {}
