@@ -195,11 +195,28 @@ impl fmt::Display for SipUri {
     }
 }
 
-/// Escapes what may not stand in a user part (RFC 3261 §25.1 `user`): `*72#` becomes `*72%23`.
+/// What a user part may hold besides letters and digits (RFC 3261 §25.1 `user`).
+const USER: &[u8] = b"-_.!~*'()&=+$,;?/";
+
+/// Escapes what may not stand in a user part: `*72#` becomes `*72%23`.
 pub fn escape_user(user: &str) -> String {
-    let mut escaped = String::with_capacity(user.len());
-    for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte) {
+    escape(user, USER)
+}
+
+/// The same for what a user typed: escapes that stand there already stay.
+pub fn escape_typed_user(user: &str) -> String {
+    escape(user, &[USER, b"%"].concat())
+}
+
+/// Escapes what may not stand in a header of a URI (RFC 3261 §25.1 `hvalue`): only what is unreserved stays.
+pub fn escape_header(value: &str) -> String {
+    escape(value, b"-_.!~*'()")
+}
+
+fn escape(text: &str, kept: &[u8]) -> String {
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || kept.contains(&byte) {
             escaped.push(byte as char);
         } else {
             escaped.push_str(&format!("%{byte:02X}"));

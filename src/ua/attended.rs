@@ -9,7 +9,7 @@ use super::settings::ReferLeg;
 use super::transfer::{Stage, Transfer};
 use super::wrong_state;
 use crate::sip::dialog::Dialog;
-use crate::sip::uri::SipUri;
+use crate::sip::uri::{SipUri, escape_header};
 
 impl Ua {
     /// A consultation begins: its parent is held, whatever the seats are.
@@ -111,21 +111,8 @@ fn refer_to(dialog: &Dialog) -> Option<String> {
     target.params.remove("method");
     let tag = |tag: &str| if tag.is_empty() { "0".to_owned() } else { tag.to_owned() };
     let (to, from) = (tag(&dialog.remote_tag), tag(&dialog.local_tag));
-    target.headers = format!("Replaces={}", escape(&format!("{};to-tag={to};from-tag={from}", dialog.call_id)));
+    target.headers = format!("Replaces={}", escape_header(&format!("{};to-tag={to};from-tag={from}", dialog.call_id)));
     Some(format!("<{target}>"))
-}
-
-/// RFC 3261 §25.1 `hvalue`: only what is unreserved stays.
-fn escape(value: &str) -> String {
-    let mut out = String::with_capacity(value.len() + 16);
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {
-            out.push(byte as char);
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 #[cfg(test)]

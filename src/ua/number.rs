@@ -1,6 +1,6 @@
 //! What a user dials, turned into a Request-URI.
 
-use crate::sip::uri::SipUri;
+use crate::sip::uri::{SipUri, escape_typed_user};
 
 /// The Request-URI for `number` dialled from an account of `domain` (host, with a port if its URI has one).
 /// None when it is neither a number nor a `sip:`/`tel:` URI.
@@ -17,7 +17,7 @@ pub(super) fn request_uri(number: &str, domain: &str) -> Option<String> {
         return None;
     }
     if let Some((user, host)) = number.split_once('@') {
-        let uri = format!("sip:{}@{host}", escape(user));
+        let uri = format!("sip:{}@{host}", escape_typed_user(user));
         return SipUri::parse(&uri).ok().map(|_| uri);
     }
     let dialled: String = number.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
@@ -27,20 +27,7 @@ pub(super) fn request_uri(number: &str, domain: &str) -> Option<String> {
     if user.is_empty() || !user.chars().all(|c| legal(c) || "-.".contains(c)) {
         return None;
     }
-    Some(format!("sip:{}@{domain}", escape(&user)))
-}
-
-/// RFC 3261 §25.1 `user`: what is neither unreserved nor user-unreserved is escaped. `#` must be.
-fn escape(user: &str) -> String {
-    let mut out = String::with_capacity(user.len());
-    for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/%".contains(&byte) {
-            out.push(byte as char);
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    Some(format!("sip:{}@{domain}", escape_typed_user(&user)))
 }
 
 #[cfg(test)]
