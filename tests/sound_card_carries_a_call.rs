@@ -35,6 +35,10 @@ fn with_devices(user: &str, input: &str, output: &str) -> String {
 fn talk(agent: &Daemon, far: &Daemon, cards: &Cards, speech: &[i16]) -> (Score, Score) {
     let file = |name: &str| far.dir().join(name);
     let (mut a, mut f) = (agent.connect(), far.connect());
+    until("the daemon has seen its card", secs(10), || {
+        let list = a.call("device.list", serde_json::json!({})).unwrap();
+        list["devices"].as_array().unwrap().iter().any(|device| device["id"] == "pulse:mic1").then_some(())
+    });
     a.dial("agent", &format!("sip:far@127.0.0.1:{}", far.port));
     let at_far = f.wait_event("incoming", |_| true)["callId"].as_str().unwrap().to_owned();
     let recording = cards.record("spk1");
