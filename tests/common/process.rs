@@ -57,17 +57,24 @@ impl Process {
         let _ = kill(Pid::from_raw(self.child.id() as i32), signal);
     }
 
-    /// Asks it to stop, then makes it.
+    /// Asks it to stop, then makes it. Its children end with it.
     pub fn stop(&mut self) -> ExitStatus {
         if let Some(status) = self.ended() {
             return status;
         }
+        let pid = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         self.signal(Signal::SIGTERM);
-        if let Some(status) = self.wait(secs(5)) {
-            return status;
+        let ended = self.wait(secs(5));
+        let status = ended.unwrap_or_else(|| {
+            self.signal(Signal::SIGKILL);
+            self.child.wait().unwrap()
+        });
+        // Kamailio's workers outlive it now and then.
+        for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+            let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
         }
-        self.signal(Signal::SIGKILL);
-        self.child.wait().unwrap()
+        status
     }
 
     /// No log on failure: the owner shows a better one.
