@@ -1,5 +1,6 @@
 //! Flows within TLS and WebSocket: what is sent arrives, certificates are checked against the configured name and refused in
 //! plain words, client certificates are shown, a WebSocket speaks RFC 7118, and `tls:` sockets take trunks.
+#![allow(clippy::result_large_err, reason = "what a WebSocket's handshake callback returns is the crate's own type")]
 
 mod common;
 
@@ -110,7 +111,11 @@ fn acceptor(identity: &Identity, clients: Option<&Pki>) -> TlsAcceptor {
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    listener_at("127.0.0.1:0").await
+}
+
+async fn listener_at(addr: &str) -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(addr).await.expect("a socket");
     let addr = listener.local_addr().expect("bound");
     (listener, addr)
 }
@@ -183,6 +188,10 @@ async fn a_wrong_certificate_is_refused_in_plain_words() {
         let anybody = Access { insecure: true, ..Access::default() };
         assert_eq!(refusal(identity, anybody).await, None, "verify = false takes it: {what}");
     }
+    // A self-signed one must be listed.
+    assert_eq!(refusal(&pki.itself(), trusting(&pki)).await, None);
+    let reason = refusal(&other.itself(), trusting(&pki)).await.expect("refused");
+    assert!(reason.ends_with("is self-signed and not known here"), "{reason}");
     let renamed = Access { server_name: Some("sip.example.net".into()), ..trusting(&pki) };
     assert_eq!(refusal(&wrong, renamed).await, None);
     // Without a CA of our own it is the system's, which do not know ours.
@@ -256,7 +265,6 @@ async fn who_speaks_no_tls_or_nothing_at_all_is_named() {
 /// What a WebSocket server saw of the upgrade request: its URL, and its headers in lower case.
 type Seen = Arc<Mutex<(String, String)>>;
 
-#[expect(clippy::result_large_err, reason = "the crate's own type")]
 fn greet(seen: &Seen, protocol: bool, request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
     let headers: Vec<String> = request.headers().iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
     *seen.lock().expect("a lock") = (request.uri().to_string(), headers.join("\n"));
@@ -324,6 +332,35 @@ async fn a_websocket_speaks_rfc_7118() {
     assert!(matches!(frames.recv().await, Some(Message::Binary(_))));
     assert_eq!(bench.closed().await, "the peer sent a message that is too large");
     server.abort();
+}
+
+#[tokio::test]
+async fn an_address_in_brackets_works_as_well() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let pki = Pki::new(dir.path(), "ca");
+    let (listener, addr) = listener_at("[::1]:0").await;
+    let acceptor = acceptor(&pki.identity("server", &["::1"]), None);
+    let seen = Seen::default();
+    let shared = seen.clone();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("accepted");
+        let stream = acceptor.accept(stream).await.expect("TLS");
+        let callback = |request: &Request, response| greet(&shared, true, request, response);
+        let mut socket = tokio_tungstenite::accept_hdr_async(stream, callback).await.expect("upgraded");
+        while let Some(Ok(frame)) = socket.next().await {
+            let _ = socket.send(frame).await;
+        }
+    });
+    let mut bench = bench(&[], &TlsSettings::default());
+    bench.net.open(FlowId(1), target(Transport::Wss, addr, "::1"), trusting(&pki));
+    bench.net.send(FlowId(1), addr, MESSAGE.to_vec());
+    bench.up().await;
+    assert_eq!(bench.received().await, MESSAGE);
+    let (url, headers) = seen.lock().expect("a lock").clone();
+    assert!(url == "/" && headers.contains(&format!("host: \"[::1]:{}\"", addr.port())), "{url}\n{headers}");
+    bench.net.close(FlowId(1));
+    assert_eq!(bench.closed().await, "closed by us");
+    server.await.expect("a server");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod stream;
 mod tcp;
 mod tls;
 mod udp;
+mod verify;
 mod ws;
 
 use std::collections::BTreeMap;

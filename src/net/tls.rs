@@ -4,17 +4,16 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
-    SignatureScheme,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{AlertDescription, CertificateError, ClientConfig, Error, RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
+use super::verify::{Anybody, Listed};
 use crate::ua::settings::{Access, TlsSettings};
 
 /// A stream within TLS, from our side of the connecting.
@@ -80,7 +79,8 @@ fn certificate_fault(error: &CertificateError) -> String {
         CertificateError::Revoked => "is revoked".to_owned(),
         CertificateError::BadSignature => "has a wrong signature".to_owned(),
         CertificateError::BadEncoding => "cannot be read".to_owned(),
-        // webpki refuses a CA's certificate where a server's should be.
+        // webpki takes no CA's certificate where a server's should be.
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => "is self-signed and not known here".to_owned(),
         other => format!("is not accepted: {other}"),
     };
     format!("the server's certificate {what}")
@@ -115,11 +115,16 @@ fn client_config(access: &Access) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let builder = if access.insecure {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider())))
-    } else {
-        builder.with_root_certificates(roots(access.ca_file.as_deref())?)
+    let verifier: Arc<dyn ServerCertVerifier> = match &access.ca_file {
+        _ if access.insecure => Arc::new(Anybody(provider())),
+        Some(file) => {
+            Arc::new(Listed::new(certificates(file)?, provider()).map_err(|error| format!("{file}: {error}"))?)
+        }
+        None => WebPkiServerVerifier::builder_with_provider(system()?, provider())
+            .build()
+            .map_err(|error| error.to_string())?,
     };
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     match (&access.certificate, &access.key) {
         (Some(certificate), Some(key)) => builder
             .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
@@ -128,26 +133,19 @@ fn client_config(access: &Access) -> Result<ClientConfig, String> {
     }
 }
 
-/// Whom we trust: the file's CAs alone, or the system's.
-fn roots(file: Option<&str>) -> Result<Arc<RootCertStore>, String> {
+/// Whom the system trusts.
+fn system() -> Result<Arc<RootCertStore>, String> {
     static SYSTEM: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    let Some(file) = file else {
-        let system = SYSTEM.get_or_init(|| {
-            let found = rustls_native_certs::load_native_certs();
-            for error in &found.errors {
-                tracing::debug!(%error, "the system's CAs");
-            }
-            let mut store = RootCertStore::empty();
-            store.add_parsable_certificates(found.certs);
-            Arc::new(store)
-        });
-        return if system.is_empty() { Err("the system trusts no CA; set ca_file".into()) } else { Ok(system.clone()) };
-    };
-    let mut store = RootCertStore::empty();
-    for certificate in certificates(file)? {
-        store.add(certificate).map_err(|error| format!("{file}: {error}"))?;
-    }
-    Ok(Arc::new(store))
+    let system = SYSTEM.get_or_init(|| {
+        let found = rustls_native_certs::load_native_certs();
+        for error in &found.errors {
+            tracing::debug!(%error, "the system's CAs");
+        }
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(found.certs);
+        Arc::new(store)
+    });
+    if system.is_empty() { Err("the system trusts no CA: set tls_ca_file".into()) } else { Ok(system.clone()) }
 }
 
 fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -159,43 +157,4 @@ fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
 /// The error never holds what the file does.
 fn private_key(file: &str) -> Result<PrivateKeyDer<'static>, String> {
     PrivateKeyDer::from_pem_file(Path::new(file)).map_err(|_| format!("{file}: no private key in it (PEM)"))
-}
-
-/// Takes every certificate, as `tls_verify = false` wants; that the peer has its key is looked at all the same.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

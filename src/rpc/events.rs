@@ -65,12 +65,16 @@ pub(super) const NAMES: &[Known] = &[
         &["callId", "code?", "cause", "number", "otherCallId?"],
         "a transfer failed; the call is kept",
     ),
-    event("connected", &["account", "transport", "server"], "the way to the registrar is there"),
-    event("disconnected", &["account", "cause", "reason?"], "the way to the registrar is gone"),
+    event("connected", &["account", "transport", "server"], "the way to the account's server is there"),
+    event(
+        "disconnected",
+        &["account", "cause", "reason?"],
+        "the way to the account's server is lost; calls go on, and it is opened again",
+    ),
     event("registered", &["account", "expires", "contact"], "an account is registered"),
     event(
         "registrationFailed",
-        &["account", "cause", "code", "failures", "retryInMs"],
+        &["account", "cause", "reason?", "code", "failures", "retryInMs"],
         "a registration failed; the next try is planned",
     ),
     event(

@@ -246,6 +246,7 @@ impl Ua {
         calls.into_iter().for_each(|id| self.end_by_us(id, "Terminated", "system"));
         self.forget_registration(name);
         self.accounts.remove(name);
+        self.sweep_flows();
         self.tell_account("account.removed", name, json!({}));
         Ok(Value::Bool(true))
     }
@@ -320,6 +321,7 @@ impl Ua {
         if complete {
             self.on_account_link(name);
         }
+        self.sweep_flows();
     }
 
     pub(super) fn on_trusted(&mut self, name: &str, index: usize, targets: Vec<Target>) {

@@ -126,6 +126,16 @@ impl Ua {
         ours && !server && !call && !request
     }
 
+    /// Forgets streams that are down and lead where nobody wants to go any more.
+    pub(super) fn sweep_flows(&mut self) {
+        let down = self.flows.iter().filter(|(_, f)| f.stage == Stage::Down && f.waiting.is_empty());
+        let ids: Vec<FlowId> = down.map(|(id, _)| *id).collect();
+        for id in ids.into_iter().filter(|id| !self.serves(*id) && !self.is_talked_on(*id)).collect::<Vec<_>>() {
+            self.transactions.flow_closed(self.now.mono, id);
+            self.flows.remove(&id);
+        }
+    }
+
     /// A call goes over this flow.
     pub(super) fn is_talked_on(&self, id: FlowId) -> bool {
         self.sessions.values().any(|s| s.link.is_some_and(|l| l.hop.flow == id))

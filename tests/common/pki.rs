@@ -48,6 +48,13 @@ impl Pki {
         })
     }
 
+    /// The authority itself as a server, as many a PBX does it.
+    pub fn itself(&self) -> Identity {
+        let key = self.dir.join("itself.key");
+        std::fs::write(&key, self.issuer.key().serialize_pem()).unwrap();
+        Identity { certificate: self.ca_file.clone(), key }
+    }
+
     fn signed(&self, file: &str, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
