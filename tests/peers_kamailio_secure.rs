@@ -133,6 +133,79 @@ fn a_call_over_secure_websockets() {
     assert_eq!(alice.wait_event("ended", |_| true)["data"]["by"], "remote");
 }
 
+/// A phone that its peer reaches by its Contact alone, and a peer by UDP that does not notice the outage.
+fn the_peer_learns_the_new_contact(transport: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = Pki::new(dir.path(), "ca");
+    let secure = Some(pki.identity("server", &["127.0.0.1"]));
+    let setup = Registrar { secure, no_gruu: true, ..Registrar::users(&["alice", "bob"]) };
+    let kamailio = Kamailio::start(&setup);
+    let a = phoned(account("alice", &kamailio.secure_uri(), transport, &pki.ca_file, 440, ""));
+    let b = phoned(common::daemon::account("bob", DOMAIN, &password("bob"), &kamailio.uri(), 700));
+    let (mut alice, mut bob) = (a.connect(), b.connect());
+    alice.registered("alice", secs(20));
+    bob.registered("bob", secs(20));
+    let (out, incoming) = talk(&mut alice, &mut bob);
+    let port = kamailio.port;
+    drop(kamailio);
+    alice.wait_event("disconnected", |_| true);
+    let _kamailio = Kamailio::start_at(port, &setup);
+    bob.wait_event_for("reinvite", secs(30), |e| e["data"]["reason"] == "refresh");
+    // Now bob's requests arrive.
+    seen(&mut bob, &incoming, "hold", &mut alice);
+    seen(&mut bob, &incoming, "unhold", &mut alice);
+    a.hears("alice", 700.0);
+    b.hears("bob", 440.0);
+    bob.verb("hangup", &incoming);
+    assert_eq!(alice.wait_event("ended", |e| e["callId"] == out.as_str())["data"]["by"], "remote");
+}
+
+#[test]
+fn the_peer_learns_the_new_contact_over_secure_websocket() {
+    the_peer_learns_the_new_contact("wss");
+}
+
+#[test]
+fn the_peer_learns_the_new_contact_over_tls() {
+    the_peer_learns_the_new_contact("tls");
+}
+
+#[test]
+fn a_trunk_calls_in_by_tls_and_is_called_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = Pki::new(dir.path(), "ca");
+    let us = pki.identity("us", &["127.0.0.1"]);
+    let tls = format!(
+        "[tls]\nca_file = \"{}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\n",
+        pki.ca_file.display(),
+        us.certificate.display(),
+        us.key.display()
+    );
+    let start = |user, hz| {
+        let tables = format!("{}{tls}", common::daemon::trunk(user, hz));
+        Daemon::start(&Setup { tls: true, tables, ..Setup::default() })
+    };
+    let (a, b) = (start("alice", 440), start("bob", 700));
+    let (mut alice, mut bob) = (a.connect(), b.connect());
+    let ends = [("alice", &mut alice, a.port), ("bob", &mut bob, b.port)];
+    let [mut caller, mut called] = ends;
+    for _ in 0..2 {
+        let out = caller.1.dial(caller.0, &format!("sip:{}@127.0.0.1:{};transport=tls", called.0, called.2 + 1));
+        let incoming = called.1.wait_event("incoming", |_| true)["callId"].as_str().unwrap().to_owned();
+        let view = called.1.call("session.get", json!({"callId": incoming})).unwrap();
+        assert_eq!(view["RTCSession"]["transport"], "tls");
+        called.1.verb("answer", &incoming);
+        caller.1.wait_event("confirmed", |_| true);
+        seen(called.1, &incoming, "hold", caller.1);
+        seen(called.1, &incoming, "unhold", caller.1);
+        seen(caller.1, &out, "hold", called.1);
+        seen(caller.1, &out, "unhold", called.1);
+        called.1.verb("hangup", &incoming);
+        caller.1.wait_event("ended", |_| true);
+        std::mem::swap(&mut caller, &mut called);
+    }
+}
+
 /// A verb of `who`, seen by `other`. The far end may still be on its way back: then it is asked again.
 fn seen(who: &mut Client, call: &str, verb: &str, other: &mut Client) {
     let end = now() + secs(30);

@@ -233,9 +233,9 @@ impl Ua {
     pub(super) fn on_flow_closed(&mut self, id: FlowId, reason: &str) {
         let Some(flow) = self.flows.get_mut(&id) else { return };
         let was_up = flow.is_up();
-        let reason = if flow.pulse.dead { "the server answers no keep-alive" } else { reason };
+        let reason = if flow.pulse.dead { "the server does not answer" } else { reason };
         tracing::debug!(flow = id.0, "flow closed: {reason:?}");
-        let (proved, transport) = (was_up && flow.pulse.heard.is_some(), flow.transport);
+        let (proved, transport) = (was_up && flow.pulse.spoke.is_some(), flow.transport);
         flow.stage = Stage::Down;
         let waiting = std::mem::take(&mut flow.waiting);
         let remote = flow.remote;

@@ -22,8 +22,9 @@ pub(super) struct Pulse {
     due: Mono,
     /// When it was pinged last.
     asked: Mono,
-    /// When something came on it.
-    pub heard: Option<Mono>,
+    /// When something came on it, and when that was SIP.
+    heard: Option<Mono>,
+    pub spoke: Option<Mono>,
     /// It answers pings: a server need not, but a WebSocket must.
     answers: bool,
     /// What the registrar wants (Flow-Timer), s.
@@ -46,6 +47,7 @@ impl Ua {
         if let Some(flow) = self.flows.get_mut(&id).filter(|f| f.remote.is_some()) {
             flow.pulse.answers |= blank;
             flow.pulse.heard = Some(now);
+            flow.pulse.spoke = flow.pulse.spoke.filter(|_| blank).or((!blank).then_some(now));
         }
         blank
     }
@@ -101,10 +103,10 @@ impl Ua {
         }
     }
 
-    /// A REGISTER had no answer: neither had anything else on its stream, since it was sent?
+    /// A REGISTER had no answer. A server that said nothing else either since it was sent is left: pongs are no SIP.
     pub(super) fn doubt(&mut self, id: FlowId) {
         let since = self.now.mono.saturating_sub(64 * self.settings.sip.t1_ms * 1000);
-        let silent = |f: &&Flow| f.is_up() && f.ours.is_some() && f.pulse.heard.is_none_or(|at| at <= since);
+        let silent = |f: &&Flow| f.is_up() && f.ours.is_some() && f.pulse.spoke.is_none_or(|at| at <= since);
         if self.flows.get(&id).as_ref().is_some_and(silent) {
             self.declare_dead(id);
         }

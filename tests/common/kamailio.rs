@@ -26,6 +26,8 @@ pub struct Setup {
     pub open: Vec<String>,
     /// What it shows as a TLS server; none: it is none, and takes no WebSockets.
     pub secure: Option<super::pki::Identity>,
+    /// It gives no names of its own (GRUU): a phone is reached by its Contact.
+    pub no_gruu: bool,
 }
 
 impl Setup {
@@ -67,7 +69,7 @@ impl Kamailio {
                  certificate = {certificate}\nprivate_key = {key}\n"
             );
             std::fs::write(&tls, text).unwrap();
-            secure(port, &tls.display().to_string())
+            secure(port, &tls.display().to_string(), setup.no_gruu)
         });
         std::fs::write(&file, config(port, setup, &secure.unwrap_or_default())).unwrap();
         let run = dir.path().join("run");
@@ -122,7 +124,7 @@ struct Secure {
 }
 
 /// A WebSocket client is known by the connection it came on; a name that the registrar gave it (GRUU) is looked up.
-fn secure(port: u16, tls: &str) -> Secure {
+fn secure(port: u16, tls: &str, no_gruu: bool) -> Secure {
     Secure {
         modules: format!(
             r#"listen=tls:127.0.0.1:{}
@@ -135,14 +137,17 @@ loadmodule "websocket.so"
 loadmodule "nathelper.so"
 modparam("tls", "config", "{tls}")
 modparam("websocket", "keepalive_mechanism", 0)
-modparam("nathelper|registrar", "received_avp", "$avp(RECEIVED)")"#,
-            port + 1
+modparam("nathelper|registrar", "received_avp", "$avp(RECEIVED)")
+modparam("registrar", "gruu_enabled", {})"#,
+            port + 1,
+            u8::from(!no_gruu)
         ),
         nat: r#"if ($proto =~ "^ws") { force_rport(); if (is_method("REGISTER")) fix_nated_register(); else add_contact_alias(); }"#
             .into(),
         alias: r#"if (is_gruu()) { if (!lookup("location")) { sl_send_reply("480", "Gone"); exit; } } else if ($du == $null) handle_ruri_alias();"#
             .into(),
         route: r#"
+onreply_route { if ($proto =~ "^ws") add_contact_alias(); }
 event_route[xhttp:request] {
   set_reply_close();
   set_reply_no_connect();

@@ -234,7 +234,7 @@ fn a_dead_flow_is_noticed_by_its_pings() {
     net.cut_off(pbx, true);
     let cut = net.now();
     let told = net.wait(alice, "disconnected");
-    assert_eq!(told.data["reason"], "the server answers no keep-alive");
+    assert_eq!(told.data["reason"], "the server does not answer");
     assert!(net.now() - cut <= 40_000, "{} ms", net.now() - cut);
     net.cut_off(pbx, false);
     serve(&mut net, pbx, alice, 20_000);
@@ -251,6 +251,19 @@ fn who_never_answered_a_ping_is_not_dead() {
     net.mute_pongs(pbx);
     serve(&mut net, pbx, alice, 200_000);
     assert!(!net.phone_of(alice).names().contains(&"disconnected"));
+}
+
+#[test]
+fn a_server_that_takes_streams_and_says_nothing_is_left_and_tried_again() {
+    let mut net = Net::new(21);
+    let (alice, pbx) = over(&mut net, "tls");
+    net.expect(pbx, "REGISTER");
+    net.wait(alice, "registrationFailed");
+    assert!(net.now() >= 32_000);
+    net.expect(pbx, "REGISTER");
+    assert_eq!((net.attempts.len(), net.streams_of(alice)), (2, 1), "on a stream of its own");
+    net.run_for(300_000);
+    assert!((5..=12).contains(&net.attempts.len()), "{:?}", net.attempts);
 }
 
 #[test]
