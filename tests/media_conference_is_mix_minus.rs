@@ -177,6 +177,31 @@ fn a_recording_of_a_member_has_what_it_hears_and_what_it_says() {
 }
 
 #[test]
+fn who_moves_to_another_worker_misses_no_order() {
+    let mut call = Call::new([Pcmu, Opus, Pcma]);
+    for round in 0..40 {
+        // The first who comes decides where all meet.
+        let ids = [[1, 2, 3], [2, 3, 1], [3, 1, 2]][round % 3];
+        call.meet(&ids, Some(100 + round as u64));
+        call.phone.tell(ids[2], MediaCommand::Mute(round % 2 == 0));
+        for id in ids {
+            call.phone.report(id);
+        }
+        call.meet(&ids, None);
+        call.phone.tell(ids[2], MediaCommand::Mute(false));
+        if round % 4 == 0 {
+            call.phone.pass(0.05);
+        }
+    }
+    let heard = call.listen();
+    for (id, far) in [(1, [YES, NO, NO, NO]), (2, [NO, YES, NO, NO]), (3, [NO, NO, YES, NO])] {
+        assert_heard(heard(id), far, "the agent");
+        assert_heard(heard(id + 10), [NO, NO, NO, YES], "a far end");
+    }
+    assert!(call.phone.past.iter().all(|(_, e)| !matches!(e, MediaEvent::Failed(_))), "{:?}", call.phone.past);
+}
+
+#[test]
 fn loud_voices_are_turned_down_and_not_clipped() {
     // Four tones of a quarter of full scale each are too loud for a fifth.
     let mut call = Call::new([Opus, Opus, Opus]);
