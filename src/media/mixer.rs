@@ -3,15 +3,12 @@
 //! word reaches the others in the tick in which it is played here.
 
 use super::resample::Resampler;
+use crate::audio::Limiter;
 
 /// The rate of the sum, Hz.
 const RATE: u32 = 48_000;
 /// Samples of a tick.
 const TURN: usize = 480;
-/// No sum is louder than this, 0.8 dB below full scale.
-const CEILING: f32 = 30_000.0;
-/// Share of the way back to full loudness in a tick: most of it in 200 ms.
-const RELEASE: f32 = 0.05;
 
 /// The sum of one conference in one tick.
 pub struct Mix {
@@ -84,31 +81,6 @@ impl Member {
     }
 }
 
-/// Turns down what is too loud, at once, and up again slowly; what is not too loud it leaves as it is.
-struct Limiter {
-    gain: f32,
-}
-
-impl Default for Limiter {
-    fn default() -> Self {
-        Limiter { gain: 1.0 }
-    }
-}
-
-impl Limiter {
-    fn limit(&mut self, sum: &[i32], out: &mut [i16]) {
-        let peak = sum.iter().map(|s| s.abs()).max().unwrap_or(0) as f32;
-        let (from, back) = (self.gain, self.gain + (1.0 - self.gain) * RELEASE);
-        self.gain = if back > 0.999 { 1.0 } else { back }.min(CEILING / peak.max(CEILING));
-        // Down within a millisecond or so, up over the whole tick: a step would be a click.
-        let ramp = if self.gain < from { sum.len() / 8 } else { sum.len() };
-        for (n, (sum, out)) in sum.iter().zip(out).enumerate() {
-            let gain = from + (self.gain - from) * (n.min(ramp) as f32 / ramp.max(1) as f32);
-            *out = (*sum as f32 * gain).clamp(-32_768.0, 32_767.0) as i16;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,18 +147,6 @@ mod tests {
         for hz in [300.0, 3_000.0] {
             assert!(amplitude(heard, 48_000, hz) < 250.0, "{hz} Hz: {}", amplitude(heard, 48_000, hz));
         }
-    }
-
-    #[test]
-    fn loudness_comes_back() {
-        let mut limiter = Limiter::default();
-        let mut out = [0; 80];
-        limiter.limit(&[60_000; 80], &mut out);
-        assert_eq!(out[79], 30_000);
-        for _ in 0..150 {
-            limiter.limit(&[1_000; 80], &mut out);
-        }
-        assert_eq!(out[79], 1_000);
     }
 
     #[test]

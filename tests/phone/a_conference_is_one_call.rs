@@ -5,6 +5,7 @@ use phoned::sdp::Direction;
 use phoned::ua::command::{Answer, CallRef, Command, DeviceRole, GetSession, Merge, SetRole, Split};
 use phoned::ua::error::{Code, Error};
 use phoned::ua::media::MediaCommand;
+use phoned::ua::settings::AccountSettings;
 use serde_json::{Value, json};
 
 use crate::net::{Net, Who, microphones};
@@ -423,6 +424,43 @@ fn who_sits_elsewhere_leaves() {
     assert_eq!(states(&mut net, agent, [&calls[0], &calls[1]]), [OUT, OUT], "each is alone on `null`");
     let left = net.phone_of(agent).media.iter().filter(|(_, c)| *c == MediaCommand::Conference(None)).count();
     assert_eq!(left, 2);
+}
+
+#[test]
+fn seats_that_become_one_have_two_conferences_until_they_are_merged() {
+    let mut net = Net::new(16);
+    let agent = net.phone_with("agent", |settings, account| {
+        account.input = Some("pulse:one".into());
+        let uri = "sip:second@10.0.0.1".to_owned();
+        let second = AccountSettings { uri, input: Some("pulse:two".into()), ..account.clone() };
+        settings.accounts.insert("second".into(), AccountSettings { register: Some(false), ..second });
+    });
+    net.plug_in(agent, &["pulse:one", "pulse:two"]);
+    let calls =
+        [("anna", "agent"), ("bert", "agent"), ("carl", "second"), ("dora", "second")].map(|(name, account)| {
+            let phone = net.phone(name);
+            let call = net.call(agent, json!({ "number": net.uri(phone), "account": account }));
+            let theirs = net.wait(phone, "incoming").call_id.unwrap();
+            net.answer(phone, &theirs).unwrap();
+            net.wait(agent, "confirmed");
+            net.run_for(500);
+            call
+        });
+    let [a, b, c, d] = &calls;
+    merge(&mut net, agent, &[a, b]).unwrap();
+    merge(&mut net, agent, &[c, d]).unwrap();
+    assert_eq!((states(&mut net, agent, [a, b, c, d]), live(&net, agent)), ([IN; 4], 2), "two seats");
+    let role = SetRole { id: "pulse:one".into(), role: DeviceRole::Input, account: Some("second".into()) };
+    net.ask(agent, Command::DeviceSetRole(role)).unwrap();
+    assert_eq!(live(&net, agent), 1, "in this very turn");
+    net.run_for(500);
+    assert_eq!(states(&mut net, agent, [a, b, c, d]), [IN_HELD, IN_HELD, IN, IN], "the current one's goes on");
+    assert_eq!(split(&mut net, agent, Some(d)).unwrap(), true);
+    assert_eq!(states(&mut net, agent, [a, b, c, d]), [IN_HELD, IN_HELD, OUT, OUT_HELD]);
+    merge(&mut net, agent, &[c, d]).unwrap_err();
+    merge(&mut net, agent, &[c, d, a]).unwrap();
+    net.run_for(500);
+    assert_eq!((states(&mut net, agent, [a, b, c, d]), live(&net, agent)), ([IN; 4], 1));
 }
 
 #[test]
