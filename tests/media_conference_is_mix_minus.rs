@@ -36,12 +36,12 @@ impl Call {
         let call = Call { phone, dir };
         let far = TONES.map(|hz| format!("tone:{hz}"));
         let file = |id: u64| format!("file:{}", call.path(id).display());
-        // In this order the agent's sessions are on different workers, where there are two.
+        // A handful of sessions stays on one worker: in this order the agent's are on two, where there are two.
         let open = |id: u64, input: &str| call.phone.open(id, input, &file(id));
         let near = format!("tone:{AGENT}");
-        let (a, b) = (open(1, &near), open(2, &near));
-        let (x, c) = (open(11, &far[0]), open(3, &near));
-        let (y, z) = (open(12, &far[1]), open(13, &far[2]));
+        let a = open(1, &near);
+        let (x, y, z) = (open(11, &far[0]), open(12, &far[1]), open(13, &far[2]));
+        let (b, c) = (open(2, &near), open(3, &near));
         for ((near, far), (n, kind)) in [a, b, c].iter().zip([x, y, z]).zip((1..).zip(codecs)) {
             call.phone.tell(n, MediaCommand::Remote(negotiated(far.rtp, kind)));
             call.phone.tell(n + 10, MediaCommand::Remote(negotiated(near.rtp, kind)));
