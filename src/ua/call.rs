@@ -177,6 +177,7 @@ impl Ua {
             diversion: None,
             muted: false,
             parked: false,
+            place: None,
             transfer_parent: None,
             refers: Default::default(),
             input: devices.0,

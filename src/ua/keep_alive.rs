@@ -47,7 +47,9 @@ impl Ua {
         if let Some(flow) = self.flows.get_mut(&id).filter(|f| f.remote.is_some()) {
             flow.pulse.answers |= blank;
             flow.pulse.heard = Some(now);
-            flow.pulse.spoke = flow.pulse.spoke.filter(|_| blank).or((!blank).then_some(now));
+            if !blank {
+                flow.pulse.spoke = Some(now);
+            }
         }
         blank
     }
