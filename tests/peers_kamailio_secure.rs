@@ -67,16 +67,22 @@ fn a_refused_certificate_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let (pki, strangers) = (Pki::new(dir.path(), "ca"), Pki::new(dir.path(), "other"));
     let secure = Some(pki.identity("server", &["sip.example.com"]));
-    let kamailio = Kamailio::start(&Registrar { secure, ..Registrar::users(&["alice", "bob", "carol"]) });
+    let kamailio = Kamailio::start(&Registrar { secure, ..Registrar::users(&["alice", "bob", "carol", "dave"]) });
     let uri = kamailio.secure_uri();
     let right = "tls_server_name = \"sip.example.com\"";
     let daemon = phoned(
         account("alice", &uri, "wss", &pki.ca_file, 440, "")
             + &account("bob", &uri, "tls", &strangers.ca_file, 440, right)
-            + &account("carol", &uri, "tls", &pki.ca_file, 440, right),
+            + &account("carol", &uri, "tls", &pki.ca_file, 440, right)
+            + &account("dave", &uri, "tls", &strangers.ca_file, 440, "tls_verify = false"),
     );
     let mut client = daemon.connect();
     client.registered("carol", secs(20));
+    client.registered("dave", secs(20));
+    let log = daemon.log();
+    let warned =
+        |name: &str| log.lines().any(|l| l.contains("WARN") && l.contains("tls_verify = false") && l.contains(name));
+    assert!(warned("dave") && !warned("carol"), "who checks nothing is warned: {log}");
     for (name, what) in
         [("alice", "is for another name: sip.example.com, not 127.0.0.1"), ("bob", "is signed by an unknown CA")]
     {

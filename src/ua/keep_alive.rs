@@ -45,7 +45,8 @@ impl Ua {
         let now = self.now.mono;
         let blank = bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0));
         if let Some(flow) = self.flows.get_mut(&id).filter(|f| f.remote.is_some()) {
-            flow.pulse.answers |= blank;
+            // One that comes by itself is somebody else's keep-alive.
+            flow.pulse.answers |= blank && flow.pulse.asked > 0 && now <= flow.pulse.asked + PONG;
             flow.pulse.heard = Some(now);
             if !blank {
                 flow.pulse.spoke = Some(now);
@@ -95,12 +96,18 @@ impl Ua {
         self.arm_keep_alive(id);
     }
 
-    /// A pong is due. A stream that used to answer and does not is dead, whatever TCP thinks of it.
+    /// A pong is due. A stream of ours that used to answer and does not is dead, whatever TCP thinks of it. What others
+    /// opened is theirs: a trunk may be silent for days.
     pub(super) fn on_pong_timer(&mut self, id: FlowId) {
         let Some(flow) = self.flows.get(&id) else { return };
         let pulse = &flow.pulse;
         let asked = pulse.asked > 0 && pulse.asked + PONG <= self.now.mono;
-        if flow.is_up() && asked && pulse.answers && pulse.heard.is_none_or(|at| at < pulse.asked) {
+        if flow.is_up()
+            && flow.ours.is_some()
+            && asked
+            && pulse.answers
+            && pulse.heard.is_none_or(|at| at < pulse.asked)
+        {
             self.declare_dead(id);
         }
     }
