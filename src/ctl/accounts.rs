@@ -94,15 +94,16 @@ pub(super) fn account(client: &mut Client, out: &mut Out, what: AccountVerb) -> 
 
 /// Prints how the daemon is; a failure when an account is not registered that shall be.
 pub(super) fn status(client: &mut Client, out: &mut Out) -> Result<(), Failure> {
-    let mut status = client.call("daemon.info", json!({}))?;
+    let info = client.call("daemon.info", json!({}))?;
     let (health, phone) = (client.call("daemon.health", json!({}))?, client.call("phone.get", json!({}))?);
     let accounts = health["accounts"].as_array().map(Vec::as_slice).unwrap_or_default();
     let missing = accounts.iter().filter(|account| account["register"] == true && account["isRegistered"] != true);
     let missing: Vec<&str> = missing.filter_map(|account| account["name"].as_str()).collect();
-    for (name, value) in [("ok", &health["ok"]), ("sessions", &phone["sessions"]), ("seq", &phone["seq"])] {
+    let mut status =
+        json!({ "ok": health["ok"], "notRegistered": missing, "sessions": phone["sessions"], "seq": phone["seq"] });
+    for (name, value) in info.as_object().into_iter().flatten() {
         status[name] = value.clone();
     }
-    status["notRegistered"] = json!(missing);
     out.document(&status, |status| lines(status, accounts.len()))?;
     if health["ok"] == true {
         return Ok(());

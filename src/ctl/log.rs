@@ -102,7 +102,7 @@ pub(super) fn events(client: &mut Client, out: &mut Out, which: Events) -> Resul
         }
         let mut answer = client.call("events.replay", params)?;
         next = answer["nextSeq"].as_u64().filter(|next| which.to.is_none_or(|to| *next <= to));
-        for event in answer["events"].as_array_mut().into_iter().flatten() {
+        for event in answer.get_mut("events").and_then(Value::as_array_mut).into_iter().flatten() {
             if wanted(&which.topics, event["event"].as_str().unwrap_or_default()) {
                 out.document(&event.take(), |event| vec![format!("{} {}", event["seq"], show::event(event, colour))])?;
             }
@@ -183,7 +183,7 @@ fn pages(
     for page in 0.. {
         let (method, params) = ask(page);
         let mut answer = client.call(method, params)?;
-        let Value::Array(more) = answer[entries].take() else { break };
+        let Some(Value::Array(more)) = answer.get_mut(entries).map(Value::take) else { break };
         let (got, total) = (more.len(), answer["total"].as_u64().unwrap_or(0));
         all.extend(more);
         if got == 0 || all.len() >= limit || all.len() as u64 >= total {

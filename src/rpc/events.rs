@@ -1,4 +1,5 @@
-//! The events that users can be told of: for topics and for `rpc.discover`.
+//! The events that users can be told of: name, type of its data (of `payloads`), when it comes, an example. For topics and for
+//! `rpc.discover`.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};

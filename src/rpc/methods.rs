@@ -1,5 +1,5 @@
 //! The one table: method → who may call it, its params in positional order, how they become a command, what comes back.
-//! A method that is not here does not exist.
+//! A method that is not here does not exist. What comes back is a type of `data`; the example that each needs stands in `examples`.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

@@ -53,7 +53,9 @@ fn methods(document: &Value, wanted: &str) -> String {
         let same = list(&document["methods"]).iter().any(|one| {
             one["name"] == session && one["params"] == method["params"] && one["summary"] == method["summary"]
         });
-        wanted == "phone" && names.contains(session.as_str()) && same
+        // These are no twins: docs/API.template.md says so.
+        let own = ["session.get", "session.on", "session.off"].contains(&session.as_str());
+        wanted == "phone" && !own && names.contains(session.as_str()) && same
     };
     let all: Vec<&Value> = list(&document["methods"]).iter().filter(|method| family(method) == wanted).collect();
     let mut out = String::new();
