@@ -125,6 +125,17 @@ enum Verb {
         #[arg(long, value_name = "URL")]
         avatar: Option<String>,
     },
+    /// Put calls into one conference
+    Merge {
+        /// Two calls or more
+        #[arg(value_name = "CALLID", num_args = 2.., required = true)]
+        call_ids: Vec<String>,
+    },
+    /// Take a call out of its conference and hold it; without CALLID all but the current one
+    Split {
+        #[arg(value_name = "CALLID")]
+        call_id: Option<String>,
+    },
     /// List the calls
     Ls,
     /// Show all of a call
@@ -272,6 +283,8 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             }
             out.done(&client.call("session.setStatus", json!({ "callId": call_id, "status": status }))?)
         }
+        Verb::Merge { call_ids } => out.done(&client.call("phone.merge", json!({ "callIds": call_ids }))?),
+        Verb::Split { call_id } => out.done(&client.call("phone.split", given([("callId", call_id)]))?),
         Verb::Ls => {
             let sessions = client.call("phone.getSession", json!({}))?;
             out.documents(&sessions, show::sessions)

@@ -58,6 +58,8 @@ examples! {
     "phone.setSessionStaticStatus" { "callId": CALL, "staticStatus": { "name": "Ann Lee" } } => (session(CALL, "talking"));
     "phone.getCurrentSession" {} => (session(CALL, "talking"));
     "phone.setCurrentSession" { "callId": OTHER } => true;
+    "phone.merge" { "callIds": [CALL, OTHER] } => true;
+    "phone.split" { "callId": OTHER } => true;
     "phone.on" { "eventName": "incoming" } => 3;
     "phone.off" { "subscription": 3 } => true;
     "phone.setRecordPermissions" { "permissions": 1 } => true;
