@@ -169,6 +169,10 @@ impl Unfinished {
             "incoming" => left.rang = left.rang.or(Some(wall)),
             "progress" => left.rang = left.rang.or(Some(wall)),
             "accepted" => left.answered = left.answered.or(Some(wall)),
+            "recording.started" => {
+                left.cdr.recording = event.data["path"].as_str().map(str::to_owned).or(left.cdr.recording.take())
+            }
+            "transferred" => left.cdr.transferred_to = event.data["number"].as_str().map(str::to_owned),
             "staticStatusChange" => left.cdr.name = text(&event.data["newStatus"]["name"]),
             "statusChange" => {
                 let status = &event.data["newStatus"];
