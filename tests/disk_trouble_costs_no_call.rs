@@ -2,7 +2,8 @@
 //! memory, `alert` says so; afterwards the recording is whole save a gap that is marked and told, and the next start has a new epoch
 //! only when something was lost.
 //!
-//! A frozen ext4 in a file is the disk that stands still. Without the right to mount the tests say that they did not run.
+//! A frozen ext4 in a file is the disk that stands still: for 6 s; with `PHONED_SOAK` for a
+//! minute. Without the right to mount the tests say that they did not run.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use common::daemon::{Client, Daemon, Setup, trunk};
 use common::tone::Sound;
-use common::wait::{now, poll, secs, until};
+use common::wait::{now, poll, secs, soak, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -166,6 +167,7 @@ fn sides(path: &str) -> [Sound; 2] {
 #[test]
 fn a_disk_that_stands_still_costs_a_gap_in_the_recording_and_no_event() {
     let Some(disk) = Disk::ext4() else { return };
+    let stand = secs(if soak() { 60 } else { 6 });
     let bob = bob();
     let (daemon, mut client) = alice(&disk);
     let life = epoch(&mut client);
@@ -181,11 +183,24 @@ fn a_disk_that_stands_still_costs_a_gap_in_the_recording_and_no_event() {
     client.wait_event("alert", |e| e["callId"] == *call && e["data"]["kind"] == "recordingStalled");
     bob.hears("bob", 440.0);
     daemon.hears("alice", 880.0);
-    // Another call begins and ends meanwhile.
+    // Another call begins and ends meanwhile; its recording cannot begin.
     let other = talk(&mut client, &bob);
-    client.verb("hangup", &other);
+    let record = client.send("session.startRecord", json!({"callId": other}));
+    client.send("session.hangup", json!({"callId": other}));
+    assert_eq!(client.reply(record, secs(5)).unwrap_err().code, -215);
     client.wait_event("cdrChange", |e| e["callId"] == *other);
-    std::thread::sleep(secs(5).saturating_sub(stood.elapsed()));
+    // What is on the disk can be read.
+    for (method, params) in [
+        ("events.replay", json!({"fromSeq": 1})),
+        ("cdr.query", json!({})),
+        ("recording.list", json!({})),
+        ("daemon.health", json!({})),
+    ] {
+        let asked = now();
+        client.call(method, params).unwrap();
+        assert!(asked.elapsed() < secs(3), "{method} waited {:?} for the disk", asked.elapsed());
+    }
+    std::thread::sleep(stand.saturating_sub(stood.elapsed()));
     drop(frozen);
     let stood = stood.elapsed().as_secs_f64();
 
