@@ -381,13 +381,16 @@ impl Ua {
             self.account_due(name, delay);
         }
         if was_reached {
-            self.tell_account("disconnected", name, json!({"cause": cause, "reason": reason}));
+            self.tell_account("disconnected", name, with_reason(json!({"cause": cause}), reason.as_deref()));
         }
         let retry = (!gives_up).then_some(delay / 1000);
         self.tell_account(
             "registrationFailed",
             name,
-            json!({"cause": cause, "reason": reason, "code": code, "failures": failures, "retryInMs": retry}),
+            with_reason(
+                json!({"cause": cause, "code": code, "failures": failures, "retryInMs": retry}),
+                reason.as_deref(),
+            ),
         );
         if was {
             self.tell_account("isRegisteredChange", name, json!({"isRegistered": false, "code": code}));
@@ -404,4 +407,12 @@ impl Ua {
             self.recover_sessions(name); // it speaks to us, whatever it thinks of our binding
         }
     }
+}
+
+/// What happened, with the reason in plain words where there is one.
+fn with_reason(mut data: Value, reason: Option<&str>) -> Value {
+    if let (Value::Object(map), Some(reason)) = (&mut data, reason) {
+        map.insert("reason".into(), reason.into());
+    }
+    data
 }

@@ -107,7 +107,7 @@ impl Ua {
         }
         if !was {
             self.tell_account("registered", name, json!({"expires": granted, "contact": contact}));
-            self.tell_account("isRegisteredChange", name, json!({"isRegistered": true}));
+            self.tell_account("isRegisteredChange", name, json!({"isRegistered": true, "code": null}));
         }
         waiting.into_iter().for_each(|reply| self.reply(reply, Ok(Value::Bool(true))));
         let interval = msg.header("Flow-Timer").and_then(|v| v.trim().parse().ok());
