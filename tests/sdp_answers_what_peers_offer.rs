@@ -202,7 +202,7 @@ fn ptime_stays_within_what_the_codec_can_do() {
 #[test]
 fn what_cannot_be_spoken_is_refused_and_changes_nothing() {
     for (offer, word) in [
-        (ONLY_SRTP, "plain RTP"),
+        (ONLY_SRTP, "encrypted"),
         ("v=0\r\nc=IN IP4 192.0.2.1\r\nm=video 4000 RTP/AVP 0\r\n", "no audio"),
         ("v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 0\r\n", "refused"),
         ("v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 9 18\r\n", "codec"),

@@ -12,7 +12,7 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 use tokio::sync::mpsc;
 
 use crate::audio::Devices;
-use crate::sdp::Negotiated;
+use crate::sdp::{KeySeed, Negotiated};
 use crate::ua::io::SessionId;
 use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent, RecordCommand, RecordEvent};
 
@@ -141,7 +141,12 @@ impl Engine {
         let ports = ports::bind(ip, &self.config.rtp_ports, &mut directory.next_port, self.config.dscp)
             .map_err(|e| format!("no RTP port: {e}"))?;
         let start = start().map_err(|e| format!("no randomness: {e}"))?;
-        let local = LocalMedia { rtp: ports.local, ssrc: start.ssrc, network: directory.networks.kind_of(ip).into() };
+        let local = LocalMedia {
+            rtp: ports.local,
+            ssrc: start.ssrc,
+            network: directory.networks.kind_of(ip).into(),
+            seed: KeySeed::new(random().map_err(|e| format!("no randomness: {e}"))?),
+        };
         let loads = |worker: usize| directory.entries.values().filter(|e| e.worker == worker).count();
         let worker = (0..self.workers.len()).min_by_key(|w| loads(*w)).unwrap_or(0);
         let closed = Arc::new(AtomicBool::new(false));

@@ -20,8 +20,10 @@ pub mod resample;
 pub mod rtcp;
 pub mod rtp;
 mod session;
+mod srtp;
 mod streams;
 pub mod telephone_event;
+mod transport;
 mod worker;
 
 pub use engine::{Engine, MediaConfig};

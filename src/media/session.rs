@@ -14,6 +14,7 @@ use super::ports::{Inbox, Ports};
 use super::recorder::Tap;
 use super::rtcp::Control;
 use super::streams::Streams;
+use super::transport::Transport;
 
 /// The devices of a session.
 pub struct Ends {
@@ -47,7 +48,7 @@ pub struct Loan {
 pub struct Session {
     id: SessionId,
     closed: Arc<AtomicBool>,
-    ports: Ports,
+    transport: Transport,
     start: Start,
     bitrate: u32,
     /// Even or odd ticks.
@@ -67,7 +68,7 @@ impl Session {
         Session {
             id,
             closed,
-            ports,
+            transport: Transport::new(ports),
             start,
             bitrate,
             phase: 0,
@@ -101,6 +102,7 @@ impl Session {
 
     /// What was negotiated; `ends` with the first one.
     pub fn remote(&mut self, tick: u64, now: u64, negotiated: Negotiated, ends: Option<Ends>) -> Result<(), String> {
+        self.transport.renew(&negotiated)?;
         match (&mut self.streams, ends) {
             (Some(streams), _) => streams.renew(negotiated, self.bitrate)?,
             (None, Some(ends)) => {
@@ -156,19 +158,19 @@ impl Session {
         }
         let missed = loan.tick.saturating_sub(self.last_tick + ticks);
         self.last_tick = loan.tick;
-        streams.step(self.id, &self.ports, &mut self.control, self.gate, missed, loan);
+        streams.step(self.id, &mut self.transport, &mut self.control, self.gate, missed, loan);
     }
 
     /// Says goodbye (RFC 3550 §6.3.7).
     pub fn close(&mut self, loan: &mut Loan) {
         if let Some(streams) = &mut self.streams {
-            streams.report(&self.ports, &mut self.control, true, loan);
+            streams.report(&mut self.transport, &mut self.control, true, loan);
         }
     }
 
     /// All figures.
     pub fn stats(&self) -> MediaStats {
         let Some(streams) = &self.streams else { return MediaStats::default() };
-        streams.stats(&self.control, self.gate)
+        streams.stats(&self.transport, &self.control, self.gate)
     }
 }

@@ -1,7 +1,11 @@
 //! What two sides have in common: the line, the codec and the events (RFC 3264 §6.1, §7).
 
-use super::parse::{Format, Media};
-use super::{Codec, CodecKind, Direction, Negotiated, SdpError, SessionDescription, TelephoneEvent};
+use super::crypto::CryptoLine;
+use super::parse::{Format, Media, Profile};
+use super::{
+    Codec, CodecKind, Direction, Encryption, Negotiated, Protection, SdpError, SessionDescription, Suite,
+    TelephoneEvent,
+};
 
 /// Whose order of codecs counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub(super) struct Choice {
     pub line: usize,
     pub codec: (u8, CodecKind),
     pub events: Option<(u8, u32)>,
+    /// The peer's key; none: plain RTP.
+    pub crypto: Option<CryptoLine>,
 }
 
 /// Picks the audio line that is in use already, else the first that has a codec for us. `known` tells what a number without an rtpmap means.
@@ -25,11 +31,11 @@ pub(super) fn choose(
     remote: &SessionDescription,
     in_use: Option<usize>,
     codecs: &[CodecKind],
+    encryption: Encryption,
     order: Order,
     known: &dyn Fn(u8) -> Option<Format>,
 ) -> Result<Choice, SdpError> {
     let mut lines: Vec<(usize, &Media)> = remote.media.iter().enumerate().collect();
-    lines.sort_by_key(|(index, _)| Some(*index) != in_use);
     lines.retain(|(_, media)| media.kind.eq_ignore_ascii_case("audio"));
     if lines.is_empty() {
         return Err(SdpError::new("no audio"));
@@ -38,11 +44,20 @@ pub(super) fn choose(
     if lines.is_empty() {
         return Err(SdpError::new("audio is refused"));
     }
-    lines.retain(|(_, media)| media.is_plain_audio());
-    if lines.is_empty() {
-        return Err(SdpError::new("audio is not plain RTP"));
+    let mut usable: Vec<(usize, &Media, Option<CryptoLine>)> = Vec::new();
+    let mut refused = None;
+    for (index, media) in lines {
+        match crypto(media, encryption, order) {
+            Ok(line) => usable.push((index, media, line)),
+            Err(error) => refused = refused.or(Some(error)),
+        }
     }
-    let found = lines.into_iter().find_map(|(line, media)| {
+    // The line in use comes first, then what is encrypted: clear audio never stands in for it.
+    usable.sort_by_key(|(index, _, line)| (Some(*index) != in_use, line.is_none()));
+    if let Some(error) = refused.filter(|_| usable.is_empty()) {
+        return Err(error);
+    }
+    let found = usable.into_iter().find_map(|(line, media, crypto)| {
         let payloads = media.payloads(known);
         let audio = |(number, format): &(u8, Format)| match format {
             Format::Audio(kind) if codecs.contains(kind) => Some((*number, *kind)),
@@ -53,9 +68,26 @@ pub(super) fn choose(
             Order::Theirs => theirs.next(),
             Order::Ours => theirs.min_by_key(|(_, kind)| codecs.iter().position(|ours| ours == kind)),
         }?;
-        Some(Choice { line, codec, events: events(&payloads, codec.1, codecs, order) })
+        Some(Choice { line, codec, events: events(&payloads, codec.1, codecs, order), crypto })
     });
     found.ok_or_else(|| SdpError::new("no codec in common"))
+}
+
+/// The key of a line that we take; none: it is plain RTP, and may be. Of an offer the first one that we can use (RFC 4568 §5.1.2),
+/// of an answer the one that it names.
+fn crypto(media: &Media, encryption: Encryption, order: Order) -> Result<Option<CryptoLine>, SdpError> {
+    let offered = |line: &CryptoLine| order == Order::Ours || Suite::OFFERED.contains(&line.suite);
+    let found = media.crypto().find(offered).filter(|_| encryption != Encryption::Off);
+    match (media.profile(), found) {
+        (Profile::Avp | Profile::Savp, Some(line)) => Ok(Some(line)),
+        (Profile::Avp, None) if encryption != Encryption::Require => Ok(None),
+        (Profile::Avp, None) => Err(SdpError::insecure("audio is not encrypted, which this account requires")),
+        (Profile::Savp, None) if encryption == Encryption::Off => {
+            Err(SdpError::new("audio is encrypted, which this account does not do"))
+        }
+        (Profile::Savp, None) => Err(SdpError::insecure("audio is encrypted with no suite or key of ours")),
+        (Profile::Other, _) => Err(SdpError::new("audio is neither RTP nor SRTP")),
+    }
 }
 
 /// The events on the codec's own clock (RFC 4733 §2.1), else any: some peers say 8000 whatever the codec. An answer can only hold what we offered.
@@ -77,6 +109,7 @@ impl Choice {
         remote: &SessionDescription,
         ours: (u8, Option<u8>),
         want: Direction,
+        protection: Protection,
     ) -> Result<Negotiated, SdpError> {
         let media = &remote.media[self.line];
         let remote_rtp = remote.rtp(media)?;
@@ -110,6 +143,7 @@ impl Choice {
             dtmf,
             direction,
             ptime,
+            protection,
         })
     }
 }

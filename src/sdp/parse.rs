@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::crypto::CryptoLine;
 use super::{CodecKind, Direction, SdpError};
 
 /// What a peer said: the parts of a session description that an offer or an answer is judged by.
@@ -27,6 +28,17 @@ pub(super) struct Media {
     pub formats: Vec<String>,
     connection: Option<IpAddr>,
     attributes: Attributes,
+}
+
+/// What a section's profile says of its packets. The forms with F allow early feedback (RFC 4585, 5124); we send none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Profile {
+    /// RTP/AVP and RTP/AVPF: plain, unless keys say otherwise.
+    Avp,
+    /// RTP/SAVP and RTP/SAVPF: encrypted by keys in the description.
+    Savp,
+    /// Something else.
+    Other,
 }
 
 /// `a=` lines, in order.
@@ -131,10 +143,19 @@ impl Media {
         Ok(Media { kind, port, protocol, formats, connection: None, attributes: Attributes::default() })
     }
 
-    /// Plain RTP: the profiles that we speak. AVPF is plain RTP that allows early feedback (RFC 4585); we send none.
-    pub fn is_plain_audio(&self) -> bool {
-        let plain = ["RTP/AVP", "RTP/AVPF"].iter().any(|p| self.protocol.eq_ignore_ascii_case(p));
-        self.kind.eq_ignore_ascii_case("audio") && plain
+    /// What its profile promises.
+    pub fn profile(&self) -> Profile {
+        let is = |names: [&str; 2]| names.iter().any(|name| self.protocol.eq_ignore_ascii_case(name));
+        match () {
+            () if is(["RTP/AVP", "RTP/AVPF"]) => Profile::Avp,
+            () if is(["RTP/SAVP", "RTP/SAVPF"]) => Profile::Savp,
+            () => Profile::Other,
+        }
+    }
+
+    /// Its `a=crypto` lines that we can use, best first (RFC 4568 §5.1).
+    pub fn crypto(&self) -> impl Iterator<Item = CryptoLine> {
+        self.attributes.0.iter().filter(|(name, _)| name == "crypto").filter_map(|(_, value)| CryptoLine::parse(value))
     }
 
     /// The payload types that we know, in the peer's order. An rtpmap counts more than the static table (RFC 3551 §6);

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Sdes, Suite};
+
 /// Who sends: RFC 8866 §6.7, seen from our side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Direction {
@@ -131,4 +133,25 @@ pub struct Negotiated {
     pub direction: Direction,
     /// Packet length that we send, ms (the peer's ptime, within 10–60; else 20).
     pub ptime: u32,
+    /// What stands between the packets and the wire.
+    pub protection: Protection,
+}
+
+/// How the packets of both directions are protected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protection {
+    /// Not at all.
+    Clear,
+    /// By keys that the descriptions held (RFC 4568).
+    Sdes(Sdes),
+}
+
+impl Protection {
+    /// What the descriptions say of it; none: in clear, or not known yet.
+    pub fn suite(&self) -> Option<Suite> {
+        match self {
+            Protection::Clear => None,
+            Protection::Sdes(sdes) => Some(sdes.suite),
+        }
+    }
 }

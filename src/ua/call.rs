@@ -191,6 +191,7 @@ impl Ua {
             held_total: 0,
             timer_stopped: None,
             stalled_since: None,
+            because: None,
             refresh: None,
             min_se: 0,
             recorded_to: None,

@@ -161,6 +161,7 @@ fn rtc_session(session: &Session) -> Value {
         "localRtp": session.media.as_ref().map(|m| m.rtp.to_string()),
         "remoteRtp": session.negotiated.as_ref().map(|n| n.remote_rtp.to_string()),
         "codec": session.negotiated.as_ref().map(|n| n.codec.kind.name()),
+        "srtp": session.negotiated.as_ref().and_then(|n| n.protection.suite()).map(|s| s.name()),
         "direction": session.negotiated.as_ref().map(|n| n.direction.as_str()),
         "state": match dialog { None => "none", Some(d) if d.early => "early", Some(_) => "confirmed" },
     })

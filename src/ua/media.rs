@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::sdp::{Direction, Negotiated};
+use crate::sdp::{Direction, KeySeed, Negotiated};
 
 /// What the phone asks of the media engine, always about one session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -157,6 +157,8 @@ pub struct LocalMedia {
     pub ssrc: u32,
     /// The interface behind the address: `ethernet`, `wifi`, `unknown`.
     pub network: String,
+    /// What the keys of its descriptions are made of.
+    pub seed: KeySeed,
 }
 
 /// Everything measured of a session's audio since it began.

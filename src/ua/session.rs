@@ -67,6 +67,8 @@ pub(super) struct Session {
     /// For the call detail record: the file that it was recorded to, and who it was transferred to.
     pub recorded_to: Option<String>,
     pub transferred_to: Option<String>,
+    /// Why it ends, where its cause alone does not say it.
+    pub because: Option<String>,
     /// The peer takes UPDATE.
     pub peer_updates: bool,
     pub dtmf: DtmfQueue,

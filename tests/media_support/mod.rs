@@ -8,7 +8,7 @@ use std::time::Duration;
 use phoned::audio::{Config, Devices};
 use phoned::media::rtp::{self, HEADER, Header};
 use phoned::media::{Engine, MediaConfig};
-use phoned::sdp::{Codec, CodecKind, Direction, Negotiated, TelephoneEvent};
+use phoned::sdp::{Codec, CodecKind, Direction, Negotiated, Protection, TelephoneEvent};
 use phoned::ua::io::SessionId;
 use phoned::ua::media::{LocalMedia, MediaCommand, MediaEvent, MediaStats};
 use tokio::runtime::Runtime;
@@ -113,6 +113,7 @@ pub fn negotiated(remote_rtp: SocketAddr, kind: CodecKind) -> Negotiated {
         dtmf: Some(TelephoneEvent { send_pt: 101, recv_pt: 101, clock: kind.clock() }),
         direction: Direction::SendRecv,
         ptime: 20,
+        protection: Protection::Clear,
     }
 }
 

@@ -14,6 +14,7 @@ mod cancel_races_are_won;
 mod digests_only_to_whom_we_registered_with;
 mod digits_go_out_in_order;
 mod each_session_leaves_one_record;
+mod encryption_is_kept;
 mod every_timeline_is_told_in_order;
 mod glare_is_resolved;
 mod hold_refused_keeps_the_call;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::sdp::{CodecKind, Direction, LocalSide};
+use crate::sdp::{CodecKind, Direction, Encryption, LocalSide};
 use crate::sip::message::{Message, Method};
 use crate::sip::uri::{NameAddr, SipUri};
 use crate::ua::Ua;
@@ -85,10 +85,10 @@ impl Ua {
         let session_id = self.chance(1 << 62);
         let public = self.settings.sip.public_address.as_deref().and_then(|a| a.parse().ok());
         let rtp = SocketAddr::new(public.unwrap_or(media.rtp.ip()), media.rtp.port());
-        let codecs = self.codecs_of(id);
+        let (codecs, encryption) = (self.codecs_of(id), self.encryption_of(id));
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.local = Some(LocalSide::new(rtp, session_id, codecs).encrypted(encryption, media.seed.clone()));
         session.media = Some(media);
-        session.local = Some(LocalSide::new(rtp, session_id, codecs));
         match session.state {
             State::Preparing(_) => self.prepare(id),
             State::Incoming(_) => self.on_incoming_media(id),
@@ -101,6 +101,11 @@ impl Ua {
         let names = own.filter(|c| !c.is_empty()).unwrap_or(&self.settings.codecs);
         let known: Vec<CodecKind> = names.iter().filter_map(|n| CodecKind::from_name(n)).collect();
         if known.is_empty() { vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma] } else { known }
+    }
+
+    pub(in crate::ua) fn encryption_of(&self, id: SessionId) -> Encryption {
+        let account = self.sessions.get(&id).and_then(|s| self.accounts.get(&s.account));
+        account.map_or(Encryption::Off, |a| a.settings.srtp)
     }
 
     /// Goes on as far as what is there allows: an address, a flow, a port, and then the INVITE.

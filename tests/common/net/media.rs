@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use phoned::sdp::{Direction, Negotiated};
+use phoned::sdp::{Direction, KeySeed, Negotiated};
 use phoned::ua::io::SessionId;
 use phoned::ua::media::{LocalMedia, MediaCommand, MediaEvent, MediaStats, RecordCommand, RecordEvent};
 
@@ -38,7 +38,8 @@ impl Net {
             let stream = Stream { local, remote: None, gate: None, muted: false, recording: false, started: false };
             let before = self.phone_mut(who).streams.insert(session, stream);
             assert!(before.is_none(), "opened twice");
-            let local = LocalMedia { rtp: local, ssrc: self.count as u32, network: "ethernet".into() };
+            let seed = KeySeed::new([self.count as u8; 32]);
+            let local = LocalMedia { rtp: local, ssrc: self.count as u32, network: "ethernet".into(), seed };
             return self.plan(0, Happening::Media { who, session, event: MediaEvent::Local(local) });
         }
         let (hears, records) = (self.phone_of(who).hears, self.phone_of(who).records);
