@@ -97,3 +97,8 @@ fn required_meets_none_and_refuses() {
     let call = client.dial("alice", "bob");
     client.wait_event("failed", |e| e["callId"] == call.as_str() && e["data"]["cause"] == "Incompatible SDP");
 }
+
+#[test]
+fn dtls_both_ways() {
+    baresip_calls("off", Some("dtls_srtp"), cm());
+}

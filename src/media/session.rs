@@ -6,15 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::audio::{Sink, Source};
 use crate::sdp::{Direction, Negotiated};
 use crate::ua::io::SessionId;
-use crate::ua::media::{MediaEvent, MediaStats};
+use crate::ua::media::{LocalMedia, MediaEvent, MediaStats};
 
+use super::dtls::Identity;
+use super::ice::Search;
 use super::inbound::SCRATCH;
 use super::outbound::{PACKET, Start};
 use super::ports::{Inbox, Ports};
 use super::recorder::Tap;
 use super::rtcp::Control;
 use super::streams::Streams;
-use super::transport::Transport;
+use super::transport::{News, Times, Transport};
 
 /// The devices of a session.
 pub struct Ends {
@@ -58,17 +60,30 @@ pub struct Session {
     control: Control,
     streams: Option<Streams>,
     last_tick: u64,
+    /// Waits for our addresses.
+    gathering: Option<Box<LocalMedia>>,
 }
 
 impl Session {
-    /// With its sockets; nothing flows before `remote`.
-    pub fn new(id: SessionId, closed: Arc<AtomicBool>, ports: Ports, start: Start, bitrate: u32, now: u64) -> Self {
+    /// With its sockets, and the search for our addresses where it is wanted; nothing flows before `remote`.
+    #[allow(clippy::too_many_arguments, reason = "what a session is made of: each has another maker")]
+    pub fn new(
+        id: SessionId,
+        closed: Arc<AtomicBool>,
+        ports: Ports,
+        search: Option<(Search, LocalMedia)>,
+        identity: Arc<Identity>,
+        start: Start,
+        bitrate: u32,
+        now: u64,
+    ) -> Self {
+        let (search, gathering) = search.map(|(search, local)| (Box::new(search), Box::new(local))).unzip();
         let cname = format!("{:016x}", start.chance.rotate_left(17) ^ 0x5bd1_e995_9d1b_54a5);
         let control = Control::new(now, start.ssrc, start.seq, cname, start.chance);
         Session {
             id,
             closed,
-            transport: Transport::new(ports),
+            transport: Transport::new(ports, search, identity),
             start,
             bitrate,
             phase: 0,
@@ -77,6 +92,7 @@ impl Session {
             control,
             streams: None,
             last_tick: 0,
+            gathering,
         }
     }
 
@@ -102,7 +118,7 @@ impl Session {
 
     /// What was negotiated; `ends` with the first one.
     pub fn remote(&mut self, tick: u64, now: u64, negotiated: Negotiated, ends: Option<Ends>) -> Result<(), String> {
-        self.transport.renew(&negotiated)?;
+        self.transport.renew(now, &negotiated)?;
         match (&mut self.streams, ends) {
             (Some(streams), _) => streams.renew(negotiated, self.bitrate)?,
             (None, Some(ends)) => {
@@ -151,7 +167,14 @@ impl Session {
 
     /// One tick.
     pub fn tick(&mut self, loan: &mut Loan) {
-        let Some(streams) = &mut self.streams else { return };
+        let Session { id, transport, gathering, .. } = self;
+        transport.tick(loan.now, &mut |news| {
+            loan.told.extend(event(news, gathering).map(|event| (*id, event)));
+        });
+        let Some(streams) = &mut self.streams else {
+            let times = Times { now: loan.now, wall_offset: loan.wall_offset };
+            return self.transport.receive(times, &mut loan.inbox, false, &mut |_, _| ());
+        };
         let ticks = streams.ticks();
         if ticks == 2 && loan.tick % 2 != self.phase {
             return;
@@ -166,11 +189,24 @@ impl Session {
         if let Some(streams) = &mut self.streams {
             streams.report(&mut self.transport, &mut self.control, true, loan);
         }
+        self.transport.close();
     }
 
     /// All figures.
     pub fn stats(&self) -> MediaStats {
         let Some(streams) = &self.streams else { return MediaStats::default() };
         streams.stats(&self.transport, &self.control, self.gate)
+    }
+}
+
+/// What the phone is told of it.
+fn event(news: News, gathering: &mut Option<Box<LocalMedia>>) -> Option<MediaEvent> {
+    match news {
+        News::Gathered(ice) => gathering.take().map(|mut local| {
+            local.dtls.ice = Some(ice);
+            MediaEvent::Local(*local)
+        }),
+        News::Path(facts) => Some(MediaEvent::Path(facts)),
+        News::Broken(reason) => Some(MediaEvent::Broken(reason)),
     }
 }

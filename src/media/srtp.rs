@@ -60,6 +60,11 @@ impl Srtp {
         Ok(())
     }
 
+    /// How.
+    pub fn suite(&self) -> Suite {
+        self.keys.suite
+    }
+
     /// Protects a packet of ours. None: its counter is used up.
     pub fn protect(&mut self, packet: &[u8]) -> Option<BytesMut> {
         if rtp::is_rtcp(packet) { self.out.encrypt_rtcp(packet).ok() } else { self.out.encrypt_rtp(packet).ok() }
@@ -135,7 +140,8 @@ fn context(provider: &dyn RTCCryptoProvider, profile: ProtectionProfile, key: &M
     Context::new(key, salt, profile, rtp, rtcp, provider.crypto()).map_err(|e| format!("no SRTP: {e}"))
 }
 
-fn profile(suite: Suite) -> ProtectionProfile {
+/// The crate's name of a suite.
+pub fn profile(suite: Suite) -> ProtectionProfile {
     match suite {
         Suite::AesCm80 => ProtectionProfile::Aes128CmHmacSha1_80,
         Suite::AesCm32 => ProtectionProfile::Aes128CmHmacSha1_32,

@@ -234,7 +234,7 @@ impl Streams {
             rx_level_dbov: inbound.level.dbov(),
             tx_level_dbov: self.outbound.level.dbov(),
             late: counts.late,
-            foreign: transport.foreign,
+            foreign: transport.foreign(),
             one_way: self.stalled && self.negotiated.direction.and(gate).send(),
             r_factor,
             mos,

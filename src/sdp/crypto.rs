@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::Credentials;
+
 /// Whether the media of an account's calls is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -104,6 +106,19 @@ impl KeySeed {
         hash.update(session_id.to_be_bytes());
         hash.update(suite.name());
         MasterKey(hash.finalize()[..KEY + suite.salt_len()].to_vec())
+    }
+}
+
+impl KeySeed {
+    /// What ICE checks of one dialog are signed with; another generation after each restart (RFC 8445 §5.3).
+    pub(super) fn credentials(&self, session_id: u64, generation: u32) -> Credentials {
+        let mut hash = Sha256::new();
+        hash.update(self.0);
+        hash.update(session_id.to_be_bytes());
+        hash.update(b"ice");
+        hash.update(generation.to_be_bytes());
+        let text = STANDARD_NO_PAD.encode(hash.finalize());
+        Credentials { ufrag: text[..8].to_owned(), pwd: text[8..40].to_owned() }
     }
 }
 

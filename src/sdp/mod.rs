@@ -1,11 +1,14 @@
 //! The wire SDP, ours (RFC 8866, 3264): a lenient reader, the offer and the answer.
 mod choose;
 mod crypto;
+mod dtls;
 mod local;
 mod parse;
+mod shield;
 mod types;
 
 pub use crypto::{Encryption, KEY, KeySeed, MasterKey, Sdes, Suite};
+pub use dtls::{Credentials, Dtls, DtlsRole, Fingerprint, Ice, LocalDtls, LocalIce, MediaKind};
 pub use local::LocalSide;
 pub use parse::SessionDescription;
 pub use types::{Codec, CodecKind, Direction, Negotiated, Protection, TelephoneEvent};

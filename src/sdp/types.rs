@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Sdes, Suite};
+use super::{Dtls, Ice, Sdes, Suite};
 
 /// Who sends: RFC 8866 §6.7, seen from our side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -135,6 +135,8 @@ pub struct Negotiated {
     pub ptime: u32,
     /// What stands between the packets and the wire.
     pub protection: Protection,
+    /// The search for a path; none: `remote_rtp` is it.
+    pub ice: Option<Ice>,
 }
 
 /// How the packets of both directions are protected.
@@ -144,13 +146,15 @@ pub enum Protection {
     Clear,
     /// By keys that the descriptions held (RFC 4568).
     Sdes(Sdes),
+    /// By keys of a DTLS handshake on the path itself (RFC 5763).
+    Dtls(Dtls),
 }
 
 impl Protection {
     /// What the descriptions say of it; none: in clear, or not known yet.
     pub fn suite(&self) -> Option<Suite> {
         match self {
-            Protection::Clear => None,
+            Protection::Clear | Protection::Dtls(_) => None,
             Protection::Sdes(sdes) => Some(sdes.suite),
         }
     }

@@ -192,6 +192,7 @@ impl Ua {
             timer_stopped: None,
             stalled_since: None,
             because: None,
+            path: Default::default(),
             refresh: None,
             min_se: 0,
             recorded_to: None,

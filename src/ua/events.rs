@@ -161,7 +161,9 @@ fn rtc_session(session: &Session) -> Value {
         "localRtp": session.media.as_ref().map(|m| m.rtp.to_string()),
         "remoteRtp": session.negotiated.as_ref().map(|n| n.remote_rtp.to_string()),
         "codec": session.negotiated.as_ref().map(|n| n.codec.kind.name()),
-        "srtp": session.negotiated.as_ref().and_then(|n| n.protection.suite()).map(|s| s.name()),
+        "srtp": session.negotiated.as_ref().and_then(|n| n.protection.suite()).map(|s| s.name()).or(session.path.srtp.as_deref()),
+        "dtls": Some(session.path.dtls.as_str()).filter(|state| !state.is_empty()),
+        "ice": session.path.ice.as_ref().map(|(local, remote)| json!({"local": local, "remote": remote})),
         "direction": session.negotiated.as_ref().map(|n| n.direction.as_str()),
         "state": match dialog { None => "none", Some(d) if d.early => "early", Some(_) => "confirmed" },
     })

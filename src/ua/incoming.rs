@@ -14,7 +14,9 @@ use super::media::MediaCommand;
 use super::session::{Incoming, Session, State};
 use super::status::{CommunicationType, StaticCallStatus};
 use super::wrong_state;
-use crate::sdp::{CodecKind, Direction, Encryption, KeySeed, LocalSide, SdpError, SessionDescription};
+use crate::sdp::{
+    CodecKind, Direction, Encryption, KeySeed, LocalDtls, LocalSide, MediaKind, SdpError, SessionDescription,
+};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Message, reason_phrase};
 use crate::sip::transaction::{TxId, tag};
@@ -92,8 +94,12 @@ impl Ua {
             codecs = vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma];
         }
         let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-        let encryption = settings.map_or(Encryption::Off, |s| s.srtp);
+        let (encryption, kind) = settings.map(|s| (s.srtp, s.media)).unwrap_or_default();
         let mut local = LocalSide::new(nowhere, 0, codecs).encrypted(encryption, KeySeed::new([0; 32]));
+        if kind != MediaKind::Rtp || encryption != Encryption::Off {
+            let dtls = LocalDtls { fingerprint: String::new(), ice: None };
+            local = local.with_dtls(dtls, kind != MediaKind::Webrtc);
+        }
         SessionDescription::parse(offer).and_then(|offer| local.answer(&offer, Direction::SendRecv)).map(|_| ())
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Ua;
 use super::clock::{SECOND, Timer, seconds};
 use super::io::SessionId;
-use super::media::{MediaCommand, MediaStats};
+use super::media::{MediaCommand, MediaStats, PathFacts};
 use super::session::Session;
 
 impl Ua {
@@ -58,6 +58,21 @@ impl Ua {
         }
     }
 
+    /// The path of the media, or its keys.
+    pub(super) fn on_path(&mut self, id: SessionId, facts: PathFacts) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.path = facts;
+        }
+    }
+
+    /// The media has no path or no keys, and will have none.
+    pub(super) fn on_broken(&mut self, id: SessionId, reason: String) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        tracing::warn!(session = id.0, "the media is lost: {reason}");
+        session.because = Some(reason);
+        self.give_up(id, "WebRTC Error", 488);
+    }
+
     /// RTP stalls, or flows again.
     pub(super) fn on_media_flow(&mut self, id: SessionId, stalled: bool) {
         let now = self.now.mono;
@@ -96,7 +111,7 @@ impl Ua {
             "lksDate": date(session.answered_wall),
             "callId": session.call_id,
             "extension": extension,
-            "iceResult": "",
+            "iceResult": session.path.result,
             "lksNetworkType": session.media.as_ref().map_or("unknown", |m| m.network.as_str()),
             "lksDeviceType": "phoned",
             "lksDuration": whole(stats.played_ms / 1000),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dtmf::DtmfQueue;
 use super::io::{Mono, ReplyId, SessionId, Target};
-use super::media::{LocalMedia, MediaStats};
+use super::media::{LocalMedia, MediaStats, PathFacts};
 use super::prack::{EarlyDialog, Reliable};
 use super::refer::Refers;
 use super::route::Link;
@@ -50,6 +50,8 @@ pub(super) struct Session {
     pub media_asked: bool,
     pub local: Option<LocalSide>,
     pub negotiated: Option<Negotiated>,
+    /// What the media engine says of the path (ICE, DTLS).
+    pub path: PathFacts,
     pub stats: MediaStats,
     pub remote_ssrc: Option<u32>,
     pub created: Mono,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::command::DtmfMethod;
-use crate::sdp::Encryption;
+use crate::sdp::{Encryption, MediaKind};
 
 /// A password: it never shows itself.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -232,4 +232,6 @@ pub struct AccountSettings {
     pub codecs: Vec<String>,
     /// Encrypted audio by keys in the session description: `off` (the default), `prefer` or `require`.
     pub srtp: Encryption,
+    /// By what its media travels: `rtp`, `webrtc`, or `auto` (the default): WebRTC over WebSocket and for who offers it.
+    pub media: MediaKind,
 }

@@ -46,8 +46,12 @@ impl Phone {
     }
 
     pub fn open(&self, id: u64, input: &str, output: &str) -> LocalMedia {
-        let command =
-            MediaCommand::Open { local_ip: [127, 0, 0, 1].into(), input: input.into(), output: output.into() };
+        let command = MediaCommand::Open {
+            local_ip: [127, 0, 0, 1].into(),
+            input: input.into(),
+            output: output.into(),
+            ice: false,
+        };
         match self.engine.command(SessionId(id), command) {
             Some(MediaEvent::Local(local)) => local,
             other => panic!("{other:?}"),
@@ -114,6 +118,7 @@ pub fn negotiated(remote_rtp: SocketAddr, kind: CodecKind) -> Negotiated {
         direction: Direction::SendRecv,
         ptime: 20,
         protection: Protection::Clear,
+        ice: None,
     }
 }
 
