@@ -137,11 +137,11 @@ impl SessionDescription {
 
     /// The audio wants a path searched for and keys from it: WebRTC.
     pub fn is_webrtc(&self) -> bool {
-        let webrtc = |media: &Media| {
+        let both = |media: &Media| {
             let dtls = media.kind.eq_ignore_ascii_case("audio") && media.port != 0 && media.profile() == Profile::Dtls;
             dtls && RemoteDtls::read(self, media).is_some_and(|remote| remote.ice.is_some())
         };
-        self.media.iter().any(webrtc)
+        self.media.iter().any(both)
     }
 
     /// The packet length that the peer wants, ms: 10–60 in steps of ten, within its maxptime; 20 where it says nothing of use.

@@ -31,6 +31,8 @@ pub struct Setup {
     pub codec: &'static str,
     /// How its media is encrypted: `srtp`, `srtp-mand`, `dtls_srtp`.
     pub mediaenc: Option<&'static str>,
+    /// It searches for a path (ICE), and RTP and RTCP share a port.
+    pub ice: bool,
 }
 
 impl Setup {
@@ -45,6 +47,7 @@ impl Setup {
             auto_answer: false,
             codec: "pcmu",
             mediaenc: None,
+            ice: false,
         }
     }
 }
@@ -91,14 +94,16 @@ impl Baresip {
             ),
             None => Default::default(),
         };
-        let config = config + module;
+        let (medianat, ice) =
+            if setup.ice { (";medianat=ice", "module ice.so\nrtcp_mux yes\n") } else { Default::default() };
+        let config = config + module + ice;
         let answer = if setup.auto_answer { "auto" } else { "manual" };
         let registration = match &setup.proxy {
             Some(proxy) => format!("outbound=\"{proxy}\";regint=60"),
             None => "regint=0".into(),
         };
         let account = format!(
-            "<sip:{}@{}>;auth_pass={};{registration};answermode={answer};audio_codecs={codec}{mediaenc}\n",
+            "<sip:{}@{}>;auth_pass={};{registration};answermode={answer};audio_codecs={codec}{mediaenc}{medianat}\n",
             setup.user, setup.domain, setup.password
         );
         std::fs::write(path.join("config"), config).unwrap();
