@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dtls, Ice, Sdes, Suite};
+use super::{Dtls, Ice, Sdes};
 
 /// Who sends: RFC 8866 §6.7, seen from our side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -148,14 +148,4 @@ pub enum Protection {
     Sdes(Sdes),
     /// By keys of a DTLS handshake on the path itself (RFC 5763).
     Dtls(Dtls),
-}
-
-impl Protection {
-    /// What the descriptions say of it; none: in clear, or not known yet.
-    pub fn suite(&self) -> Option<Suite> {
-        match self {
-            Protection::Clear | Protection::Dtls(_) => None,
-            Protection::Sdes(sdes) => Some(sdes.suite),
-        }
-    }
 }

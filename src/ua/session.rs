@@ -14,7 +14,7 @@ use super::session_timer::Refresh;
 use super::status::{
     CallState, CallStatus, CommunicationType, RecordStatus, StaticCallStatus, Stream, Timer, Track, TransferParent,
 };
-use crate::sdp::{LocalSide, Negotiated};
+use crate::sdp::{LocalSide, Negotiated, Protection};
 use crate::sip::dialog::Dialog;
 use crate::sip::flow::FlowId;
 use crate::sip::transaction::TxId;
@@ -239,6 +239,15 @@ impl Session {
             State::Talking(t) => !t.held,
             State::Accepting(_) => true,
             _ => false,
+        }
+    }
+
+    /// The suite that protects the audio; none in clear, and before a handshake is done.
+    pub fn suite(&self) -> Option<&str> {
+        match &self.negotiated.as_ref()?.protection {
+            Protection::Clear => None,
+            Protection::Sdes(sdes) => Some(sdes.suite.name()),
+            Protection::Dtls(_) => self.path.srtp.as_deref(),
         }
     }
 
