@@ -22,8 +22,12 @@ fn with(line: &str, mediaenc: Option<&'static str>, ice: bool) -> (Kamailio, Dae
     let phoned = Daemon::start(&Setup { tables, media: "codecs = [\"pcmu\"]".into(), ..Setup::default() });
     let mut client = phoned.connect();
     client.registered("alice", secs(10));
-    let bob =
-        Baresip::start(&Phone { hz: 700, mediaenc, ..Phone::new("bob", DOMAIN, &password("bob"), &kamailio.uri()) });
+    let bob = Baresip::start(&Phone {
+        hz: 700,
+        mediaenc,
+        ice,
+        ..Phone::new("bob", DOMAIN, &password("bob"), &kamailio.uri())
+    });
     (kamailio, phoned, client, bob)
 }
 
@@ -41,7 +45,7 @@ fn agreed(client: &mut Client, call: &str, suite: &serde_json::Value) -> bool {
 fn phoned_calls(
     (_kamailio, phoned, mut client, mut bob): (Kamailio, Daemon, Client, Baresip),
     suite: serde_json::Value,
-) {
+) -> bool {
     let call = client.dial("alice", "bob");
     bob.event("CALL_INCOMING");
     bob.accept();
@@ -62,7 +66,7 @@ fn phoned_calls(
 fn baresip_calls(
     (_kamailio, phoned, mut client, mut bob): (Kamailio, Daemon, Client, Baresip),
     suite: serde_json::Value,
-) {
+) -> bool {
     bob.dial("sip:alice@pbx.test");
     let call = client.wait_event("incoming", |_| true)["callId"].as_str().unwrap().to_string();
     client.verb("answer", &call);

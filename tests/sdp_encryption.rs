@@ -104,7 +104,7 @@ fn what_cannot_be_agreed_on_is_refused() {
     for (encryption, offer, insecure) in [
         (Off, sdp(&[("RTP/SAVP", &[cm(1)])]), false),
         (Prefer, sdp(&[("RTP/SAVP", &[])]), true),
-        (Prefer, sdp(&[("RTP/SAVP", &[bad.clone()])]), true),
+        (Prefer, sdp(&[("RTP/SAVP", std::slice::from_ref(&bad))]), true),
         (Require, sdp(&[("RTP/AVP", &[])]), true),
         (Require, sdp(&[("RTP/AVP", &[bad])]), true),
         (Require, sdp(&[("UDP/XYZ", &[cm(1)])]), false),

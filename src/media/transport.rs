@@ -77,7 +77,7 @@ enum Route {
     /// Not known yet.
     None,
     /// Plain ports on both sides.
-    Symmetric(Symmetric),
+    Symmetric(Box<Symmetric>),
     /// The pair that the search finds.
     Search,
 }
@@ -134,6 +134,9 @@ impl Transport {
     /// Gives `each` what came since the last time; `control`: look for RTCP on its own port too.
     pub fn receive(&mut self, times: Times, inbox: &mut Inbox, control: bool, each: &mut Each<'_>) {
         let Transport { ports, wire } = self;
+        if matches!(wire.route, Route::None) && wire.search.is_none() {
+            return; // what comes early waits in the socket
+        }
         let (v4, now) = (ports.local.is_ipv4(), clock::instant());
         inbox.drain(&ports.rtp, v4, &mut |from, stamp, bytes| {
             wire.hear(now, times.arrival(stamp), from, bytes, each);
@@ -232,8 +235,8 @@ impl Wire {
             }
             (Some(_), None) => return Err("no addresses were gathered".into()),
             (None, _) => match route {
-                Route::Symmetric(route) => Route::Symmetric(route.renewed(negotiated)),
-                Route::None | Route::Search => Route::Symmetric(Symmetric::new(negotiated)),
+                Route::Symmetric(route) => Route::Symmetric(Box::new(route.renewed(negotiated))),
+                Route::None | Route::Search => Route::Symmetric(Box::new(Symmetric::new(negotiated))),
             },
         };
         self.connect_by = (!self.is_ready()).then_some(now + CONNECT_US);

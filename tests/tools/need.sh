@@ -23,6 +23,7 @@ L
 kamailio|command -v kamailio
 sip-tester|command -v sipp
 baresip-core|command -v baresip
+coturn|command -v turnserver
 pulseaudio|command -v pulseaudio
 pulseaudio-utils|command -v pactl
 libasound2-plugins|test -n "$(find /usr/lib -name libasound_module_pcm_pulse.so -print -quit)"
