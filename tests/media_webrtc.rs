@@ -142,7 +142,7 @@ fn legs_that_end_leave_nothing_behind() {
 
 #[test]
 fn servers_that_nobody_knows_are_not_waited_for() {
-    let ice = IceConfig { stun: vec!["stun.invalid:3478".into(), "127.0.0.1:9".into()], turn: Vec::new() };
+    let ice = IceConfig { stun: vec!["stun.invalid:3478".into(), "127.0.0.1:9".into()], ..IceConfig::default() };
     let mut phone = Phone::with(MediaConfig { ice, ..MediaConfig::default() });
     let begin = std::time::Instant::now();
     let local = open(&mut phone, 1, "null", "null");

@@ -152,6 +152,8 @@ pub struct WebrtcConfig {
     pub stun: Vec<String>,
     /// TURN servers, over UDP.
     pub turn: Vec<TurnConfig>,
+    /// Media goes over a TURN server or not at all: the peer never learns an address of ours.
+    pub relay_only: bool,
 }
 
 /// One of `[webrtc] turn`.
@@ -176,6 +178,7 @@ impl WebrtcConfig {
         IceConfig {
             stun: self.stun.iter().filter_map(|uri| check::server(uri, "stun")).collect(),
             turn: self.turn.iter().filter_map(turn).collect(),
+            relay_only: self.relay_only,
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct Servers {
     pub stun: Vec<SocketAddr>,
     /// TURN, over UDP.
     pub turn: Vec<(SocketAddr, TurnServer)>,
+    /// Nothing but relays: the peer never learns an address of ours.
+    pub relay_only: bool,
 }
 
 /// What the search has to say.
@@ -94,9 +96,10 @@ impl Search {
     pub fn new(now: Instant, local: SocketAddr, servers: &Servers) -> Result<Self, String> {
         let provider = default_provider().map_err(|e| format!("no cryptography: {e}"))?;
         let host = CandidateHostConfig { base_config: base(local), ..Default::default() };
+        let host = host.new_candidate_host().map_err(|e| format!("no ICE: {e}"))?;
         let mut search = Search {
             local,
-            candidates: vec![host.new_candidate_host().map_err(|e| format!("no ICE: {e}"))?],
+            candidates: if servers.relay_only { Vec::new() } else { vec![host] },
             servers: Vec::new(),
             until: Some(now + GATHERING),
             terms: None,
@@ -106,7 +109,7 @@ impl Search {
             provider,
         };
         let same = |address: &SocketAddr| address.is_ipv4() == local.is_ipv4();
-        for address in servers.stun.iter().copied().filter(same) {
+        for address in servers.stun.iter().copied().filter(same).filter(|_| !servers.relay_only) {
             search.ask(now, address, None);
         }
         for (address, server) in servers.turn.iter().filter(|(address, _)| same(address)) {

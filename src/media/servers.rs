@@ -20,6 +20,8 @@ pub struct IceConfig {
     pub stun: Vec<String>,
     /// TURN, over UDP.
     pub turn: Vec<TurnServer>,
+    /// Nothing but relays.
+    pub relay_only: bool,
 }
 
 /// What is known of them. The thread ends when this is dropped.
@@ -64,6 +66,7 @@ fn look_up(config: &IceConfig) -> Servers {
         first(true).into_iter().chain(first(false)).collect::<Vec<_>>()
     };
     Servers {
+        relay_only: config.relay_only,
         stun: config.stun.iter().flat_map(|name| find(name)).collect(),
         turn: config
             .turn

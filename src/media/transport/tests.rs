@@ -30,12 +30,12 @@ fn now() -> u64 {
 
 impl End {
     fn new(id: u64, ice: bool) -> End {
-        End::with(id, ice, &Servers::default())
+        End::with(id, ice, &Servers::default(), [127, 0, 0, 1].into())
     }
 
-    fn with(id: u64, ice: bool, servers: &Servers) -> End {
+    fn with(id: u64, ice: bool, servers: &Servers, ip: std::net::IpAddr) -> End {
         let mut next = 30_000 + (std::process::id() as u16 % 2_000) * 4 + id as u16 * 2;
-        let ports = ports::bind([127, 0, 0, 1].into(), &PORTS, &mut next, 0).unwrap();
+        let ports = ports::bind(ip, &PORTS, &mut next, 0).unwrap();
         let rtp = ports.local;
         let identity = Arc::new(Identity::new().unwrap());
         let search = ice.then(|| Box::new(Search::new(clock::instant(), rtp, servers).unwrap()));
@@ -168,6 +168,16 @@ fn a_path_is_found_and_packets_pass_both_ways() {
     agree(&mut b, &mut a, |text| text);
     talk(&mut a, &mut b, 100);
     assert_eq!((a.facts, b.facts), before);
+}
+
+#[test]
+fn over_ipv6() {
+    let ip = std::net::Ipv6Addr::LOCALHOST.into();
+    let (mut a, mut b) = (End::with(57, true, &Servers::default(), ip), End::with(58, true, &Servers::default(), ip));
+    let (offer, _) = agree(&mut a, &mut b, |text| text);
+    assert!(offer.contains("c=IN IP6 ::1") && offer.contains(" ::1 "), "{offer}");
+    connect(&mut a, &mut b);
+    talk(&mut a, &mut b, 1);
 }
 
 #[test]
@@ -325,7 +335,7 @@ fn a_dead_server_is_not_waited_for() {
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let servers = Servers { stun: vec![silent.local_addr().unwrap()], ..Servers::default() };
     let begin = now();
-    let mut a = End::with(51, true, &servers);
+    let mut a = End::with(51, true, &servers, [127, 0, 0, 1].into());
     let lasted = now() - begin;
     assert!((1_900_000..3_000_000).contains(&lasted), "{lasted}");
     let mut b = End::new(52, true);
