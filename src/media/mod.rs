@@ -10,6 +10,7 @@ mod inbound;
 pub mod jitter;
 pub mod level;
 pub mod lock;
+mod mixer;
 mod network;
 mod outbound;
 pub mod plc;

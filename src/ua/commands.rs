@@ -68,6 +68,8 @@ impl Ua {
                 }
                 done()
             }
+            Command::Merge(merge) => self.merge(&merge.call_ids, reply).map(|()| None),
+            Command::Split(split) => self.split(split.call_id.as_deref(), reply).map(|()| None),
             Command::Answer(answer) => {
                 let id = self.find(&answer.call_id)?;
                 self.answer(id, answer.option, Some(reply)).map(|()| None)
@@ -177,7 +179,7 @@ impl Ua {
     }
 
     /// The session of a callId.
-    fn find(&mut self, call_id: &str) -> Result<SessionId, Error> {
+    pub(super) fn find(&mut self, call_id: &str) -> Result<SessionId, Error> {
         let found = self.sessions.values().find(|s| s.call_id == call_id).map(|s| s.id);
         self.at_hand = found;
         found.ok_or_else(|| {
@@ -215,7 +217,31 @@ impl Ua {
         let current = self.current.and_then(|id| self.sessions.get(&id)).map(|s| s.call_id.clone());
         let calls: Vec<&str> = self.sessions.values().map(|s| s.call_id.as_str()).collect();
         let registered = self.accounts.values().any(|a| a.registration.is_registered());
-        json!({"isRegistered": registered, "accounts": self.accounts.len(), "sessions": calls, "currentSession": current, "recordPermissions": self.settings.phone.record_permissions, "seq": self.seq})
+        json!({
+            "isRegistered": registered,
+            "accounts": self.accounts.len(),
+            "sessions": calls,
+            "currentSession": current,
+            "recordPermissions": self.settings.phone.record_permissions,
+            "seq": self.seq,
+            "counts": self.counts(),
+        })
+    }
+
+    /// What is under way inside: after the last call, and its memory of 64 × T1, it is what it was before the first.
+    fn counts(&self) -> Value {
+        json!({
+            "sessions": self.sessions.len(),
+            "dialogs": self.dialogs.len(),
+            "orphans": self.orphans.len(),
+            "recordings": self.recordings.len(),
+            "transactions": self.transactions.len(),
+            "requests": self.sent.len(),
+            "queries": self.queries.len(),
+            "flows": self.flows.len(),
+            "timers": self.timers.len(),
+            "waiting": self.waiting.len(),
+        })
     }
 
     fn device_list(&self) -> Value {

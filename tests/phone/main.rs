@@ -5,6 +5,7 @@
 mod net;
 
 mod a_2xx_is_acknowledged_for_ever;
+mod a_conference_is_one_call;
 mod an_announcement_before_the_answer;
 mod any_order_of_operations;
 mod attended_transfer_joins_the_far_ends;

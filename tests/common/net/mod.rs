@@ -13,6 +13,8 @@
 //! `seq` and every message on the wire is checked on the way. Use: `#[path = "common/net/mod.rs"] mod net;`.
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
+#[path = "../contract.rs"]
+mod contract;
 mod media;
 mod peer;
 mod phone;
@@ -26,7 +28,7 @@ use phoned::ua::media::MediaEvent;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-pub use media::Stream;
+pub use media::{Stream, microphones};
 pub use peer::Peer;
 pub use phone::Phone;
 pub use wire::{Fate, Packet, Weather};

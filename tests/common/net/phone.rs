@@ -6,12 +6,13 @@ use phoned::ua::Ua;
 use phoned::ua::command::{Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Reject};
 use phoned::ua::error::Error;
 use phoned::ua::event::Event;
-use phoned::ua::io::{Input, ReplyId, SessionId, Transport};
+use phoned::ua::io::{DeviceInfo, Input, ReplyId, SessionId, Transport};
 use phoned::ua::media::MediaCommand;
 use phoned::ua::settings::{AccountSettings, AudioSettings, Settings};
 use rand_chacha::rand_core::Rng;
 use serde_json::Value;
 
+use super::contract;
 use super::media::Stream;
 use super::{Net, Node, UDP, Who};
 
@@ -40,11 +41,12 @@ pub struct Phone {
 }
 
 impl Phone {
-    /// Keeps an event. `seq` counts every event that is no sample (API.md §4).
+    /// Keeps an event, which is as the contract says. `seq` counts every event that is no sample (API.md §4).
     pub(super) fn note(&mut self, event: Event) {
         let expected = self.last_seq + u64::from(!event.sample);
         assert_eq!(event.seq, expected, "{event:?}");
         self.last_seq = event.seq;
+        contract::event(&event.name, &event.data);
         self.events.push(event);
     }
 
@@ -109,6 +111,19 @@ impl Net {
         let local = self.addr(who);
         let flow = phoned::ua::io::FlowId(UDP.0 - 1);
         self.feed(who, Input::FlowUp { flow, transport: Transport::Tcp, local, remote: None });
+    }
+
+    /// A phone's host has these sound devices now.
+    pub fn plug_in(&mut self, who: Who, ids: &[&str]) {
+        let device = |id: &&str| DeviceInfo {
+            id: (*id).to_owned(),
+            name: (*id).to_owned(),
+            input: true,
+            output: true,
+            default_input: false,
+            default_output: false,
+        };
+        self.feed(who, Input::Devices(ids.iter().map(device).collect()));
     }
 
     /// A phone, to look at.
