@@ -11,10 +11,10 @@ use phoned::rpc::{METHODS, document};
 use serde_json::{Value, json};
 
 const TWINS: &str = "answer progress reject hangup terminate hold unhold renegotiate dtmf blindTransfer attendedTransfer mute unmute \
-    stopTimer setStatus setStaticStatus destroy startRecord pauseRecord stopRecord";
+    stopTimer setStatus setStaticStatus destroy startRecord pauseRecord stopRecord audioToVideo videoToAudio";
 const OTHERS: &str = "rpc.discover daemon.info daemon.health daemon.shutdown \
     account.add account.update account.remove account.list account.get account.register account.unregister \
-    device.list device.get device.setRole \
+    device.list device.get device.setRole agent.set agent.get \
     phone.start phone.disconnect phone.reRegister phone.setSessionStaticStatus phone.call phone.get phone.getSession phone.getCurrentSession phone.setCurrentSession \
     phone.on phone.off session.get session.on session.off events.subscribe events.unsubscribe events.replay cdr.query \
     phone.setRecordPermissions recording.list recording.get recording.verify recording.delete";

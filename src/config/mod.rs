@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
-    AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Settings, SipSettings, TransferSettings,
+    AccountSettings, AudioSettings, PhoneSettings, PrivacySettings, RecordSettings, Settings, SipSettings,
+    TransferSettings,
 };
 
 /// The whole configuration.
@@ -38,6 +39,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// How a transfer is made.
     pub transfer: TransferSettings,
+    /// What is not told.
+    pub privacy: PrivacySettings,
     /// What is logged.
     pub log: LogConfig,
     /// Who we are, by name.
@@ -51,6 +54,7 @@ impl Config {
             sip: self.sip.clone(),
             phone: self.phone.clone(),
             transfer: self.transfer.clone(),
+            privacy: self.privacy.clone(),
             audio: AudioSettings {
                 input: self.audio.input.clone(),
                 output: self.audio.output.clone(),
@@ -188,7 +192,7 @@ pub struct RecordConfig {
     pub pbx_resume: Option<String>,
     /// To stop.
     pub pbx_stop: Option<String>,
-    /// How they travel: `auto`, `rtp` or `info`.
+    /// How they travel: `auto`, `rtp`, `info` or `inband`.
     pub pbx_method: DtmfMethod,
 }
 

@@ -1,5 +1,6 @@
 //! `phonectl`: the daemon's API from a shell.
 
+mod agent;
 mod client;
 mod show;
 
@@ -86,6 +87,8 @@ enum Verb {
     Accounts,
     /// List the sound devices
     Devices,
+    /// Show the agents, or say whether one takes calls
+    Agent(agent::Arguments),
     /// Print events as they come
     Watch {
         /// Event names, device.* for a family; none: all
@@ -177,6 +180,7 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             let devices = client.call("device.list", json!({}))?;
             out.documents(&devices["devices"], show::devices)
         }
+        Verb::Agent(arguments) => agent::run(&mut client, out, arguments),
         Verb::Watch { topics } => watch(&mut client, out, topics),
         Verb::Rpc { method, .. } => {
             let result = client.call(&method, params)?;

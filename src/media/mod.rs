@@ -22,6 +22,7 @@ pub mod rtp;
 mod session;
 mod streams;
 pub mod telephone_event;
+mod tones;
 mod worker;
 
 pub use engine::{Engine, MediaConfig};

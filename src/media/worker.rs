@@ -42,6 +42,8 @@ pub enum Order {
     Mute(SessionId, bool),
     /// A digit and its length in ms.
     Dtmf(SessionId, char, u32),
+    /// The same in the sound.
+    Tones(SessionId, char, u32),
     /// A recording begins.
     Record(SessionId, Box<Tap>),
     /// The figures.
@@ -188,10 +190,12 @@ impl Worker {
                 self.with(id, |session| session.set_mute(muted));
             }
             Order::Dtmf(id, digit, duration_ms) => {
-                if self.with(id, |session| session.dtmf(digit, duration_ms)) == Some(false) {
-                    tracing::warn!(session = id.0, "a digit cannot be sent as an event now");
-                    self.loan.told.push((id, MediaEvent::DtmfSent { digit }));
-                }
+                let begun = self.with(id, |session| session.dtmf(digit, duration_ms));
+                self.digit_begun(id, digit, begun);
+            }
+            Order::Tones(id, digit, duration_ms) => {
+                let begun = self.with(id, |session| session.tones(digit, duration_ms));
+                self.digit_begun(id, digit, begun);
             }
             Order::Record(id, tap) => {
                 self.with(id, |session| session.record(tap));
@@ -201,6 +205,13 @@ impl Worker {
                     self.loan.told.push((id, MediaEvent::Report(Box::new(stats))));
                 }
             }
+        }
+    }
+
+    fn digit_begun(&mut self, id: SessionId, digit: char, begun: Option<bool>) {
+        if begun == Some(false) {
+            tracing::warn!(session = id.0, "a digit cannot be sent now");
+            self.loan.told.push((id, MediaEvent::DtmfSent { digit }));
         }
     }
 

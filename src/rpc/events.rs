@@ -48,10 +48,10 @@ pub(super) const NAMES: &[Known] = &[
     event("dtmf", &["callId", "dtmf", "durationMs", "method"], "a digit was received"),
     event("dtmfSent", &["callId", "dtmf", "method"], "a digit was sent"),
     event("identity", &["callId", "number", "name", "oldNumber", "oldName"], "who we talk to became known or changed"),
-    event("media", &["callId", "state", "reason?"], "media flows, stalls or goes one way"),
+    event("media", &["callId", "state", "oneWay?", "reason?"], "media flows, stalls or goes one way"),
     event(
         "alert",
-        &["callId?", "kind", "state?", "reason?", "code?"],
+        &["callId?", "kind", "state?", "reason?", "code?", "levelDbov?", "atMs?", "lengthMs?"],
         "something wants a look: a silent microphone, clipping, the disk",
     ),
     event("transferProgress", &["callId", "code", "number", "otherCallId?"], "a transfer goes on"),
@@ -79,7 +79,16 @@ pub(super) const NAMES: &[Known] = &[
         "an account became, or is no longer, registered",
     ),
     event("currentSessionChange", &["callId", "oldCallId"], "another session of the seat is the current one"),
-    event("callRejected", &["account", "number", "code", "cause"], "an INVITE was refused before it could ring"),
+    event(
+        "callRejected",
+        &["account", "number", "code", "cause", "reason", "forward?"],
+        "an INVITE was refused before it could ring",
+    ),
+    event(
+        "agent.changed",
+        &["seat", "accounts", "state", "dnd", "by", "reason?", "until?", "forward?", "since"],
+        "an agent takes calls, or takes none any more",
+    ),
     event("recordPermissionsChange", &["recordPermissions", "oldRecordPermissions"], "what may be recorded changed"),
     event(
         "recording.started",

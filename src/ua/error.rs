@@ -60,6 +60,8 @@ codes! {
     NoSession = -211 "NOT_FOUND_CALL_ID" false;
     /// There is no such input device.
     NoInput = -290 "NOT_FOUND_AUDIO_INPUT_DEVICE" true;
+    /// There is no source of video.
+    NoVideoInput = -291 "NOT_FOUND_VIDEO_INPUT_DEVICE" true;
     /// The account is not registered.
     NotRegistered = -212 "NOT_REGISTERED" true;
     /// There is an account of that name.

@@ -13,6 +13,7 @@ pub mod settings;
 pub mod status;
 
 mod account;
+mod agent;
 mod answer;
 mod attended;
 mod call;
@@ -26,6 +27,7 @@ mod flow;
 mod hold;
 mod identity;
 mod incoming;
+mod microphone;
 mod number;
 mod ok;
 mod party;
@@ -46,6 +48,8 @@ mod transfer;
 mod trust;
 mod update;
 
+pub use number::dialable;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,6 +60,7 @@ use serde_json::Value;
 
 use crate::sip::transaction::{Transactions, TxId};
 use account::Account;
+use agent::Agent;
 use clock::Timer;
 use error::{Code, Error};
 use flow::Flow;
@@ -83,6 +88,8 @@ pub struct Ua {
     /// Who did not take our stream for a request too large for a datagram, and when.
     no_stream: BTreeMap<SocketAddr, Mono>,
     accounts: BTreeMap<String, Account>,
+    /// By seat, where anything was said of its agent.
+    agents: BTreeMap<String, Agent>,
     sessions: BTreeMap<SessionId, Session>,
     /// SIP Call-ID and our tag → session.
     dialogs: BTreeMap<(String, String), SessionId>,
@@ -119,6 +126,7 @@ impl Ua {
             resolved: BTreeMap::new(),
             no_stream: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            agents: BTreeMap::new(),
             sessions: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             orphans: BTreeMap::new(),
@@ -226,7 +234,7 @@ impl Ua {
             MediaEvent::Failed(reason) => self.on_media_failed(id, &reason),
             MediaEvent::Started { ssrc } => self.on_stream(id, ssrc),
             MediaEvent::Dtmf { digit, duration_ms } => self.on_remote_dtmf(id, digit, duration_ms, "rtp"),
-            MediaEvent::DtmfSent { digit } => self.on_dtmf_sent(id, digit, "rtp"),
+            MediaEvent::DtmfSent { .. } => self.on_dtmf_sent(id),
             MediaEvent::Flow { stalled } => self.on_media_flow(id, stalled),
             MediaEvent::Report(stats) => self.on_stats(id, *stats),
             MediaEvent::Record(_) => {}

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::dtmf::DtmfQueue;
 use super::io::{Mono, ReplyId, SessionId, Target};
 use super::media::{LocalMedia, MediaStats};
+use super::microphone::Microphone;
 use super::prack::{EarlyDialog, Reliable};
 use super::refer::Refers;
 use super::route::Link;
@@ -70,6 +71,7 @@ pub(super) struct Session {
     /// The peer takes UPDATE.
     pub peer_updates: bool,
     pub dtmf: DtmfQueue,
+    pub microphone: Microphone,
     /// What is recorded, here or at the PBX.
     pub record_status: RecordStatus,
     /// The status that the last event told.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use phoned::sdp::Direction;
 use phoned::ua::command::{
-    Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Record, RecordTarget, Reject, Terminate, TerminateType,
+    AgentSet, AgentState, Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Record, RecordTarget, Reject, Terminate,
+    TerminateType,
 };
 use phoned::ua::io::ReplyId;
 use rand_chacha::ChaCha20Rng;
@@ -109,7 +110,7 @@ fn command(rng: &mut ChaCha20Rng, net: &Net, story: &Story, who: Who, phones: &[
     let call_id = calls[pick(rng, calls.len() as u64)].clone();
     let one = CallRef { call_id: call_id.clone() };
     let record = Record { call_id: call_id.clone(), target: RecordTarget::Local };
-    match pick(rng, 27) {
+    match pick(rng, 29) {
         0..=3 => dial(rng, None),
         4 => dial(rng, Some(call_id)),
         5..=9 => Command::Answer(Answer { call_id, option: None }),
@@ -126,6 +127,8 @@ fn command(rng: &mut ChaCha20Rng, net: &Net, story: &Story, who: Who, phones: &[
         23 => Command::StartRecord(record),
         24 => Command::PauseRecord(record),
         25 => Command::StopRecord(one),
+        26 => Command::Dtmf(Dtmf { call_id, dtmf: "3".into(), method: DtmfMethod::Inband, redact: true }),
+        27 => Command::AgentSet(AgentSet { state: Some(AgentState::WrapUp), seconds: Some(5), ..AgentSet::default() }),
         _ => Command::SetCurrentSession(one),
     }
 }
