@@ -296,7 +296,7 @@ impl Daemon {
                     self.stopped |= result.is_ok() && self.stopping.contains(&reply);
                     self.hub.reply(reply, result);
                 }
-                Output::Event(event) => self.hub.publish(&event),
+                Output::Event(event) => self.hub.publish(event),
             }
         }
     }

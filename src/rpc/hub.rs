@@ -181,16 +181,16 @@ impl Hub {
     }
 
     /// Tells everyone who wants to know.
-    pub fn publish(&mut self, event: &Event) {
-        let place = self.log().map_or(0, |log| log.append(event));
+    pub fn publish(&mut self, event: Event) {
+        let place = self.log().map_or(0, |log| log.place_of(&event));
         let ends = event.name == "deleteSession";
         let mut body: Option<Arc<str>> = None;
         self.subscriptions.retain(|id, subscription| {
             if subscription.outbox.is_closed() {
                 return false;
             }
-            if subscription.filter.matches(event) {
-                let body = body.get_or_insert_with(|| text(&self.epoch, event).into()).clone();
+            if subscription.filter.matches(&event) {
+                let body = body.get_or_insert_with(|| text(&self.epoch, &event).into()).clone();
                 let key = event
                     .sample
                     .then(|| format!("{}\n{}", event.name, event.call_id.as_deref().unwrap_or_default()).into());
@@ -202,6 +202,9 @@ impl Hub {
             }
             !(ends && subscription.ends_with_session && subscription.filter.call_id == event.call_id)
         });
+        if let Some(log) = self.log() {
+            log.append(event);
+        }
     }
 
     /// Somebody hears of events: a subscriber, or the log.

@@ -112,7 +112,7 @@ async fn phone(
             }
             Some(event) = events.recv() => {
                 seq = event.seq;
-                hub.publish(&event);
+                hub.publish(event);
             }
             () = tokio::time::sleep(Duration::from_millis(20)) => {}
         }
