@@ -219,8 +219,11 @@ fn each_answered_call_can_be_wrapped_up_by_itself() {
     let (third, _) = net.connect(anna, agent);
     set(&mut net, agent, json!({"state": "notReady", "reason": "lunch"}));
     net.hangup(anna, &third).unwrap();
+    net.run_for(5_000);
+    let view = get(&mut net, agent, AgentRef::default());
+    assert_eq!((&view["state"], &view["reason"]), (&json!("notReady"), &json!("lunch")));
     net.run_for(20_000);
-    assert_eq!(get(&mut net, agent, AgentRef::default())["reason"], "lunch");
+    assert_eq!(get(&mut net, agent, AgentRef::default()), view);
     set(&mut net, agent, json!({"state": "wrapUp"}));
     set(&mut net, agent, json!({"state": "ready"}));
     rings(&mut net, anna, agent);
