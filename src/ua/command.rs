@@ -207,7 +207,8 @@ pub struct AgentRef {
     pub account: Option<String>,
 }
 
-/// Says what the agent of a seat does. What is left out stays as it is.
+/// Says what the agent of a seat does. What is left out stays as it is, save that a state given anew has no other reason than
+/// the one given with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AgentSet {
