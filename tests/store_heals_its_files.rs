@@ -30,7 +30,15 @@ fn open(config: &StoreConfig, fresh: &str) -> (Started, Arc<Mutex<u64>>) {
 
 fn event(seq: u64) -> Event {
     let data = json!({ "kind": "test", "pad": "x".repeat(100) });
-    Event { seq, sample: false, wall: 1_795_395_346_001, name: "alert".into(), call_id: None, account: None, data }
+    Event {
+        seq,
+        sample: false,
+        wall: 1_795_395_346_001,
+        name: "alert".into(),
+        call_id: None,
+        account: None,
+        data: data.into(),
+    }
 }
 
 /// Logs events and waits until they are written. The log is then left as a killed daemon leaves it.

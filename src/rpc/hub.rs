@@ -17,7 +17,7 @@ use super::{
 use crate::store::{CdrQuery, Key, Log, Reader};
 use crate::ua::command::{Command as UaCommand, Snapshot};
 use crate::ua::error::{Code, Error};
-use crate::ua::event::{Event, rfc3339};
+use crate::ua::event::{Event, Heard, rfc3339};
 use crate::ua::io::ReplyId;
 
 /// Owned by the loop that owns the phone. Never waits, never fails; a client that does not read costs it nothing.
@@ -207,9 +207,13 @@ impl Hub {
         }
     }
 
-    /// Somebody hears of events: a subscriber, or the log.
-    pub fn listens(&self) -> bool {
-        self.store.is_some() || !self.subscriptions.is_empty()
+    /// Which events somebody hears: subscribers all of them, the log no samples.
+    pub fn hears(&self) -> Heard {
+        match (self.subscriptions.is_empty(), &self.store) {
+            (false, _) => Heard::All,
+            (true, Some(_)) => Heard::Lasting,
+            (true, None) => Heard::Nothing,
+        }
     }
 
     /// Subscriptions that are open now.
@@ -327,5 +331,5 @@ pub(super) fn text(epoch: &str, event: &Event) -> String {
     if let Some(account) = &event.account {
         body += &format!(",\"account\":{}", quoted(account));
     }
-    body + &format!(",\"data\":{}", event.data)
+    body + ",\"data\":" + event.data.text()
 }

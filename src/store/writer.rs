@@ -10,7 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::record::frame;
 use super::segment::{Header, Segment, Tail, retain};
@@ -278,11 +279,15 @@ fn publish(ours: &[Segment], theirs: &mut Vec<Segment>) {
 impl Batch {
     /// The record of an event `cdrChange`: its id is the seq.
     pub(super) fn take_cdr(&mut self, event: &Event) {
+        #[derive(Deserialize)]
+        struct Told {
+            cdr: Value,
+        }
         if self.cdrs.is_empty() {
             self.cdr_first = event.seq;
         }
         self.cdr_last = event.seq;
-        let mut cdr = event.data["cdr"].clone();
+        let Some(Told { mut cdr }) = event.data.read() else { return };
         cdr["id"] = json!(event.seq);
         frame(&mut self.cdrs, &cdr);
     }

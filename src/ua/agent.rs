@@ -218,7 +218,7 @@ impl Ua {
         data["by"] = by.into();
         let only = data["accounts"].as_array().filter(|all| all.len() == 1).and_then(|all| all[0].as_str());
         let only = only.map(str::to_owned);
-        self.tell(false, "agent.changed", None, only, data);
+        self.tell(false, "agent.changed", None, only, data.into());
     }
 
     fn agent_view(&self, seat: &str) -> Value {

@@ -29,15 +29,16 @@ fn of_account(name: &str) -> AgentRef {
 fn turned_away(net: &mut Net, caller: Who, agent: Who) -> (Value, Value) {
     let before = net.phone_of(agent).events.len();
     net.call(caller, json!({ "number": net.uri(agent) }));
-    let failed = net.wait(caller, "failed").data;
+    net.wait(caller, "failed");
+    let failed = net.last(caller, "failed");
     let told: Vec<_> = net.phone_of(agent).events[before..].iter().filter(|e| !e.sample).cloned().collect();
     assert_eq!(told.iter().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["callRejected"], "and nothing else");
     net.run_for(1_000); // dials a second
-    (told[0].data.clone(), failed)
+    (net.last(agent, "callRejected"), failed)
 }
 
 fn changes(net: &Net, who: Who) -> Vec<Value> {
-    net.phone_of(who).events.iter().filter(|e| e.name == "agent.changed").map(|e| e.data.clone()).collect()
+    net.phone_of(who).events.iter().filter(|e| e.name == "agent.changed").map(|e| Value::clone(&e.data)).collect()
 }
 
 fn rings(net: &mut Net, caller: Who, agent: Who) -> String {

@@ -1,6 +1,7 @@
 //! Phones on the network, and what a user does with one.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use phoned::ua::Ua;
 use phoned::ua::command::{Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Reject};
@@ -238,7 +239,7 @@ impl Net {
     #[track_caller]
     pub fn last(&self, who: Who, name: &str) -> Value {
         let told = self.phone_of(who).events.iter().rfind(|e| e.name == name);
-        told.unwrap_or_else(|| panic!("no {name} yet\n{}", self.story())).data.clone()
+        told.unwrap_or_else(|| panic!("no {name} yet\n{}", self.story())).data.deref().clone()
     }
 
     /// Something else happens to a phone.
