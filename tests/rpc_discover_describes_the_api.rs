@@ -16,7 +16,7 @@ const OTHERS: &str = "rpc.discover daemon.info daemon.health daemon.shutdown \
     account.add account.update account.remove account.list account.get account.register account.unregister \
     device.list device.get device.setRole agent.set agent.get \
     phone.start phone.disconnect phone.reRegister phone.setSessionStaticStatus phone.call phone.get phone.getSession phone.getCurrentSession phone.setCurrentSession \
-    phone.on phone.off session.get session.on session.off events.subscribe events.unsubscribe events.replay cdr.query \
+    phone.on phone.off phone.merge phone.split session.get session.on session.off events.subscribe events.unsubscribe events.replay cdr.query \
     phone.setRecordPermissions recording.list recording.get recording.verify recording.delete";
 
 #[test]

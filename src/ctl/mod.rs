@@ -79,6 +79,17 @@ enum Verb {
     },
     /// Join the other sides of a consultation and the call it is about
     Attended(Which),
+    /// Put calls into one conference
+    Merge {
+        /// Two calls or more
+        #[arg(value_name = "CALLID", num_args = 2.., required = true)]
+        call_ids: Vec<String>,
+    },
+    /// Take a call out of its conference and hold it; without CALLID all but the current one
+    Split {
+        #[arg(value_name = "CALLID")]
+        call_id: Option<String>,
+    },
     /// List the calls
     Ls,
     /// Show all of a call
@@ -163,6 +174,15 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             out.document(&done, |_| Vec::new())
         }
         Verb::Attended(which) => verb(&mut client, out, "session.attendedTransfer", which),
+        Verb::Merge { call_ids } => {
+            let done = client.call("phone.merge", json!({ "callIds": call_ids }))?;
+            out.document(&done, |_| Vec::new())
+        }
+        Verb::Split { call_id } => {
+            let params = call_id.map_or_else(|| json!({}), |call_id| json!({ "callId": call_id }));
+            let done = client.call("phone.split", params)?;
+            out.document(&done, |_| Vec::new())
+        }
         Verb::Ls => {
             let sessions = client.call("phone.getSession", json!({}))?;
             out.documents(&sessions, show::sessions)

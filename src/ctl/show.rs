@@ -20,7 +20,8 @@ pub(super) fn pretty(value: &Value) -> Vec<String> {
 pub(super) fn sessions(sessions: &[Value], colour: bool) -> Vec<String> {
     let row = |session: &Value| {
         let status = &session["status"];
-        let flags = [("isHold", "held"), ("isRemoteHold", "held by peer"), ("isMute", "muted")];
+        let flags =
+            [("isHold", "held"), ("isRemoteHold", "held by peer"), ("isMute", "muted"), ("isConference", "conference")];
         let flags: Vec<&str> = flags.iter().filter(|(key, _)| status[key] == true).map(|(_, word)| *word).collect();
         let state = if status["isRing"] == true { "ringing here".to_owned() } else { text(&status["callStatus"]) };
         let seconds = session["timer"]["callDuration"].as_u64().unwrap_or_default();

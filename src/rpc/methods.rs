@@ -1,7 +1,7 @@
 //! The one table: method → who may call it, its params in positional order, how they become a command, what comes back.
 //! A method that is not here does not exist.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use jsonrpsee::types::ErrorObjectOwned;
@@ -166,6 +166,8 @@ methods! {
     "phone.setSessionStaticStatus" Call ["callId", "staticStatus", "startManualModel"] ua::SetStaticStatus => |p| own(Ua::SetStaticStatus(p)), Session SESSION "As session.setStaticStatus.";
     "phone.getCurrentSession" Observe [] Nothing => |_| own(Ua::GetCurrentSession), SessionOrNull NONE "The current session.";
     "phone.setCurrentSession" Call ["callId"] ua::CallRef => |p| own(Ua::SetCurrentSession(p)), True SESSION "Makes a session the current one of its seat.";
+    "phone.merge" Call ["callIds"] ua::Merge => merge, True FAR "Puts sessions of a seat into one conference; true when all are resumed.";
+    "phone.split" Call ["callId"] ua::Split => |p| own(Ua::Split(p)), True FAR "Takes one out of its conference and holds it; without callId all but the current one.";
     "phone.on" Observe ["eventName"] On => |p: On| on(None, p.event_name), Subscription NONE "Subscribes to one event, or to all with *.";
     "phone.off" Observe ["subscription"] Off => |p: Off| Ok(Command::Unsubscribe(p.subscription)), True NONE "Ends a subscription of this connection.";
 
@@ -298,6 +300,17 @@ fn topic(name: String, path: &str) -> Result<String, ErrorObjectOwned> {
         &format!("there is no event {name:?}"),
         "an event's name, a family as device.*, or *; x-events of rpc.discover lists them",
     ))
+}
+
+fn merge(params: ua::Merge) -> Made {
+    if params.call_ids.iter().collect::<BTreeSet<_>>().len() < 2 {
+        return Err(errors::params(
+            "callIds",
+            "a conference has two sessions or more",
+            "two different callIds at least",
+        ));
+    }
+    own(Ua::Merge(params))
 }
 
 fn reject(params: ua::Reject) -> Made {

@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use phoned::sdp::Direction;
 use phoned::ua::command::{
-    AgentSet, AgentState, Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Record, RecordTarget, Reject, Terminate,
+    Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Merge, Record, RecordTarget, Reject, Split, Terminate,
     TerminateType,
 };
 use phoned::ua::io::ReplyId;
+use phoned::ua::media::MediaCommand;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::net::{Net, Weather, Who};
+use crate::net::{Net, Weather, Who, microphones};
 
 /// What a script has done, and seen so far.
 #[derive(Default)]
@@ -20,6 +20,8 @@ struct Story {
     asked: Vec<(u64, Who, ReplyId)>,
     /// Each session's events.
     told: BTreeMap<(usize, String), Vec<String>>,
+    /// Which sessions were told to be in a conference, or not any more.
+    conferences: BTreeMap<(usize, String), bool>,
     done: Vec<String>,
 }
 
@@ -27,10 +29,12 @@ struct Story {
 fn whatever_users_do_every_session_ends_once_and_nothing_is_left() {
     let messages: Option<u64> = std::env::var("PHONED_FUZZ").ok().and_then(|n| n.parse().ok());
     let scripts = messages.map_or(300, |n| (n / 100).max(1));
-    (0..scripts).for_each(run);
+    let met: usize = (0..scripts).map(run).sum();
+    assert!(met as u64 >= scripts / 10, "{met} conferences in {scripts} scripts are too few to prove anything");
 }
 
-fn run(seed: u64) {
+/// Runs a script; 1 if the agent had a conference in it.
+fn run(seed: u64) -> usize {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     let mut net = Net::new(seed);
     let agent = net.phone_with("agent", |settings, account| {
@@ -78,6 +82,7 @@ fn run(seed: u64) {
     for ((_, call), events) in &story.told {
         assert_eq!(events.last().map(String::as_str), Some("deleteSession"), "seed {seed}: {call}");
     }
+    usize::from(net.phone_of(agent).media.iter().any(|(_, c)| matches!(c, MediaCommand::Conference(Some(_)))))
 }
 
 fn pick(rng: &mut ChaCha20Rng, of: u64) -> usize {
@@ -86,14 +91,14 @@ fn pick(rng: &mut ChaCha20Rng, of: u64) -> usize {
 
 /// The sessions of a phone that are not over.
 fn live(story: &Story, net: &Net, who: Who) -> Vec<String> {
-    let index = net.addr(who).port() as usize + usize::from(octet(net, who));
+    let index = index_of(net, who);
     let of = story.told.iter().filter(|((owner, _), told)| *owner == index && told.last().unwrap() != "deleteSession");
     of.map(|((_, call), _)| call.clone()).collect()
 }
 
-fn octet(net: &Net, who: Who) -> u8 {
+fn index_of(net: &Net, who: Who) -> usize {
     match net.addr(who).ip() {
-        std::net::IpAddr::V4(ip) => ip.octets()[3],
+        std::net::IpAddr::V4(ip) => usize::from(ip.octets()[3]),
         std::net::IpAddr::V6(_) => 0,
     }
 }
@@ -110,7 +115,7 @@ fn command(rng: &mut ChaCha20Rng, net: &Net, story: &Story, who: Who, phones: &[
     let call_id = calls[pick(rng, calls.len() as u64)].clone();
     let one = CallRef { call_id: call_id.clone() };
     let record = Record { call_id: call_id.clone(), target: RecordTarget::Local };
-    match pick(rng, 29) {
+    match pick(rng, 35) {
         0..=3 => dial(rng, None),
         4 => dial(rng, Some(call_id)),
         5..=9 => Command::Answer(Answer { call_id, option: None }),
@@ -127,17 +132,36 @@ fn command(rng: &mut ChaCha20Rng, net: &Net, story: &Story, who: Who, phones: &[
         23 => Command::StartRecord(record),
         24 => Command::PauseRecord(record),
         25 => Command::StopRecord(one),
-        26 => Command::Dtmf(Dtmf { call_id, dtmf: "3".into(), method: DtmfMethod::Inband, redact: true }),
-        27 => Command::AgentSet(AgentSet { state: Some(AgentState::WrapUp), seconds: Some(5), ..AgentSet::default() }),
-        _ => Command::SetCurrentSession(one),
+        26 => Command::SetCurrentSession(one),
+        27..=31 => {
+            let confirmed =
+                |call: &String| story.told[&(index_of(net, who), call.clone())].contains(&"confirmed".into());
+            let mut call_ids = calls.clone();
+            if !rng.next_u64().is_multiple_of(4) {
+                call_ids.retain(confirmed);
+            }
+            if call_ids.len() > 2 && rng.next_u64().is_multiple_of(3) {
+                call_ids.remove(pick(rng, call_ids.len() as u64));
+            }
+            Command::Merge(Merge { call_ids })
+        }
+        32 => Command::Split(Split { call_id: Some(call_id) }),
+        33 => Command::Dtmf(Dtmf { call_id, dtmf: "3".into(), method: DtmfMethod::Inband, redact: true }),
+        _ => Command::Split(Split { call_id: None }),
     }
 }
 
 fn check(net: &mut Net, story: &mut Story, phones: &[Who], seed: u64) {
     for &who in phones {
-        let index = net.addr(who).port() as usize + usize::from(octet(net, who));
+        let index = index_of(net, who);
         for event in net.take_events(who) {
             let Some(call_id) = event.call_id else { continue };
+            if event.name == "statusChange" {
+                let is = event.data["newStatus"]["isConference"].as_bool().unwrap();
+                story.conferences.insert((index, call_id.clone()), is);
+            } else if event.name == "deleteSession" {
+                story.conferences.remove(&(index, call_id.clone()));
+            }
             let told = story.told.entry((index, call_id)).or_default();
             let name = event.name;
             if name.starts_with("recording.") || name == "cdrChange" {
@@ -164,9 +188,18 @@ fn check(net: &mut Net, story: &mut Story, phones: &[Who], seed: u64) {
         assert!(answered || now <= at + 10_500, "seed {seed}: no answer\n{:#?}", story.done);
         !answered
     });
-    let is_live = |s: &&crate::net::Stream| {
-        !s.muted && s.gate != Some(Direction::Inactive) && s.remote.as_ref().is_some_and(|r| r.direction.send())
-    };
-    let microphones = net.phone_of(phones[0]).streams.values().filter(is_live).count();
-    assert!(microphones <= 1, "seed {seed}: {microphones} live microphones\n{:#?}\n{}", story.done, net.story());
+    let streams = &net.phone_of(phones[0]).streams;
+    let live = microphones(streams.values());
+    assert!(live <= 1, "seed {seed}: {live} live microphones\n{:#?}\n{}", story.done, net.story());
+    for &who in phones {
+        // Nobody is in a conference alone, and the users are told of who is.
+        let phone = net.phone_of(who);
+        let mut members: BTreeMap<u64, usize> = BTreeMap::new();
+        phone.streams.values().filter_map(|s| s.conference).for_each(|c| *members.entry(c).or_default() += 1);
+        assert!(members.values().all(|n| *n >= 2), "seed {seed}: {members:?}\n{:#?}", story.done);
+        let index = index_of(net, who);
+        let told =
+            story.conferences.range((index, String::new())..(index + 1, String::new())).filter(|(_, is)| **is).count();
+        assert_eq!(told, members.values().sum::<usize>(), "seed {seed}\n{:#?}", story.done);
+    }
 }

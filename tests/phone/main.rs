@@ -5,6 +5,7 @@
 mod net;
 
 mod a_2xx_is_acknowledged_for_ever;
+mod a_conference_is_one_call;
 mod a_microphone_is_watched;
 mod a_phone_is_destroyed;
 mod an_agent_is_ready_or_not;

@@ -1,14 +1,16 @@
-//! Random scripts of calls, consultations, holds, transfers and hang-ups over three phones and a bad network: no session has
-//! two ends, no transfer two outcomes, and in the end nothing is left.
+//! Random scripts of calls, consultations, conferences, holds, transfers and hang-ups over three phones and a bad network: no session has
+//! two ends, no transfer two outcomes, no seat two live microphones, and in the end nothing is left.
 
 use std::collections::BTreeMap;
 
-use phoned::ua::command::{Answer, AttendedTransfer, BlindTransfer, Call, CallRef, Command, TransferHangup};
+use phoned::ua::command::{
+    Answer, AttendedTransfer, BlindTransfer, Call, CallRef, Command, Merge, Split, TransferHangup,
+};
 use phoned::ua::settings::ReferLeg;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::net::{Net, Weather, Who};
+use crate::net::{Net, Weather, Who, microphones};
 
 /// A step of the script.
 fn step(net: &mut Net, phones: &[Who], rng: &mut ChaCha20Rng) {
@@ -25,7 +27,7 @@ fn step(net: &mut Net, phones: &[Who], rng: &mut ChaCha20Rng) {
         Command::Call(Call { number, ..Call::default() })
     } else {
         let call_id = living[pick(living.len())].clone();
-        match pick(12) {
+        match pick(16) {
             0 => Command::Call(Call { number, ..Call::default() }),
             1 | 2 => Command::Call(Call { number, transfer_id: Some(call_id), ..Call::default() }),
             3..=5 => Command::Answer(Answer { call_id, option: None }),
@@ -36,11 +38,17 @@ fn step(net: &mut Net, phones: &[Who], rng: &mut ChaCha20Rng) {
                 let hangup = if pick(4) == 0 { TransferHangup::Immediately } else { TransferHangup::OnSuccess };
                 Command::BlindTransfer(BlindTransfer { call_id, number, hangup })
             }
+            10..=12 => Command::Merge(Merge { call_ids: living }),
+            13 => Command::Split(Split { call_id: (pick(2) == 0).then_some(call_id) }),
             _ => Command::AttendedTransfer(AttendedTransfer { call_id, number: None }),
         }
     };
     net.command(who, command);
     net.run_for([5, 60, 400, 3_000][pick(4)]);
+    for who in phones {
+        let live = microphones(net.phone_of(*who).streams.values());
+        assert!(live <= 1, "{live} live microphones\n{}", net.story());
+    }
 }
 
 /// How often each event of a kind was told of each session.

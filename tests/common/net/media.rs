@@ -19,9 +19,26 @@ pub struct Stream {
     pub gate: Option<Direction>,
     /// The microphone is off.
     pub muted: bool,
+    /// The conference that it is in.
+    pub conference: Option<u64>,
     /// A recording is open.
     pub recording: bool,
     started: bool,
+}
+
+impl Stream {
+    /// Its microphone is heard.
+    pub fn is_live(&self) -> bool {
+        let open = !self.muted && self.gate != Some(Direction::Inactive);
+        open && self.remote.as_ref().is_some_and(|r| r.direction.send())
+    }
+}
+
+/// How many microphones are heard: a conference has one.
+pub fn microphones<'a>(streams: impl Iterator<Item = &'a Stream>) -> usize {
+    let live: Vec<&Stream> = streams.filter(|s| s.is_live()).collect();
+    let alone = live.iter().filter(|s| s.conference.is_none()).count();
+    alone + live.iter().filter_map(|s| s.conference).collect::<std::collections::BTreeSet<_>>().len()
 }
 
 impl Net {
@@ -35,7 +52,15 @@ impl Net {
         if let MediaCommand::Open { local_ip, .. } = command {
             self.count += 1;
             let local = SocketAddr::new(local_ip, 20_000 + 2 * (self.count % 5_000) as u16);
-            let stream = Stream { local, remote: None, gate: None, muted: false, recording: false, started: false };
+            let stream = Stream {
+                local,
+                remote: None,
+                gate: None,
+                muted: false,
+                conference: None,
+                recording: false,
+                started: false,
+            };
             let before = self.phone_mut(who).streams.insert(session, stream);
             assert!(before.is_none(), "opened twice");
             let local = LocalMedia { rtp: local, ssrc: self.count as u32, network: "ethernet".into() };
@@ -56,6 +81,7 @@ impl Net {
             }
             MediaCommand::Gate(direction) => stream.gate = Some(direction),
             MediaCommand::Mute(muted) => stream.muted = muted,
+            MediaCommand::Conference(number) => stream.conference = number,
             MediaCommand::Dtmf { digit, duration_ms } => {
                 let towards = stream.remote.as_ref().map(|remote| (stream.local, remote.remote_rtp));
                 let delay = u64::from(duration_ms) * 1000;

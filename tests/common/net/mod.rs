@@ -26,7 +26,7 @@ use phoned::ua::media::MediaEvent;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-pub use media::Stream;
+pub use media::{Stream, microphones};
 pub use peer::Peer;
 pub use phone::Phone;
 pub use wire::{Fate, Packet, Weather};

@@ -7,7 +7,7 @@ use phoned::ua::Ua;
 use phoned::ua::command::{Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Reject};
 use phoned::ua::error::Error;
 use phoned::ua::event::Event;
-use phoned::ua::io::{Input, ReplyId, SessionId, Transport};
+use phoned::ua::io::{DeviceInfo, Input, ReplyId, SessionId, Transport};
 use phoned::ua::media::{MediaCommand, MediaStats};
 use phoned::ua::settings::{AccountSettings, AudioSettings, Settings};
 use rand_chacha::rand_core::Rng;
@@ -113,6 +113,19 @@ impl Net {
         let local = self.addr(who);
         let flow = phoned::ua::io::FlowId(UDP.0 - 1);
         self.feed(who, Input::FlowUp { flow, transport: Transport::Tcp, local, remote: None });
+    }
+
+    /// A phone's host has these sound devices now.
+    pub fn plug_in(&mut self, who: Who, ids: &[&str]) {
+        let device = |id: &&str| DeviceInfo {
+            id: (*id).to_owned(),
+            name: (*id).to_owned(),
+            input: true,
+            output: true,
+            default_input: false,
+            default_output: false,
+        };
+        self.feed(who, Input::Devices(ids.iter().map(device).collect()));
     }
 
     /// A phone, to look at.
