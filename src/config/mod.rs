@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
-    AccountSettings, AudioSettings, PhoneSettings, PrivacySettings, RecordSettings, Settings, SipSettings,
+    AccountSettings, AudioSettings, PhoneSettings, PrivacySettings, RecordSettings, Settings, SipSettings, TlsSettings,
     TransferSettings,
 };
 
@@ -27,6 +27,8 @@ pub struct Config {
     pub rpc: RpcConfig,
     /// How we present ourselves to SIP peers.
     pub sip: SipSettings,
+    /// Whom we trust and who we are.
+    pub tls: TlsSettings,
     /// RTP.
     pub media: MediaConfig,
     /// Sound devices.
@@ -52,6 +54,8 @@ impl Config {
     pub fn settings(&self) -> Settings {
         Settings {
             sip: self.sip.clone(),
+            tls: self.tls.clone(),
+            instance: String::new(),
             phone: self.phone.clone(),
             transfer: self.transfer.clone(),
             privacy: self.privacy.clone(),

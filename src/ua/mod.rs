@@ -28,11 +28,14 @@ mod flow;
 mod hold;
 mod identity;
 mod incoming;
+mod instance;
+mod keep_alive;
 mod microphone;
 mod number;
 mod ok;
 mod party;
 mod prack;
+mod reach;
 mod receive;
 mod record;
 mod refer;
@@ -90,6 +93,8 @@ pub struct Ua {
     resolved: BTreeMap<Host, Vec<Target>>,
     /// Who did not take our stream for a request too large for a datagram, and when.
     no_stream: BTreeMap<SocketAddr, Mono>,
+    /// The accounts' servers, and how they can be reached.
+    servers: BTreeMap<SocketAddr, reach::Reach>,
     accounts: BTreeMap<String, Account>,
     /// By seat, where anything was said of its agent.
     agents: BTreeMap<String, Agent>,
@@ -115,7 +120,10 @@ pub struct Ua {
 
 impl Ua {
     /// A phone that has not done anything yet. The same seed and inputs give the same outputs.
-    pub fn new(settings: Settings, seed: [u8; 32]) -> Ua {
+    pub fn new(mut settings: Settings, seed: [u8; 32]) -> Ua {
+        if settings.instance.is_empty() {
+            settings.instance = instance::of_host(&seed);
+        }
         let mut ua = Ua {
             transactions: Transactions::new(settings.sip.t1_ms * 1000),
             now: Now::default(),
@@ -128,6 +136,7 @@ impl Ua {
             queries: BTreeMap::new(),
             resolved: BTreeMap::new(),
             no_stream: BTreeMap::new(),
+            servers: BTreeMap::new(),
             accounts: BTreeMap::new(),
             agents: BTreeMap::new(),
             sessions: BTreeMap::new(),

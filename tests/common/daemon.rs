@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::contract;
 use super::process::Process;
 use super::tone::Sound;
 use super::wait::{free_port, now, poll, secs, until};
@@ -19,6 +20,8 @@ pub struct Setup {
     pub media: String,
     /// Lines of `[phone]`.
     pub phone: String,
+    /// It listens for TLS too, on the port after its SIP port.
+    pub tls: bool,
     /// Lines of `[sip]` beside `listen`.
     pub sip: String,
     /// Lines of `[audio]`; none: everything on `null`.
@@ -68,9 +71,10 @@ impl Daemon {
         let file = dir.path().join("phoned.toml");
         let rtp = 30_000 + (port % 400) * 50;
         let text = format!(
-            "[rpc]\nsocket = \"{}\"\n\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\", \"tcp:127.0.0.1:{port}\"]\n{}\n\n\
+            "[rpc]\nsocket = \"{}\"\n\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\", \"tcp:127.0.0.1:{port}\"{}]\n{}\n\n\
              [media]\nrtp_ports = \"{rtp}-{}\"\n{}\n\n[store]\ndir = \"{}/state\"\n\n[audio]\n{}\n\n[phone]\n{}\n\n{}\n",
             socket.display(),
+            if setup.tls { format!(", \"tls:127.0.0.1:{}\"", port + 1) } else { String::new() },
             setup.sip,
             rtp + 1999,
             setup.media,
@@ -180,10 +184,12 @@ impl Client {
         Client { stream, bytes: Vec::new(), id: 0, events: Vec::new(), taken: 0 }
     }
 
-    /// Sends a request and waits for its reply, 15 s at most.
+    /// Sends a request and waits for its reply, 15 s at most. Results and events have to be as the contract says.
     pub fn call(&mut self, method: &str, params: Value) -> Result<Value, Refusal> {
         let id = self.send(method, params);
         self.reply(id, secs(15))
+            .inspect(|result| contract::result(method, result))
+            .inspect_err(|refusal| contract::refusal(method, refusal.code))
     }
 
     /// Sends a request; its id.
@@ -298,6 +304,8 @@ impl Client {
 
     fn keep(&mut self, line: Value) {
         if line["method"] == "event" {
+            let event = &line["params"]["result"];
+            contract::event(event["event"].as_str().unwrap_or_default(), &event["data"]);
             self.events.push(line["params"]["result"].clone());
         }
     }
