@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use super::Config;
+use crate::ua::dialable;
 use crate::ua::io::Transport;
 use crate::ua::settings::{AccountSettings, Secret};
 
@@ -62,6 +63,12 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     fault(&["phone", "dials_per_second"], when(config.phone.dials_per_second > 0, "at least 1"));
     fault(&["phone", "report_interval"], when(config.phone.report_interval > 0, "at least 1"));
     fault(&["phone", "record_permissions"], when(config.phone.record_permissions <= 2, "0, 1 or 2"));
+    fault(&["phone", "wrap_up"], when(config.phone.wrap_up <= 86_400, "0 to 86400"));
+    let refusal = (400..700).contains(&config.phone.not_ready_code);
+    fault(&["phone", "not_ready_code"], when(refusal, "a status that refuses: 400 to 699"));
+    if let Some(number) = &config.phone.not_ready_forward {
+        fault(&["phone", "not_ready_forward"], when(dialable(number), "a number or a SIP URI"));
+    }
     let record = &config.record;
     if let Some(dir) = &record.dir {
         fault(&["record", "dir"], when(dir.is_absolute(), "an absolute path"));

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::media::{IceConfig, TurnServer};
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
-    AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Secret, Settings, SipSettings, TlsSettings,
-    TransferSettings,
+    AccountSettings, AudioSettings, PhoneSettings, PrivacySettings, RecordSettings, Secret, Settings, SipSettings,
+    TlsSettings, TransferSettings,
 };
 
 /// The whole configuration.
@@ -44,6 +44,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// How a transfer is made.
     pub transfer: TransferSettings,
+    /// What is not told.
+    pub privacy: PrivacySettings,
     /// What is logged.
     pub log: LogConfig,
     /// Who we are, by name.
@@ -59,6 +61,7 @@ impl Config {
             instance: String::new(),
             phone: self.phone.clone(),
             transfer: self.transfer.clone(),
+            privacy: self.privacy.clone(),
             audio: AudioSettings {
                 input: self.audio.input.clone(),
                 output: self.audio.output.clone(),
@@ -235,7 +238,7 @@ pub struct RecordConfig {
     pub pbx_resume: Option<String>,
     /// To stop.
     pub pbx_stop: Option<String>,
-    /// How they travel: `auto`, `rtp` or `info`.
+    /// How they travel: `auto`, `rtp`, `info` or `inband`.
     pub pbx_method: DtmfMethod,
 }
 

@@ -148,6 +148,9 @@ impl Engine {
             MediaCommand::Dtmf { digit, duration_ms } => {
                 self.order(&directory, id, Order::Dtmf(id, digit, duration_ms))
             }
+            MediaCommand::Tones { digit, duration_ms } => {
+                self.order(&directory, id, Order::Tones(id, digit, duration_ms))
+            }
             MediaCommand::Record(command) => {
                 let failed = self.record(&mut directory, id, command).err();
                 return failed.map(|reason| MediaEvent::Record(RecordEvent::Failed { reason, path: None }));

@@ -28,6 +28,7 @@ mod srtp;
 mod streams;
 mod symmetric;
 pub mod telephone_event;
+mod tones;
 mod transport;
 mod worker;
 

@@ -51,6 +51,8 @@ pub enum Order {
     Arrive(SessionId, Option<Box<Session>>),
     /// A digit and its length in ms.
     Dtmf(SessionId, char, u32),
+    /// The same in the sound.
+    Tones(SessionId, char, u32),
     /// A recording begins.
     Record(SessionId, Box<Tap>),
     /// The figures.
@@ -75,7 +77,11 @@ impl Order {
         match self {
             Order::Open(session) => session.id(),
             Order::Remote(id, _) | Order::Ends(id, _) | Order::Gate(id, _) | Order::Mute(id, _) => *id,
-            Order::Dtmf(id, ..) | Order::Record(id, _) | Order::Report(id) | Order::Conference(id, _) => *id,
+            Order::Dtmf(id, ..)
+            | Order::Tones(id, ..)
+            | Order::Record(id, _)
+            | Order::Report(id)
+            | Order::Conference(id, _) => *id,
             Order::Part(id, _) | Order::Expect(id) | Order::Arrive(id, _) => *id,
         }
     }
@@ -235,10 +241,12 @@ impl Worker {
                 }
             }
             Order::Dtmf(id, digit, duration_ms) => {
-                if self.with(id, |session| session.dtmf(digit, duration_ms)) == Some(false) {
-                    tracing::warn!(session = id.0, "a digit cannot be sent as an event now");
-                    self.loan.told.push((id, MediaEvent::DtmfSent { digit }));
-                }
+                let begun = self.with(id, |session| session.dtmf(digit, duration_ms));
+                self.digit_begun(id, digit, begun);
+            }
+            Order::Tones(id, digit, duration_ms) => {
+                let begun = self.with(id, |session| session.tones(digit, duration_ms));
+                self.digit_begun(id, digit, begun);
             }
             Order::Record(id, tap) => {
                 self.with(id, |session| session.record(tap));
@@ -248,6 +256,13 @@ impl Worker {
                     self.loan.told.push((id, MediaEvent::Report(Box::new(stats))));
                 }
             }
+        }
+    }
+
+    fn digit_begun(&mut self, id: SessionId, digit: char, begun: Option<bool>) {
+        if begun == Some(false) {
+            tracing::warn!(session = id.0, "a digit cannot be sent now");
+            self.loan.told.push((id, MediaEvent::DtmfSent { digit }));
         }
     }
 

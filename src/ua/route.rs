@@ -43,7 +43,7 @@ pub(super) enum Owner {
     Register(String),
     Invite(SessionId),
     Reinvite(SessionId),
-    Info(SessionId, char),
+    Info(SessionId),
     /// A REFER of ours, or a NOTIFY about one of the peer's.
     Refer(SessionId),
     Update(SessionId),

@@ -131,12 +131,14 @@ impl Ua {
     }
 
     pub(super) fn on_devices(&mut self, devices: Vec<DeviceInfo>) {
+        let seats = self.seats_of_agents();
         let old = std::mem::replace(&mut self.devices, devices);
         let is_in = |list: &[DeviceInfo], id: &str| list.iter().any(|d| d.id == id);
         let added: Vec<DeviceInfo> = self.devices.iter().filter(|d| !is_in(&old, &d.id)).cloned().collect();
         let removed: Vec<DeviceInfo> = old.into_iter().filter(|d| !is_in(&self.devices, &d.id)).collect();
         added.into_iter().for_each(|d| self.tell_phone("device.added", json!({"device": d})));
         removed.into_iter().for_each(|d| self.tell_phone("device.removed", json!({"device": d})));
+        self.agents_follow(&seats);
     }
 
     /// `device.setRole`: for new sessions, and at once for those that live.
@@ -149,7 +151,7 @@ impl Ua {
         if let Some(name) = &role.account {
             self.account(name)?;
         }
-        let id = role.id.clone();
+        let (id, seats) = (role.id.clone(), self.seats_of_agents());
         match role.account.as_ref().and_then(|name| self.accounts.get_mut(name)) {
             Some(account) => match role.role {
                 DeviceRole::Input => account.settings.input = Some(id),
@@ -166,6 +168,7 @@ impl Ua {
         }
         self.move_sessions(role.account.as_deref());
         self.tell_phone("device.changed", json!({"id": role.id, "role": role.role, "account": role.account}));
+        self.agents_follow(&seats);
         Ok(serde_json::Value::Bool(true))
     }
 

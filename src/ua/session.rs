@@ -8,6 +8,7 @@ use super::conference::Place;
 use super::dtmf::DtmfQueue;
 use super::io::{Mono, ReplyId, SessionId, Target};
 use super::media::{LocalMedia, MediaStats, PathFacts};
+use super::microphone::Microphone;
 use super::prack::{EarlyDialog, Reliable};
 use super::refer::Refers;
 use super::route::Link;
@@ -79,6 +80,7 @@ pub(super) struct Session {
     /// The peer takes UPDATE.
     pub peer_updates: bool,
     pub dtmf: DtmfQueue,
+    pub microphone: Microphone,
     /// What is recorded, here or at the PBX.
     pub record_status: RecordStatus,
     /// The status that the last event told.

@@ -115,7 +115,7 @@ fn command(rng: &mut ChaCha20Rng, net: &Net, story: &Story, who: Who, phones: &[
     let call_id = calls[pick(rng, calls.len() as u64)].clone();
     let one = CallRef { call_id: call_id.clone() };
     let record = Record { call_id: call_id.clone(), target: RecordTarget::Local };
-    match pick(rng, 34) {
+    match pick(rng, 35) {
         0..=3 => dial(rng, None),
         4 => dial(rng, Some(call_id)),
         5..=9 => Command::Answer(Answer { call_id, option: None }),
@@ -146,6 +146,7 @@ fn command(rng: &mut ChaCha20Rng, net: &Net, story: &Story, who: Who, phones: &[
             Command::Merge(Merge { call_ids })
         }
         32 => Command::Split(Split { call_id: Some(call_id) }),
+        33 => Command::Dtmf(Dtmf { call_id, dtmf: "3".into(), method: DtmfMethod::Inband, redact: true }),
         _ => Command::Split(Split { call_id: None }),
     }
 }

@@ -6,6 +6,9 @@ mod net;
 
 mod a_2xx_is_acknowledged_for_ever;
 mod a_conference_is_one_call;
+mod a_microphone_is_watched;
+mod a_phone_is_destroyed;
+mod an_agent_is_ready_or_not;
 mod an_announcement_before_the_answer;
 mod any_order_of_operations;
 mod attended_transfer_joins_the_far_ends;
@@ -37,6 +40,7 @@ mod targets_are_tried_in_turn;
 mod transfers_in_any_order;
 mod transfers_on_a_bad_network;
 mod update_changes_a_call;
+mod video_is_asked_for;
 mod webrtc_is_chosen_and_ends_in_words;
 mod who_calls_is_asserted;
 

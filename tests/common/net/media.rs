@@ -93,9 +93,14 @@ impl Net {
                     self.plan(delay + 5_000, Happening::Media { who, session, event });
                 }
             }
+            MediaCommand::Tones { digit, duration_ms } => {
+                let event = MediaEvent::DtmfSent { digit };
+                self.plan(u64::from(duration_ms) * 1000, Happening::Media { who, session, event });
+            }
             MediaCommand::Report => {
                 let codec = stream.remote.as_ref().map_or("", |remote| remote.codec.kind.name());
-                let stats = MediaStats { codec: codec.into(), mos: 4.4, r_factor: 93.0, ..MediaStats::default() };
+                let (codec, figures) = (codec.into(), self.phone_of(who).figures.clone());
+                let stats = MediaStats { codec, mos: 4.4, r_factor: 93.0, ..figures };
                 self.plan(0, Happening::Media { who, session, event: MediaEvent::Report(Box::new(stats)) });
             }
             MediaCommand::Record(command) => {

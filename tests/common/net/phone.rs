@@ -1,13 +1,14 @@
 //! Phones on the network, and what a user does with one.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use phoned::ua::Ua;
 use phoned::ua::command::{Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Reject};
 use phoned::ua::error::Error;
 use phoned::ua::event::Event;
 use phoned::ua::io::{DeviceInfo, Input, ReplyId, SessionId, Transport};
-use phoned::ua::media::MediaCommand;
+use phoned::ua::media::{MediaCommand, MediaStats};
 use phoned::ua::settings::{AccountSettings, AudioSettings, Settings};
 use rand_chacha::rand_core::Rng;
 use serde_json::Value;
@@ -30,6 +31,8 @@ pub struct Phone {
     pub media: Vec<(SessionId, MediaCommand)>,
     /// The media engine's sessions that are open.
     pub streams: BTreeMap<SessionId, Stream>,
+    /// What its media engine measures, of every session, besides codec and rating.
+    pub figures: MediaStats,
     /// False: no stream ever starts to flow (`MediaEvent::Started` is not told).
     pub hears: bool,
     /// False: its disk is full.
@@ -95,6 +98,7 @@ impl Net {
             replies: BTreeMap::new(),
             media: Vec::new(),
             streams: BTreeMap::new(),
+            figures: MediaStats::default(),
             hears: true,
             records: true,
             read: 0,
@@ -244,6 +248,18 @@ impl Net {
         let phone = self.phone_mut(who);
         phone.read += at + 1;
         phone.events[phone.read - 1].clone()
+    }
+
+    /// The data of the newest event of that name, told already.
+    #[track_caller]
+    pub fn last(&self, who: Who, name: &str) -> Value {
+        let told = self.phone_of(who).events.iter().rfind(|e| e.name == name);
+        told.unwrap_or_else(|| panic!("no {name} yet\n{}", self.story())).data.deref().clone()
+    }
+
+    /// Something else happens to a phone.
+    pub fn tell(&mut self, who: Who, input: Input<'_>) {
+        self.feed(who, input);
     }
 
     /// A whole call, talking: the callIds of both sides.
