@@ -104,6 +104,7 @@ macro_rules! methods {
 
 const NONE: &[Code] = &[];
 const ACCOUNT: &[Code] = &[Code::NoAccount];
+const REGISTER: &[Code] = &[Code::NoAccount, Code::RegistryFailed, Code::RegisterAttempts];
 const DEVICE: &[Code] = &[Code::NoInput, Code::NoAccount, Code::DeviceRefused, Code::DeviceFailed];
 const SESSION: &[Code] = &[Code::NoSession];
 const STATE: &[Code] = &[Code::NoSession, Code::WrongState];
@@ -131,6 +132,7 @@ const CALL: &[Code] = &[
     Code::NotRegistered,
     Code::NoInput,
     Code::LocalMedia,
+    Code::Unknown,
 ];
 
 methods! {
@@ -144,8 +146,8 @@ methods! {
     "account.remove" Admin ["name"] ua::AccountRef => |p| own(Ua::AccountRemove(p)), True ACCOUNT "Removes an account.";
     "account.list" Observe [] Nothing => |_| own(Ua::AccountList), Array NONE "Every account and how it is registered.";
     "account.get" Observe ["name"] ua::AccountRef => |p| own(Ua::AccountGet(p)), Object ACCOUNT "One account and how it is registered.";
-    "account.register" Call ["name"] ua::AccountRef => |p| own(Ua::AccountRegister(p)), True ACCOUNT "Registers an account.";
-    "account.unregister" Call ["name"] ua::AccountRef => |p| own(Ua::AccountUnregister(p)), True ACCOUNT "Unregisters an account.";
+    "account.register" Call ["name"] ua::AccountRef => |p| own(Ua::AccountRegister(p)), True REGISTER "Registers an account.";
+    "account.unregister" Call ["name"] ua::AccountRef => |p| own(Ua::AccountUnregister(p)), True REGISTER "Unregisters an account.";
 
     "device.list" Observe [] Nothing => |_| own(Ua::DeviceList), Array NONE "The sound devices of the host.";
     "device.get" Observe ["id"] ua::DeviceRef => |p| own(Ua::DeviceGet(p)), Object DEVICE "One sound device.";

@@ -120,7 +120,7 @@ impl Ua {
         let talking = session.is_answered();
         let seat = &session.seat;
         let ringing: Vec<&str> =
-            self.sessions.values().filter(|s| is_ringing(s) && s.seat == *seat).map(|s| s.call_id.as_str()).collect();
+            self.sessions.values().filter(|s| s.rings() && s.seat == *seat).map(|s| s.call_id.as_str()).collect();
         json!({
             "callId": session.call_id,
             "status": self.status(id),
@@ -141,10 +141,6 @@ impl Ua {
         let accounts: Vec<Value> = self.accounts.values().map(|a| a.view(self.now.mono)).collect();
         json!({"accounts": accounts, "sessions": sessions, "devices": self.devices})
     }
-}
-
-fn is_ringing(session: &Session) -> bool {
-    matches!(&session.state, super::session::State::Incoming(i) if i.answering.is_none())
 }
 
 /// What the seed's `RTCSession` property stands for, as data.

@@ -85,11 +85,8 @@ impl Ua {
         let extension = self.accounts.get(&session.account).map(|a| a.aor.user_unescaped()).unwrap_or_default();
         let whole = |n: u64| n.to_string();
         let ms = |x: f64| format!("{x:.3}");
-        let lost = if stats.rx_packets + stats.rx_lost == 0 {
-            0.0
-        } else {
-            stats.rx_lost as f64 / (stats.rx_lost + stats.rx_packets) as f64
-        };
+        let total = stats.rx_packets.saturating_add(stats.rx_lost);
+        let lost = if total == 0 { 0.0 } else { stats.rx_lost as f64 / total as f64 };
         let codec = session.negotiated.as_ref().map_or("", |n| n.codec.kind.name());
         json!({
             "lksTimestamp": session.answered_wall.to_string(),
@@ -124,7 +121,7 @@ impl Ua {
 
 /// `metrics`: the same call in numbers.
 pub(super) fn metrics(stats: &MediaStats) -> Value {
-    let total = stats.rx_packets + stats.rx_lost;
+    let total = stats.rx_packets.saturating_add(stats.rx_lost);
     let loss = if total == 0 { 0.0 } else { 100.0 * stats.rx_lost as f64 / total as f64 };
     json!({
         // Null until there is something to rate.

@@ -19,8 +19,10 @@ pub struct Stream {
     pub gate: Option<Direction>,
     /// The microphone is off.
     pub muted: bool,
-    /// A recording is open.
+    /// A recording is open, or about to be.
     pub recording: bool,
+    /// The phone knows that it is open.
+    pub recorded: bool,
     started: bool,
 }
 
@@ -35,7 +37,15 @@ impl Net {
         if let MediaCommand::Open { local_ip, .. } = command {
             self.count += 1;
             let local = SocketAddr::new(local_ip, 20_000 + 2 * (self.count % 5_000) as u16);
-            let stream = Stream { local, remote: None, gate: None, muted: false, recording: false, started: false };
+            let stream = Stream {
+                local,
+                remote: None,
+                gate: None,
+                muted: false,
+                recording: false,
+                recorded: false,
+                started: false,
+            };
             let before = self.phone_mut(who).streams.insert(session, stream);
             assert!(before.is_none(), "opened twice");
             let local = LocalMedia { rtp: local, ssrc: self.count as u32, network: "ethernet".into() };
@@ -79,6 +89,7 @@ impl Net {
                     _ => return,
                 };
                 stream.recording = matches!(event, RecordEvent::Started { .. });
+                stream.recorded &= stream.recording;
                 self.plan(20_000, Happening::Media { who, session, event: MediaEvent::Record(event) });
             }
             MediaCommand::Close => {
@@ -88,6 +99,14 @@ impl Net {
                 self.phone_mut(who).streams.remove(&session);
             }
             MediaCommand::Open { .. } | MediaCommand::Devices { .. } => {}
+        }
+    }
+
+    /// A phone is about to learn something of its recorder.
+    pub(super) fn note_recording(&mut self, who: Who, session: SessionId, event: &MediaEvent) {
+        let MediaEvent::Record(RecordEvent::Started { .. }) = event else { return };
+        if let Some(stream) = self.phone_mut(who).streams.get_mut(&session) {
+            stream.recorded = stream.recording;
         }
     }
 

@@ -6,8 +6,8 @@ use phoned::ua::Ua;
 use phoned::ua::command::{Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Reject};
 use phoned::ua::error::Error;
 use phoned::ua::event::Event;
-use phoned::ua::io::{Input, ReplyId, SessionId, Transport};
-use phoned::ua::media::MediaCommand;
+use phoned::ua::io::{DeviceInfo, Input, ReplyId, SessionId, Transport};
+use phoned::ua::media::{MediaCommand, MediaEvent};
 use phoned::ua::settings::{AccountSettings, AudioSettings, Settings};
 use rand_chacha::rand_core::Rng;
 use serde_json::Value;
@@ -33,6 +33,9 @@ pub struct Phone {
     pub hears: bool,
     /// False: its disk is full.
     pub records: bool,
+    /// What happened to it and what it did, in order: `newRTCSession`, `statusChange(isHold)`; `[INVITE]` and `[180]` are
+    /// sent, `<ACK>` is received, `[result]` answers a command. With the session, where it is about one.
+    pub trace: Vec<(Option<String>, String)>,
     /// How far `wait` has read.
     read: usize,
     last_seq: u64,
@@ -44,6 +47,7 @@ impl Phone {
     pub(super) fn note(&mut self, event: Event) {
         let expected = self.last_seq + u64::from(!event.sample);
         assert_eq!(event.seq, expected, "{event:?}");
+        super::shapes::check(&event);
         self.last_seq = event.seq;
         self.events.push(event);
     }
@@ -95,6 +99,7 @@ impl Net {
             streams: BTreeMap::new(),
             hears: true,
             records: true,
+            trace: Vec::new(),
             read: 0,
             last_seq: 0,
             last_reply: 0,
@@ -102,6 +107,16 @@ impl Net {
         self.feed(who, Input::FlowUp { flow: UDP, transport: Transport::Udp, local, remote: None });
         self.run_for(10);
         who
+    }
+
+    /// A phone's media engine tells something of a session.
+    pub fn media_event(&mut self, who: Who, session: SessionId, event: MediaEvent) {
+        self.feed(who, Input::Media(session, event));
+    }
+
+    /// The sound devices of a phone's host, as they are now.
+    pub fn devices(&mut self, who: Who, devices: Vec<DeviceInfo>) {
+        self.feed(who, Input::Devices(devices));
     }
 
     /// A phone takes streams on its usual port.
