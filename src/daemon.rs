@@ -263,7 +263,7 @@ impl Daemon {
 
     /// One input, all its outputs, and the answers that came at once.
     fn handle(&mut self, input: Input<'_>) {
-        self.ua.listen(self.hub.listens());
+        self.ua.listen(self.hub.hears());
         self.ua.handle(now(), input);
         self.drain();
         while let Some(answer) = self.at_once.pop_front() {
@@ -271,7 +271,7 @@ impl Daemon {
                 AtOnce::Media(session, event) => Input::Media(session, event),
                 AtOnce::Resolved(query, targets) => Input::Resolved(query, targets),
             };
-            self.ua.listen(self.hub.listens());
+            self.ua.listen(self.hub.hears());
             self.ua.handle(now(), input);
             self.drain();
         }
@@ -296,7 +296,7 @@ impl Daemon {
                     self.stopped |= result.is_ok() && self.stopping.contains(&reply);
                     self.hub.reply(reply, result);
                 }
-                Output::Event(event) => self.hub.publish(&event),
+                Output::Event(event) => self.hub.publish(event),
             }
         }
     }

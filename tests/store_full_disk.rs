@@ -91,7 +91,7 @@ async fn a_full_disk_ends_the_epoch() {
     let mut first = start("one");
     assert_eq!(first.epoch, "one");
     for seq in 1..=3_000 {
-        first.log.append(&event(seq, "alert", None, json!({ "pad": "x".repeat(1_000) })));
+        first.log.append(event(seq, "alert", None, json!({ "pad": "x".repeat(1_000) })));
     }
     first.log.stop();
     assert!(!small.0.path().join("state/epoch").exists());
@@ -116,7 +116,7 @@ async fn more_than_may_wait_is_told_from_memory() {
     for seq in 1..=30_000 {
         let event = event(seq, "alert", None, big.clone());
         let before = Instant::now();
-        started.log.append(&event);
+        started.log.append(event);
         slowest = slowest.max(before.elapsed());
     }
     println!("30,000 events in {:?}, the slowest {slowest:?}", begin.elapsed());

@@ -30,14 +30,22 @@ fn open(config: &StoreConfig, fresh: &str) -> (Started, Arc<Mutex<u64>>) {
 
 fn event(seq: u64) -> Event {
     let data = json!({ "kind": "test", "pad": "x".repeat(100) });
-    Event { seq, sample: false, wall: 1_795_395_346_001, name: "alert".into(), call_id: None, account: None, data }
+    Event {
+        seq,
+        sample: false,
+        wall: 1_795_395_346_001,
+        name: "alert".into(),
+        call_id: None,
+        account: None,
+        data: data.into(),
+    }
 }
 
 /// Logs events and waits until they are written. The log is then left as a killed daemon leaves it.
 fn log(config: &StoreConfig, fresh: &str, count: u64) -> (String, u64) {
     let (mut started, written) = open(config, fresh);
     let first = started.seq + 1;
-    let place = (first..first + count).map(|seq| started.log.append(&event(seq))).last().unwrap_or(0);
+    let place = (first..first + count).map(|seq| started.log.append(event(seq))).last().unwrap_or(0);
     let end = Instant::now() + Duration::from_secs(10);
     while *written.lock().unwrap() < place {
         assert!(Instant::now() < end, "the log does not come on");

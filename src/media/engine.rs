@@ -27,6 +27,9 @@ use super::worker::{Order, Worker};
 /// Orders that a worker may have before it: some ten a session, if all are set up between two ticks.
 const ORDERS: usize = 1_024;
 
+/// Sessions that wake no second worker: a tick costs more than what is done in it for so few.
+const HANDFUL: usize = 4;
+
 /// What the engine needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaConfig {
@@ -69,6 +72,18 @@ struct Entry {
     /// Rate at which the devices were taken; none before the first description.
     rate: Option<u32>,
     recording: Option<Arc<Control>>,
+}
+
+impl Directory {
+    /// The worker with the fewest sessions; those without any sleep until the others have their hands full.
+    fn worker(&self, workers: usize) -> usize {
+        let load = |worker: usize| self.entries.values().filter(|entry| entry.worker == worker).count();
+        let awake = (0..workers).map(|worker| (load(worker), worker)).filter(|(load, _)| *load > 0).min();
+        match awake {
+            Some((load, worker)) if load < HANDFUL => worker,
+            _ => (0..workers).min_by_key(|worker| load(*worker)).unwrap_or(0),
+        }
+    }
 }
 
 impl Engine {
@@ -142,8 +157,7 @@ impl Engine {
             .map_err(|e| format!("no RTP port: {e}"))?;
         let start = start().map_err(|e| format!("no randomness: {e}"))?;
         let local = LocalMedia { rtp: ports.local, ssrc: start.ssrc, network: directory.networks.kind_of(ip).into() };
-        let loads = |worker: usize| directory.entries.values().filter(|e| e.worker == worker).count();
-        let worker = (0..self.workers.len()).min_by_key(|w| loads(*w)).unwrap_or(0);
+        let worker = directory.worker(self.workers.len());
         let closed = Arc::new(AtomicBool::new(false));
         let now = clock::mono_ns() / 1_000;
         let session = Session::new(id, closed.clone(), ports, start, self.config.opus_bitrate, now);

@@ -17,7 +17,7 @@ use super::{
 use crate::store::{CdrQuery, Key, Log, Reader};
 use crate::ua::command::{Command as UaCommand, Snapshot};
 use crate::ua::error::{Code, Error};
-use crate::ua::event::{Event, rfc3339};
+use crate::ua::event::{Event, Heard, rfc3339};
 use crate::ua::io::ReplyId;
 
 /// Owned by the loop that owns the phone. Never waits, never fails; a client that does not read costs it nothing.
@@ -181,16 +181,16 @@ impl Hub {
     }
 
     /// Tells everyone who wants to know.
-    pub fn publish(&mut self, event: &Event) {
-        let place = self.log().map_or(0, |log| log.append(event));
+    pub fn publish(&mut self, event: Event) {
+        let place = self.log().map_or(0, |log| log.place_of(&event));
         let ends = event.name == "deleteSession";
         let mut body: Option<Arc<str>> = None;
         self.subscriptions.retain(|id, subscription| {
             if subscription.outbox.is_closed() {
                 return false;
             }
-            if subscription.filter.matches(event) {
-                let body = body.get_or_insert_with(|| text(&self.epoch, event).into()).clone();
+            if subscription.filter.matches(&event) {
+                let body = body.get_or_insert_with(|| text(&self.epoch, &event).into()).clone();
                 let key = event
                     .sample
                     .then(|| format!("{}\n{}", event.name, event.call_id.as_deref().unwrap_or_default()).into());
@@ -202,11 +202,18 @@ impl Hub {
             }
             !(ends && subscription.ends_with_session && subscription.filter.call_id == event.call_id)
         });
+        if let Some(log) = self.log() {
+            log.append(event);
+        }
     }
 
-    /// Somebody hears of events: a subscriber, or the log.
-    pub fn listens(&self) -> bool {
-        self.store.is_some() || !self.subscriptions.is_empty()
+    /// Which events somebody hears: subscribers all of them, the log no samples.
+    pub fn hears(&self) -> Heard {
+        match (self.subscriptions.is_empty(), &self.store) {
+            (false, _) => Heard::All,
+            (true, Some(_)) => Heard::Lasting,
+            (true, None) => Heard::Nothing,
+        }
     }
 
     /// Subscriptions that are open now.
@@ -324,5 +331,5 @@ pub(super) fn text(epoch: &str, event: &Event) -> String {
     if let Some(account) = &event.account {
         body += &format!(",\"account\":{}", quoted(account));
     }
-    body + &format!(",\"data\":{}", event.data)
+    body + ",\"data\":" + event.data.text()
 }

@@ -12,7 +12,7 @@
 //! // in the loop:
 //! //   Some(request) = inbox.recv()     => if let Some((id, command)) = hub.take(request) { ua.handle(now, Input::Command { reply: id, command }) }
 //! //   Output::Reply(id, result)        => hub.reply(id, result)
-//! //   Output::Event(event)             => hub.publish(&event)
+//! //   Output::Event(event)             => hub.publish(event)
 //! ```
 //! `daemon.shutdown` arrives as `ua::Command::Shutdown`: the loop notes that it has to stop once that reply is out. Commands of
 //! the daemon's own (a signal) use `ReplyId(0)`, which the hub never gives out and whose reply it ignores.

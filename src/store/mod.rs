@@ -67,7 +67,7 @@ pub struct Key {
 type Placed = (u64, Entry);
 
 enum Entry {
-    Event(Arc<Event>),
+    Event(Box<Event>),
     Key(Box<Key>),
 }
 
@@ -114,8 +114,13 @@ pub(crate) struct Files {
 
 impl Log {
     /// Logs an event; its place. Samples are not logged: their place is that of what stands before them.
-    pub fn append(&mut self, event: &Event) -> u64 {
-        if event.sample { self.place } else { self.put(Entry::Event(Arc::new(event.clone()))) }
+    pub fn append(&mut self, event: Event) -> u64 {
+        if event.sample { self.place } else { self.put(Entry::Event(Box::new(event))) }
+    }
+
+    /// The place that [`Log::append`] is going to give it.
+    pub fn place_of(&self, event: &Event) -> u64 {
+        self.place + u64::from(!event.sample)
     }
 
     /// Logs what is known of an idempotency key; its place.

@@ -4,17 +4,26 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use serde::Serialize;
+
 /// Length and checksum, little-endian.
 const HEAD: usize = 8;
 /// The longest record: what claims to be longer is none.
 pub(super) const MAX_RECORD: usize = 4 * 1024 * 1024;
 
-/// Appends a record.
-pub(super) fn frame(into: &mut Vec<u8>, bytes: &[u8]) {
-    let length = u32::try_from(bytes.len()).unwrap_or(0);
-    into.extend_from_slice(&length.to_le_bytes());
-    into.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
-    into.extend_from_slice(bytes);
+/// Appends a value as a record; what cannot be written as JSON leaves no trace.
+pub(super) fn frame(into: &mut Vec<u8>, value: &impl Serialize) {
+    let head = into.len();
+    let body = head + HEAD;
+    into.resize(body, 0);
+    if serde_json::to_writer(&mut *into, value).is_err() {
+        into.truncate(head);
+        return;
+    }
+    let length = u32::try_from(into.len() - body).unwrap_or(0);
+    let crc = crc32fast::hash(&into[body..]);
+    into[head..head + 4].copy_from_slice(&length.to_le_bytes());
+    into[head + 4..body].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// What stands at an offset.

@@ -67,19 +67,18 @@ impl Tail {
         Ok(())
     }
 
-    /// Writes framed records behind the last segment, or into a new file where that is full, old, of another epoch, or would leave
-    /// a gap in its seqs. What cannot be written whole leaves no trace.
+    /// Writes framed records, `first` to `last`, behind the last segment, or into a new file where that is full, old, of another
+    /// epoch, or would leave a gap in its seqs. What cannot be written whole leaves no trace. `header` is asked for a new file.
     pub fn write(
         &mut self,
         segments: &mut Vec<Segment>,
-        header: &Header,
-        last: u64,
+        epoch: &str,
+        (first, last): (u64, u64),
         data: &[u8],
+        header: impl FnOnce() -> Header,
     ) -> io::Result<Arc<File>> {
         let fits = |segment: &&mut Segment| {
-            segment.bytes < self.limit
-                && *segment.epoch == *header.epoch
-                && (!self.gapless || segment.last + 1 == header.first)
+            segment.bytes < self.limit && *segment.epoch == *epoch && (!self.gapless || segment.last + 1 == first)
         };
         let young = |born: &SystemTime| wall().duration_since(*born).unwrap_or_default() < OLD;
         if let Some((file, born)) = &self.open
@@ -93,10 +92,10 @@ impl Tail {
             (segment.bytes, segment.last) = (segment.bytes + data.len() as u64, last);
             return Ok(file.clone());
         }
-        let path = self.dir.join(format!("{}-{:020}.log", self.kind, header.first));
+        let path = self.dir.join(format!("{}-{first:020}.log", self.kind));
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o640).open(&path)?;
         let mut whole = Vec::with_capacity(data.len() + 256);
-        frame(&mut whole, &serde_json::to_vec(header)?);
+        frame(&mut whole, &header());
         whole.extend_from_slice(data);
         if let Err(error) = file.write_all_at(&whole, 0) {
             let _ = fs::remove_file(&path);
@@ -105,13 +104,7 @@ impl Tail {
         let file = Arc::new(file);
         self.open = Some((file.clone(), wall()));
         segments.retain(|segment| segment.path != path);
-        segments.push(Segment {
-            path,
-            epoch: header.epoch.as_str().into(),
-            first: header.first,
-            last,
-            bytes: whole.len() as u64,
-        });
+        segments.push(Segment { path, epoch: epoch.into(), first, last, bytes: whole.len() as u64 });
         Ok(file)
     }
 }

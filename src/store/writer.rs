@@ -10,7 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::record::frame;
 use super::segment::{Header, Segment, Tail, retain};
@@ -71,8 +72,12 @@ pub(super) struct Dirty {
 }
 
 impl Dirty {
-    fn add(&self, kind: &'static str, file: Arc<File>) {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, file);
+    /// True: they were all synced before.
+    fn add(&self, kind: &'static str, file: Arc<File>) -> bool {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let clean = files.is_empty();
+        files.insert(kind, file);
+        clean
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -169,9 +174,7 @@ impl Writer {
             self.batch.first = event.seq;
         }
         self.batch.last = event.seq;
-        if let Ok(bytes) = serde_json::to_vec(event) {
-            frame(&mut self.batch.events, &bytes);
-        }
+        frame(&mut self.batch.events, event);
         if event.name == "cdrChange" {
             self.batch.take_cdr(event);
         }
@@ -181,9 +184,7 @@ impl Writer {
         if self.batch.keys.is_empty() {
             self.batch.key_at = u64::try_from(key.at).unwrap_or(0);
         }
-        if let Ok(bytes) = serde_json::to_vec(key) {
-            frame(&mut self.batch.keys, &bytes);
-        }
+        frame(&mut self.batch.keys, key);
     }
 
     /// Writes all that waits, and says so.
@@ -204,8 +205,7 @@ impl Writer {
             self.shared.trouble(if full { "full" } else { "failed" }, &error.to_string());
             return;
         }
-        let _ = self.shared.sync.try_send(());
-        let place = std::mem::take(&mut self.batch).place;
+        let place = self.batch.place;
         let (lost, gap) = (&self.shared.lost, &self.shared.gap);
         if none_waits && lost.load(Ordering::Acquire) && !gap.load(Ordering::Acquire) {
             // It was late, and nothing is missing: the epoch stays.
@@ -219,30 +219,37 @@ impl Writer {
 
     /// First the events, then what follows from them. What is written is taken out of the batch.
     fn try_write(&mut self) -> io::Result<()> {
-        let batch = &mut self.batch;
+        let (batch, mut clean) = (&mut self.batch, false);
         if !batch.events.is_empty() {
-            let header =
-                Header { epoch: self.epoch.clone(), first: batch.first, after: self.last, open: self.open.clone() };
-            let file = self.events.write(&mut self.files.events, &header, batch.last, &batch.events)?;
+            let (first, after) = (batch.first, self.last);
+            let header = || Header { epoch: self.epoch.clone(), first, after, open: self.open.clone() };
+            let seqs = (first, batch.last);
+            let file = self.events.write(&mut self.files.events, &self.epoch, seqs, &batch.events, header)?;
             publish(&self.files.events, &mut self.shared.files().events);
             self.last = batch.last;
             self.shared.written_seq.store(self.last, Ordering::Release);
-            self.dirty.add("events", file);
+            clean |= self.dirty.add("events", file);
             batch.events.clear();
         }
         if !batch.cdrs.is_empty() {
             let after = self.files.cdrs.last().map_or(0, |segment| segment.last);
-            let header = Header { first: batch.cdr_first, after, ..Header::default() };
-            let file = self.cdrs.write(&mut self.files.cdrs, &header, batch.cdr_last, &batch.cdrs)?;
+            let seqs @ (first, _) = (batch.cdr_first, batch.cdr_last);
+            let header = || Header { first, after, ..Header::default() };
+            let file = self.cdrs.write(&mut self.files.cdrs, "", seqs, &batch.cdrs, header)?;
             publish(&self.files.cdrs, &mut self.shared.files().cdrs);
-            self.dirty.add("cdrs", file);
+            clean |= self.dirty.add("cdrs", file);
             batch.cdrs.clear();
         }
         if !batch.keys.is_empty() {
-            let header = Header { first: batch.key_at, ..Header::default() };
-            let file = self.keys.write(&mut self.key_segments, &header, batch.key_at, &batch.keys)?;
-            self.dirty.add("keys", file);
+            let first = batch.key_at;
+            let header = || Header { first, ..Header::default() };
+            let file = self.keys.write(&mut self.key_segments, "", (first, first), &batch.keys, header)?;
+            clean |= self.dirty.add("keys", file);
             batch.keys.clear();
+        }
+        if clean {
+            // The thread that syncs waits a while: what is written meanwhile goes along.
+            let _ = self.shared.sync.try_send(());
         }
         Ok(())
     }
@@ -262,7 +269,9 @@ impl Writer {
 /// Tells the readers of what was written.
 fn publish(ours: &[Segment], theirs: &mut Vec<Segment>) {
     match (ours.last(), theirs.last_mut()) {
-        (Some(ours), Some(theirs)) if ours.path == theirs.path => theirs.clone_from(ours),
+        (Some(ours), Some(theirs)) if ours.path == theirs.path => {
+            (theirs.first, theirs.last, theirs.bytes) = (ours.first, ours.last, ours.bytes);
+        }
         _ => *theirs = ours.to_vec(),
     }
 }
@@ -270,15 +279,17 @@ fn publish(ours: &[Segment], theirs: &mut Vec<Segment>) {
 impl Batch {
     /// The record of an event `cdrChange`: its id is the seq.
     pub(super) fn take_cdr(&mut self, event: &Event) {
+        #[derive(Deserialize)]
+        struct Told {
+            cdr: Value,
+        }
         if self.cdrs.is_empty() {
             self.cdr_first = event.seq;
         }
         self.cdr_last = event.seq;
-        let mut cdr = event.data["cdr"].clone();
+        let Some(Told { mut cdr }) = event.data.read() else { return };
         cdr["id"] = json!(event.seq);
-        if let Ok(bytes) = serde_json::to_vec(&cdr) {
-            frame(&mut self.cdrs, &bytes);
-        }
+        frame(&mut self.cdrs, &cdr);
     }
 
     fn len(&self) -> usize {

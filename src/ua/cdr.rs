@@ -123,7 +123,7 @@ impl Ua {
     }
 
     fn tell_left(&mut self, name: &str, cdr: &Cdr, data: Value) {
-        self.tell(false, name, Some(cdr.call_id.clone()), Some(cdr.account.clone()), data);
+        self.tell(false, name, Some(cdr.call_id.clone()), Some(cdr.account.clone()), data.into());
     }
 }
 
@@ -147,6 +147,57 @@ struct Left {
     deleted: bool,
 }
 
+/// What is read of a `statusChange`, or a `staticStatusChange`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Changed<T> {
+    new_status: T,
+}
+
+#[derive(Deserialize)]
+struct Person {
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Held {
+    is_hold: bool,
+    tags: Vec<String>,
+}
+
+/// What is read of a session's last event.
+#[derive(Default, Deserialize)]
+struct Over {
+    #[serde(default)]
+    cause: String,
+    code: Option<u64>,
+    by: Option<String>,
+}
+
+/// What is read of a new session.
+#[derive(Deserialize)]
+struct Begun {
+    session: Of,
+}
+
+#[derive(Deserialize)]
+struct Of {
+    status: Parties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Parties {
+    communication_type: CommunicationType,
+    #[serde(default)]
+    number: String,
+    #[serde(default)]
+    called_number: String,
+    #[serde(default)]
+    name: String,
+}
+
 impl Unfinished {
     /// Follows the log: one event after the other.
     pub fn follow(&mut self, event: &Event) {
@@ -156,7 +207,9 @@ impl Unfinished {
         }
         self.last_wall = self.last_wall.max(wall);
         if event.name == "newRTCSession" {
-            self.open.insert(call_id.clone(), Left::new(event, call_id));
+            if let Some(Begun { session: Of { status } }) = event.data.read() {
+                self.open.insert(call_id.clone(), Left::new(event, call_id, status));
+            }
             return;
         }
         if event.name == "cdrChange" {
@@ -164,23 +217,25 @@ impl Unfinished {
             return;
         }
         let Some(left) = self.open.get_mut(call_id) else { return };
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         match event.name.as_str() {
             "incoming" => left.rang = left.rang.or(Some(wall)),
             "progress" => left.rang = left.rang.or(Some(wall)),
             "accepted" => left.answered = left.answered.or(Some(wall)),
-            "staticStatusChange" => left.cdr.name = text(&event.data["newStatus"]["name"]),
+            "staticStatusChange" => {
+                left.cdr.name =
+                    event.data.read().map(|Changed { new_status: Person { name } }| name).unwrap_or_default();
+            }
             "statusChange" => {
-                let status = &event.data["newStatus"];
-                left.cdr.tags = serde_json::from_value(status["tags"].clone()).unwrap_or_default();
+                let Some(Changed { new_status: Held { is_hold, tags } }) = event.data.read() else { return };
+                left.cdr.tags = tags;
                 left.held_ms += left.held_since.take().map_or(0, |since| wall - since);
-                left.held_since = (status["isHold"] == true).then_some(wall);
+                left.held_since = is_hold.then_some(wall);
             }
             "ended" | "failed" | "clientError" => {
+                let Over { cause, code, by } = event.data.read().unwrap_or_default();
                 left.over = true;
-                left.cdr.cause = text(&event.data["cause"]);
-                left.cdr.code = event.data["code"].as_u64();
-                left.cdr.by = event.data["by"].as_str().unwrap_or("system").to_owned();
+                (left.cdr.cause, left.cdr.code) = (cause, code);
+                left.cdr.by = by.unwrap_or_else(|| "system".into());
             }
             "deleteSession" => left.deleted = true,
             _ => {}
@@ -194,17 +249,14 @@ impl Unfinished {
 }
 
 impl Left {
-    fn new(event: &Event, call_id: &str) -> Left {
-        let status = &event.data["session"]["status"];
-        let text = |key: &str| status[key].as_str().unwrap_or_default().to_owned();
-        let inbound = status["communicationType"] == "inbound";
+    fn new(event: &Event, call_id: &str, status: Parties) -> Left {
         let cdr = Cdr {
             call_id: call_id.to_owned(),
             account: event.account.clone().unwrap_or_default(),
-            direction: if inbound { CommunicationType::Inbound } else { CommunicationType::Outbound },
-            number: text("number"),
-            called_number: text("calledNumber"),
-            name: text("name"),
+            direction: status.communication_type,
+            number: status.number,
+            called_number: status.called_number,
+            name: status.name,
             start_time: rfc3339(event.wall),
             answer_time: None,
             end_time: String::new(),

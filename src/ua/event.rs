@@ -1,7 +1,11 @@
 //! Events: what the phone tells everyone (docs/API.md, "Events").
 
-use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
+use std::ops::Deref;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,7 +23,86 @@ pub struct Event {
     /// The account it is about.
     pub account: Option<String>,
     /// The payload.
-    pub data: Value,
+    pub data: Data,
+}
+
+/// Which events are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// None.
+    Nothing,
+    /// Those that are counted: for the log.
+    Lasting,
+    /// Samples too.
+    All,
+}
+
+/// A payload: text that is made once, for the log and for every subscriber; a tree ([`Deref`]) for who looks inside.
+#[derive(Debug, Clone)]
+pub struct Data {
+    text: Box<RawValue>,
+    tree: OnceCell<Value>,
+}
+
+impl Data {
+    /// The text of a value; `null` where it cannot be JSON.
+    pub fn of(value: &impl Serialize) -> Data {
+        to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned()).into()
+    }
+
+    /// As JSON.
+    pub fn text(&self) -> &str {
+        self.text.get()
+    }
+
+    /// The parts that a reader knows; none where they are not as it knows them.
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
+        serde_json::from_str(self.text()).ok()
+    }
+}
+
+impl From<Box<RawValue>> for Data {
+    fn from(text: Box<RawValue>) -> Data {
+        Data { text, tree: OnceCell::new() }
+    }
+}
+
+impl From<Value> for Data {
+    fn from(tree: Value) -> Data {
+        Data::of(&tree)
+    }
+}
+
+impl Deref for Data {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        self.tree.get_or_init(|| self.read().unwrap_or_default())
+    }
+}
+
+impl PartialEq for Data {
+    fn eq(&self, other: &Data) -> bool {
+        **self == **other
+    }
+}
+
+impl PartialEq<Value> for Data {
+    fn eq(&self, other: &Value) -> bool {
+        **self == *other
+    }
+}
+
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.text.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Data, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(Data::from)
+    }
 }
 
 /// RFC 3339, UTC, milliseconds.

@@ -1,12 +1,14 @@
 //! How things are told: events with their seq, status changes with two true snapshots.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Ua;
-use super::event::Event;
+use super::event::{Data, Event, Heard};
 use super::io::{Output, SessionId};
 use super::session::Session;
 use super::status::{CallStatus, StaticCallStatus};
+use super::view::SessionView;
 
 impl Ua {
     /// Tells everyone. Samples are not counted.
@@ -16,10 +18,10 @@ impl Ua {
         name: &str,
         call_id: Option<String>,
         account: Option<String>,
-        data: Value,
+        data: Data,
     ) {
         self.count(sample, name, call_id.as_deref());
-        if !self.heard {
+        if !self.hears(sample) {
             return;
         }
         let event = Event { seq: self.seq, sample, wall: self.now.wall, name: name.into(), call_id, account, data };
@@ -33,9 +35,14 @@ impl Ua {
         }
     }
 
+    /// Somebody wants to know: what nobody hears is not made.
+    pub(super) fn hears(&self, sample: bool) -> bool {
+        self.heard != Heard::Nothing && (!sample || self.heard == Heard::All)
+    }
+
     /// An event of the phone.
     pub(super) fn tell_phone(&mut self, name: &str, data: Value) {
-        self.tell(false, name, None, None, data);
+        self.tell(false, name, None, None, data.into());
     }
 
     /// An event of an account.
@@ -43,52 +50,60 @@ impl Ua {
         if let Value::Object(map) = &mut data {
             map.insert("account".into(), account.into());
         }
-        self.tell(false, name, None, Some(account.into()), data);
+        self.tell(false, name, None, Some(account.into()), data.into());
     }
 
     /// An event of a session: its callId joins the data.
-    pub(super) fn tell_session(&mut self, id: SessionId, name: &str, data: Value) {
-        self.tell_about(id, false, name, data);
+    pub(super) fn tell_session(&mut self, id: SessionId, name: &str, mut data: Value) {
+        self.tell_made(id, false, name, |_, session| {
+            if let Value::Object(map) = &mut data {
+                map.insert("callId".into(), session.call_id.clone().into());
+            }
+            data.into()
+        });
     }
 
-    /// A sample of a session.
-    pub(super) fn tell_sample(&mut self, id: SessionId, name: &str, data: Value) {
-        self.tell_about(id, true, name, data);
-    }
-
-    fn tell_about(&mut self, id: SessionId, sample: bool, name: &str, mut data: Value) {
+    /// An event of a session, its data made only if somebody hears it.
+    pub(super) fn tell_made(
+        &mut self,
+        id: SessionId,
+        sample: bool,
+        name: &str,
+        data: impl FnOnce(&Ua, &Session) -> Data,
+    ) {
         let Some(session) = self.sessions.get(&id) else { return };
-        let (call_id, account) = (session.call_id.clone(), session.account.clone());
-        if !self.heard {
+        if !self.hears(sample) {
+            let call_id = session.call_id.clone();
             return self.count(sample, name, Some(&call_id));
         }
-        if let Value::Object(map) = &mut data {
-            map.insert("callId".into(), call_id.clone().into());
-        }
+        let data = data(self, session);
+        let (call_id, account) = (session.call_id.clone(), session.account.clone());
         self.tell(sample, name, Some(call_id), Some(account), data);
     }
 
     /// An event whose data holds the whole session.
-    pub(super) fn tell_with_session(&mut self, id: SessionId, name: &str, mut data: Map<String, Value>) {
-        if self.heard {
-            let snapshot = self.snapshot(id, self.seq + 1);
-            data.insert("session".into(), snapshot);
-        }
-        self.tell_session(id, name, Value::Object(data));
+    pub(super) fn tell_with_session(&mut self, id: SessionId, name: &str, more: Map<String, Value>) {
+        let seq = self.seq + 1;
+        self.tell_made(id, false, name, |ua, session| {
+            Data::of(&WithSession { call_id: &session.call_id, session: ua.view(id, session, seq), more })
+        });
     }
 
     /// Tells `statusChange` if the status is not what was told last. Called after every step that may change it.
     pub(super) fn tell_status(&mut self, id: SessionId) {
         let Some(new) = self.status(id) else { return };
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.told.as_ref() == Some(&new) {
+            return;
+        }
         let Some(old) = session.told.replace(new.clone()) else { return };
         let changed = differences(&old, &new);
         if changed.is_empty() {
             return;
         }
-        let data =
-            if self.heard { json!({"newStatus": new, "oldStatus": old, "changed": changed}) } else { Value::Null };
-        self.tell_session(id, "statusChange", data);
+        self.tell_made(id, false, "statusChange", |_, session| {
+            Data::of(&StatusChange { call_id: &session.call_id, new_status: &new, old_status: &old, changed })
+        });
     }
 
     /// Changes name, avatar or company, and tells it.
@@ -117,22 +132,7 @@ impl Ua {
     /// `session.get`.
     pub(super) fn snapshot(&self, id: SessionId, seq: u64) -> Value {
         let Some(session) = self.sessions.get(&id) else { return Value::Null };
-        let talking = session.is_answered();
-        let seat = &session.seat;
-        let ringing: Vec<&str> =
-            self.sessions.values().filter(|s| s.rings() && s.seat == *seat).map(|s| s.call_id.as_str()).collect();
-        json!({
-            "callId": session.call_id,
-            "status": self.status(id),
-            "timer": session.timer(self.now.mono),
-            "callReport": if talking { self.call_report(session) } else { Value::Null },
-            "metrics": if talking { super::report::metrics(&session.stats) } else { Value::Null },
-            "incomingList": ringing,
-            "RTCSession": rtc_session(session),
-            "localStream": Value::Null,
-            "remoteStream": session.remote_stream(),
-            "seq": seq,
-        })
+        json!(self.view(id, session, seq))
     }
 
     /// The beginning of a subscription.
@@ -143,23 +143,24 @@ impl Ua {
     }
 }
 
-/// What the seed's `RTCSession` property stands for, as data.
-fn rtc_session(session: &Session) -> Value {
-    let dialog = session.dialog();
-    json!({
-        "id": session.sip_call_id,
-        "localTag": session.local_tag,
-        "remoteTag": dialog.map(|d| d.remote_tag.clone()),
-        "localUri": dialog.map(|d| d.local_uri.clone()),
-        "remoteUri": dialog.map(|d| d.remote_uri.clone()),
-        "remoteTarget": dialog.map(|d| d.remote_target.clone()),
-        "transport": session.link.map(|l| l.hop.transport.param()),
-        "localRtp": session.media.as_ref().map(|m| m.rtp.to_string()),
-        "remoteRtp": session.negotiated.as_ref().map(|n| n.remote_rtp.to_string()),
-        "codec": session.negotiated.as_ref().map(|n| n.codec.kind.name()),
-        "direction": session.negotiated.as_ref().map(|n| n.direction.as_str()),
-        "state": match dialog { None => "none", Some(d) if d.early => "early", Some(_) => "confirmed" },
-    })
+/// The data of an event that shows the session.
+#[derive(Serialize)]
+struct WithSession<'a> {
+    #[serde(rename = "callId")]
+    call_id: &'a str,
+    session: SessionView<'a>,
+    #[serde(flatten)]
+    more: Map<String, Value>,
+}
+
+/// The data of `statusChange`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusChange<'a> {
+    call_id: &'a str,
+    new_status: &'a CallStatus,
+    old_status: &'a CallStatus,
+    changed: Vec<&'static str>,
 }
 
 /// The names of the fields that differ, but name, avatar and company, which `staticStatusChange` tells.

@@ -45,6 +45,7 @@ mod session_timer;
 mod transfer;
 mod trust;
 mod update;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -58,6 +59,7 @@ use crate::sip::transaction::{Transactions, TxId};
 use account::Account;
 use clock::Timer;
 use error::{Code, Error};
+use event::Heard;
 use flow::Flow;
 use io::{DeviceInfo, FlowId, Host, Input, Mono, Now, Output, QueryId, ReplyId, SessionId, Target};
 use media::{MediaCommand, MediaEvent};
@@ -99,8 +101,8 @@ pub struct Ua {
     draining: Vec<ReplyId>,
     /// The session at hand, for the panic guard.
     at_hand: Option<SessionId>,
-    /// Somebody wants events.
-    heard: bool,
+    /// Who wants which events.
+    heard: Heard,
 }
 
 impl Ua {
@@ -129,7 +131,7 @@ impl Ua {
             devices: Vec::new(),
             draining: Vec::new(),
             at_hand: None,
-            heard: true,
+            heard: Heard::All,
             settings,
         };
         for (name, settings) in ua.settings.accounts.clone() {
@@ -147,8 +149,8 @@ impl Ua {
         }
     }
 
-    /// Whether anybody wants events (at first: yes). While nobody does they are counted, and not made.
-    pub fn listen(&mut self, heard: bool) {
+    /// Which events anybody wants (at first: all). The others are counted, and not made.
+    pub fn listen(&mut self, heard: Heard) {
         self.heard = heard;
     }
 

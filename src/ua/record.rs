@@ -354,7 +354,7 @@ impl Ua {
             map.retain(|_, v| !v.is_null());
             map.insert("callId".into(), call_id.clone().into());
         }
-        self.tell(false, name, Some(call_id), Some(account), data);
+        self.tell(false, name, Some(call_id), Some(account), data.into());
     }
 }
 

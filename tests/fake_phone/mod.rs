@@ -112,7 +112,7 @@ async fn phone(
             }
             Some(event) = events.recv() => {
                 seq = event.seq;
-                hub.publish(&event);
+                hub.publish(event);
             }
             () = tokio::time::sleep(Duration::from_millis(20)) => {}
         }
@@ -171,7 +171,7 @@ pub fn event(seq: u64, name: &str, call_id: Option<&str>, data: Value) -> Event 
         name: name.into(),
         call_id: call_id.map(str::to_owned),
         account: Some("a".into()),
-        data,
+        data: data.into(),
     }
 }
 

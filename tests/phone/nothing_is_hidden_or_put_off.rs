@@ -4,6 +4,7 @@
 
 use phoned::sip::message::Method;
 use phoned::ua::command::{Command, GetSession};
+use phoned::ua::event::Heard;
 use phoned::ua::media::{MediaEvent, MediaStats};
 use serde_json::{Value, json};
 
@@ -75,7 +76,7 @@ fn seconds_are_counted_though_nobody_looks() {
     let mut net = Net::new(4);
     let (alice, bob) = (net.phone("alice"), net.phone("bob"));
     let (_, incoming) = net.connect(alice, bob);
-    net.phone_mut(bob).ua.listen(false);
+    net.phone_mut(bob).ua.listen(Heard::Nothing);
     net.run_for(7_500);
     let timer = get(&mut net, bob, &incoming)["timer"].clone();
     assert_eq!(timer["callDuration"], 7);

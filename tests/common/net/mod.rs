@@ -271,7 +271,12 @@ impl Net {
                 let before = self.phone_mut(who).replies.insert(id, result);
                 assert!(before.is_none(), "{id:?} was answered twice");
             }
-            Output::Event(event) => self.phone_mut(who).note(event),
+            Output::Event(event) => {
+                if self.logging {
+                    shapes::check(&event);
+                }
+                self.phone_mut(who).note(event);
+            }
         }
     }
 

@@ -81,28 +81,28 @@ impl Script {
         self.check_answers();
     }
 
-    fn note(&mut self, who: Who, mut event: Event) {
-        let data = &mut event.data;
+    fn note(&mut self, who: Who, event: Event) {
+        let data = &event.data;
         if event.name == "currentSessionChange" {
-            self.current.insert(who, data["callId"].take());
+            self.current.insert(who, data["callId"].clone());
         }
         let Some(call_id) = event.call_id else { return };
         let told = self.told.entry((who, call_id.clone())).or_default();
         let fits = if event.sample { !told.is_over() } else { told.allows(&event.name) };
-        if !fits || data["cause"] == "Internal Error" {
-            let what = format!("{} {data} of {call_id} after {:?}", event.name, told.names);
+        if !fits || data.text().contains("Internal Error") {
+            let what = format!("{} {} of {call_id} after {:?}", event.name, data.text(), told.names);
             panic!("{}", self.story(&what));
         }
         match event.name.as_str() {
             _ if event.sample => return,
             "newRTCSession" => {
-                told.status = data["session"]["status"].take();
+                told.status = data["session"]["status"].clone();
                 self.living.entry(who).or_default().push(call_id);
             }
-            "statusChange" => told.status = data["newStatus"].take(),
+            "statusChange" => told.status = data["newStatus"].clone(),
             "staticStatusChange" => {
                 for key in ["name", "avatar", "company"] {
-                    told.status[key] = data["newStatus"][key].take();
+                    told.status[key] = data["newStatus"][key].clone();
                 }
             }
             "cdrChange" => told.records += 1,
