@@ -13,6 +13,7 @@ use thread_priority::{ThreadPriority, set_current_thread_priority};
 use super::clock::{now, sleep_until};
 use super::directory::{Direction, Directory};
 use super::end::{Sink, Source};
+use super::limiter::Limiter;
 use super::ring::{CAPACITY, RATE, Reader};
 use super::stream::{Opening, RingEnd, Stream, open};
 
@@ -226,11 +227,12 @@ impl End {
 struct Mix {
     one: Vec<i16>,
     sum: Vec<i32>,
+    limiter: Limiter,
 }
 
 impl Default for Mix {
     fn default() -> Self {
-        Mix { one: vec![0; CAPACITY], sum: vec![0; CAPACITY] }
+        Mix { one: vec![0; CAPACITY], sum: vec![0; CAPACITY], limiter: Limiter::default() }
     }
 }
 
@@ -256,9 +258,7 @@ impl Mix {
                 sum.iter_mut().zip(&*one).for_each(|(sum, s)| *sum += i32::from(*s));
             }
         }
-        for (one, sum) in one.iter_mut().zip(&*sum) {
-            *one = (*sum).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
-        }
+        self.limiter.limit(sum, one);
         let _ = card.push_partial_slice(one);
     }
 

@@ -8,6 +8,7 @@ mod directory;
 mod end;
 mod file;
 mod lane;
+mod limiter;
 mod pulse;
 mod ring;
 mod stream;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::ua::io::DeviceInfo;
 
 pub use end::{Sink, Source};
+pub use limiter::Limiter;
 
 use directory::{Direction, Directory};
 use file::Files;

@@ -71,6 +71,7 @@ struct Entry {
     output: String,
     /// Rate at which the devices were taken; none before the first description.
     rate: Option<u32>,
+    conference: Option<u64>,
     recording: Option<Arc<Control>>,
 }
 
@@ -130,6 +131,7 @@ impl Engine {
             MediaCommand::Devices { input, output } => self.change_devices(&mut directory, id, input, output),
             MediaCommand::Gate(gate) => self.order(&directory, id, Order::Gate(id, gate)),
             MediaCommand::Mute(muted) => self.order(&directory, id, Order::Mute(id, muted)),
+            MediaCommand::Conference(number) => self.meet(&mut directory, id, number),
             MediaCommand::Dtmf { digit, duration_ms } => {
                 self.order(&directory, id, Order::Dtmf(id, digit, duration_ms))
             }
@@ -162,7 +164,9 @@ impl Engine {
         let now = clock::mono_ns() / 1_000;
         let session = Session::new(id, closed.clone(), ports, start, self.config.opus_bitrate, now);
         self.send(worker, Order::Open(Box::new(session)))?;
-        directory.entries.insert(id, Entry { worker, closed, input, output, rate: None, recording: None });
+        directory
+            .entries
+            .insert(id, Entry { worker, closed, input, output, rate: None, conference: None, recording: None });
         Ok(local)
     }
 
@@ -177,6 +181,20 @@ impl Engine {
         self.send(worker, Order::Remote(id, Box::new((negotiated, Some(ends)))))?;
         entry.rate = Some(rate);
         problem
+    }
+
+    /// The sessions of a conference meet on one worker: that of the first.
+    fn meet(&self, directory: &mut Directory, id: SessionId, number: Option<u64>) -> Result<(), String> {
+        let fellow = directory.entries.values().find(|e| e.conference.is_some() && e.conference == number);
+        let there = fellow.map(|e| e.worker);
+        let entry = directory.entries.get_mut(&id).ok_or("no such session")?;
+        entry.conference = number;
+        if let Some(there) = there.filter(|there| *there != entry.worker) {
+            self.send(entry.worker, Order::Part(id, self.workers[there].clone()))?;
+            entry.worker = there;
+            self.send(there, Order::Expect(id))?;
+        }
+        self.send(entry.worker, Order::Conference(id, number))
     }
 
     fn record(&self, directory: &mut Directory, id: SessionId, command: RecordCommand) -> Result<(), String> {

@@ -141,16 +141,8 @@ impl Inbound {
         }
     }
 
-    /// Plays one frame of `frame` samples (of the codec's clock) through `scratch` to the device.
-    pub fn play(
-        &mut self,
-        now: u64,
-        frame: usize,
-        playing: bool,
-        scratch: &mut [i16; SCRATCH],
-        sink: &mut Sink,
-        tap: Option<&mut Tap>,
-    ) {
+    /// Puts one frame of `frame` samples (of the codec's clock) at the beginning of `scratch`; silence while not `playing`.
+    pub fn pull(&mut self, now: u64, frame: usize, playing: bool, scratch: &mut [i16; SCRATCH]) {
         if playing {
             self.fill(now, frame, scratch);
             self.level.note(&scratch[..frame]);
@@ -158,6 +150,10 @@ impl Inbound {
         } else {
             scratch[..frame].fill(0);
         }
+    }
+
+    /// Plays the frame in `scratch` to the device.
+    pub fn play(&mut self, frame: usize, scratch: &mut [i16; SCRATCH], sink: &mut Sink, tap: Option<&mut Tap>) {
         if let Some(tap) = tap {
             tap.beep(Side::Customer, &mut scratch[..frame]);
             tap.note(Side::Customer, &scratch[..frame]);

@@ -8,6 +8,7 @@ mod inbound;
 pub mod jitter;
 pub mod level;
 pub mod lock;
+mod mixer;
 mod network;
 mod outbound;
 pub mod plc;

@@ -7,6 +7,7 @@ use crate::ua::media::MediaEvent;
 use super::codec::Encoder;
 use super::inbound::SCRATCH;
 use super::level::Level;
+use super::mixer::{Member, Mix};
 use super::recorder::{Side, Tap};
 use super::resample::Resampler;
 use super::rtcp::Sent;
@@ -103,8 +104,13 @@ impl Outbound {
         self.event.is_some()
     }
 
-    /// Takes `step_ms` of sound from the microphone, through `scratch`, and hands the packets that are full to `send`. `sending` false:
-    /// none are, but the clock runs.
+    /// No part of 20 ms waits for its rest.
+    pub fn is_even(&self) -> bool {
+        self.frame.len().is_multiple_of(ms(self.negotiated.codec.kind.clock(), 20))
+    }
+
+    /// Takes `step_ms` of sound from the microphone, through `scratch`, adds that of the `others` in a conference, and hands the
+    /// packets that are full to `send`. `sending` false: none are, but the clock runs.
     #[allow(clippy::too_many_arguments, reason = "one tick of one session: each is a different worker's part")]
     pub fn step(
         &mut self,
@@ -116,6 +122,7 @@ impl Outbound {
         send: &mut impl FnMut(&[u8]),
         tell: &mut impl FnMut(MediaEvent),
         mut tap: Option<&mut Tap>,
+        others: Option<(&mut Member, &Mix)>,
     ) {
         let len = ms(self.negotiated.codec.kind.clock(), step_ms);
         let (pcm, rest) = scratch.split_at_mut(len);
@@ -129,6 +136,9 @@ impl Outbound {
         }
         if self.muted {
             pcm.fill(0);
+        }
+        if let Some((member, mix)) = others {
+            member.add_others(mix, pcm);
         }
         if let Some(tap) = &mut tap {
             // digits are events, not sound: while one goes out this side is silent

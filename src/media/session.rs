@@ -1,5 +1,6 @@
 //! One session on its worker: its sockets and what its user asks of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,6 +10,7 @@ use crate::ua::io::SessionId;
 use crate::ua::media::{MediaEvent, MediaStats};
 
 use super::inbound::SCRATCH;
+use super::mixer::Mix;
 use super::outbound::{PACKET, Start};
 use super::ports::{Inbox, Ports};
 use super::recorder::Tap;
@@ -39,6 +41,8 @@ pub struct Loan {
     pub scratch: Box<[i16; SCRATCH]>,
     /// A packet.
     pub packet: Box<[u8; PACKET]>,
+    /// The conferences of this worker, in this tick.
+    pub mixes: BTreeMap<u64, Mix>,
     /// What is told.
     pub told: Vec<(SessionId, MediaEvent)>,
 }
@@ -50,13 +54,17 @@ pub struct Session {
     ports: Ports,
     start: Start,
     bitrate: u32,
-    /// Even or odd ticks.
+    /// Begins with an even or an odd tick.
     phase: u64,
     gate: Direction,
     muted: bool,
+    conference: Option<u64>,
     control: Control,
     streams: Option<Streams>,
-    last_tick: u64,
+    /// The tick of its next step.
+    due: u64,
+    /// Its step has begun.
+    turn: bool,
 }
 
 impl Session {
@@ -73,9 +81,11 @@ impl Session {
             phase: 0,
             gate: Direction::SendRecv,
             muted: false,
+            conference: None,
             control,
             streams: None,
-            last_tick: 0,
+            due: 0,
+            turn: false,
         }
     }
 
@@ -84,7 +94,7 @@ impl Session {
         self.id
     }
 
-    /// Its turn is on even (0) or odd (1) ticks.
+    /// Its turn shall be on even (0) or odd (1) ticks.
     pub fn set_phase(&mut self, phase: u64) {
         self.phase = phase;
     }
@@ -106,8 +116,9 @@ impl Session {
             (None, Some(ends)) => {
                 let mut streams = Streams::new(now, negotiated, ends, self.start, self.bitrate)?;
                 streams.set_mute(self.muted);
+                streams.set_conference(self.conference)?;
                 self.streams = Some(streams);
-                self.last_tick = tick;
+                self.due = tick + (tick + self.phase) % 2;
             }
             (None, None) => return Err("no devices".into()),
         }
@@ -125,6 +136,17 @@ impl Session {
         if let Some(streams) = &mut self.streams {
             streams.set_mute(muted);
         }
+    }
+
+    /// It is in a conference.
+    pub fn in_conference(&self) -> bool {
+        self.conference.is_some()
+    }
+
+    /// Meets the other sessions of that conference, or none any more.
+    pub fn set_conference(&mut self, conference: Option<u64>) -> Result<(), String> {
+        self.conference = conference;
+        self.streams.as_mut().map_or(Ok(()), |streams| streams.set_conference(conference))
     }
 
     /// Other devices.
@@ -147,16 +169,26 @@ impl Session {
         }
     }
 
-    /// One tick.
+    /// One tick. The members of a conference have listened before, each of them.
     pub fn tick(&mut self, loan: &mut Loan) {
-        let Some(streams) = &mut self.streams else { return };
-        let ticks = streams.ticks();
-        if ticks == 2 && loan.tick % 2 != self.phase {
-            return;
+        if !self.in_conference() {
+            self.listen(loan);
         }
-        let missed = loan.tick.saturating_sub(self.last_tick + ticks);
-        self.last_tick = loan.tick;
-        streams.step(self.id, &self.ports, &mut self.control, self.gate, missed, loan);
+        if let Some(streams) = &mut self.streams
+            && std::mem::take(&mut self.turn)
+        {
+            self.due = loan.tick + streams.speak(self.id, &self.ports, &mut self.control, self.gate, loan);
+        }
+    }
+
+    /// The first half of a tick: what the far end says.
+    pub fn listen(&mut self, loan: &mut Loan) {
+        if let Some(streams) = &mut self.streams
+            && loan.tick >= self.due
+        {
+            self.turn = true;
+            streams.listen(self.id, &self.ports, &mut self.control, self.gate, loan.tick - self.due, loan);
+        }
     }
 
     /// Says goodbye (RFC 3550 §6.3.7).

@@ -9,6 +9,7 @@ use crate::ua::media::{MediaEvent, MediaStats};
 use super::clock;
 use super::inbound::Inbound;
 use super::lock::{Lock, Verdict};
+use super::mixer::Member;
 use super::outbound::{self, Outbound, Start};
 use super::ports::Ports;
 use super::quality::{self, Impairments};
@@ -39,6 +40,9 @@ pub struct Streams {
     stalled: bool,
     foreign: u64,
     tap: Option<Box<Tap>>,
+    member: Option<Box<Member>>,
+    /// The length of this step, ms.
+    step_ms: u32,
 }
 
 impl Streams {
@@ -55,6 +59,8 @@ impl Streams {
             stalled: false,
             foreign: 0,
             tap: None,
+            member: None,
+            step_ms: 20,
             negotiated,
             ends,
         })
@@ -66,6 +72,11 @@ impl Streams {
         self.outbound.renew(&negotiated, self.ends.source.rate(), bitrate)?;
         if let Some(tap) = &mut self.tap {
             tap.set_clock(negotiated.codec.kind.clock());
+        }
+        if negotiated.codec.kind.clock() != self.negotiated.codec.kind.clock()
+            && let Some(member) = &mut self.member
+        {
+            **member = meet(member.conference(), negotiated.codec.kind.clock())?;
         }
         self.lock.renew(negotiated.remote_rtp);
         self.control_from = None;
@@ -92,18 +103,29 @@ impl Streams {
         self.tap = Some(tap);
     }
 
+    /// Meets the other sessions of that conference, or none any more.
+    pub fn set_conference(&mut self, conference: Option<u64>) -> Result<(), String> {
+        if self.member.as_ref().map(|m| m.conference()) != conference {
+            let new = conference.map(|number| meet(number, self.negotiated.codec.kind.clock())).transpose()?;
+            self.member = new.map(Box::new);
+        }
+        Ok(())
+    }
+
     /// Begins to send a digit; false when it cannot be sent.
     pub fn begin_event(&mut self, digit: char, duration_ms: u32) -> bool {
         self.outbound.begin_event(digit, duration_ms)
     }
 
-    /// Ticks of 10 ms from step to step: packets of 10, 30 and 50 ms want each one, all others each second one.
-    pub fn ticks(&self) -> u64 {
-        if outbound::ptime(&self.negotiated).is_multiple_of(20) { 2 } else { 1 }
+    /// Ticks of 10 ms from step to step: packets of 10, 30 and 50 ms want each one, and so do conferences, whose members all
+    /// meet in it; all others each second one.
+    fn ticks(&self) -> u64 {
+        let even = outbound::ptime(&self.negotiated).is_multiple_of(20) && self.outbound.is_even();
+        if even && self.member.is_none() { 2 } else { 1 }
     }
 
-    /// Hears, plays, speaks and reports. `missed` ticks were skipped before.
-    pub fn step(
+    /// The first half of a step: hears and plays. `missed` ticks were skipped before.
+    pub fn listen(
         &mut self,
         id: SessionId,
         ports: &Ports,
@@ -112,7 +134,8 @@ impl Streams {
         missed: u64,
         loan: &mut Loan,
     ) {
-        let (direction, step_ms) = (self.negotiated.direction.and(gate), self.ticks() as u32 * 10);
+        let direction = self.negotiated.direction.and(gate);
+        self.step_ms = self.ticks() as u32 * 10;
         if missed > 0 && self.steps > 0 {
             self.outbound.skip(missed as u32 * 10);
             if let Some(tap) = &mut self.tap {
@@ -120,14 +143,28 @@ impl Streams {
             }
         }
         self.hear(id, ports, control, direction.recv(), loan);
-        self.play(step_ms, loan);
-        self.speak(id, &ports.rtp, step_ms, direction.send(), control, loan);
-        self.keep(id, step_ms, loan);
+        // Who holds us plays music, maybe: that is for our ears only.
+        self.play(direction == Direction::SendRecv, loan);
+    }
+
+    /// The second half: speaks and reports. Returns the ticks until the next step.
+    pub fn speak(
+        &mut self,
+        id: SessionId,
+        ports: &Ports,
+        control: &mut Control,
+        gate: Direction,
+        loan: &mut Loan,
+    ) -> u64 {
+        let direction = self.negotiated.direction.and(gate);
+        self.send(id, &ports.rtp, direction.send(), control, loan);
+        self.keep(id, loan);
         self.watch(id, direction.recv(), loan);
         if control.due(loan.now, self.inbound.reception.lost_since_block() > 0) {
             self.report(ports, control, false, loan);
         }
         self.steps += 1;
+        u64::from(self.step_ms / 10)
     }
 
     /// Reads the sockets.
@@ -177,30 +214,23 @@ impl Streams {
         }
     }
 
-    fn play(&mut self, step_ms: u32, loan: &mut Loan) {
-        let frame = (self.negotiated.codec.kind.clock() / 1_000 * step_ms) as usize;
-        self.inbound.play(
-            loan.now,
-            frame,
-            self.playing,
-            &mut loan.scratch,
-            &mut self.ends.sink,
-            self.tap.as_deref_mut(),
-        );
+    /// `shared`: a conference hears it too.
+    fn play(&mut self, shared: bool, loan: &mut Loan) {
+        let frame = (self.negotiated.codec.kind.clock() / 1_000 * self.step_ms) as usize;
+        let Loan { now, scratch, mixes, .. } = loan;
+        self.inbound.pull(*now, frame, self.playing, scratch);
+        if let Some(member) = &mut self.member {
+            let mix = mixes.entry(member.conference()).or_default();
+            member.give(shared.then_some(&scratch[..frame]), mix);
+        }
+        self.inbound.play(frame, scratch, &mut self.ends.sink, self.tap.as_deref_mut());
     }
 
-    fn speak(
-        &mut self,
-        id: SessionId,
-        socket: &UdpSocket,
-        step_ms: u32,
-        sending: bool,
-        control: &Control,
-        loan: &mut Loan,
-    ) {
+    fn send(&mut self, id: SessionId, socket: &UdpSocket, sending: bool, control: &Control, loan: &mut Loan) {
         self.outbound.adapt(control.loss_percent, loan.complexity);
         let to = self.lock.destination();
-        let Loan { scratch, packet, told, .. } = loan;
+        let Loan { scratch, packet, told, mixes, .. } = loan;
+        let others = self.member.as_deref_mut().and_then(|m| mixes.get(&m.conference()).map(|mix| (m, mix)));
         let mut send = |bytes: &[u8]| {
             if to.ip().is_unspecified() {
                 return; // a peer that holds in the old way, c=0.0.0.0
@@ -210,16 +240,17 @@ impl Streams {
         };
         let mut tell = |event| told.push((id, event));
         let tap = self.tap.as_deref_mut();
-        self.outbound.step(step_ms, sending, &mut self.ends.source, scratch, packet, &mut send, &mut tell, tap);
+        let source = &mut self.ends.source;
+        self.outbound.step(self.step_ms, sending, source, scratch, packet, &mut send, &mut tell, tap, others);
     }
 
     /// What both sides gave in this step goes to the recorder.
-    fn keep(&mut self, id: SessionId, step_ms: u32, loan: &mut Loan) {
+    fn keep(&mut self, id: SessionId, loan: &mut Loan) {
         let Some(tap) = &mut self.tap else { return };
         if tap.is_over() {
             self.tap = None;
         } else {
-            tap.commit(step_ms, &mut |event| loan.told.push((id, MediaEvent::Record(event))));
+            tap.commit(self.step_ms, &mut |event| loan.told.push((id, MediaEvent::Record(event))));
         }
     }
 
@@ -290,4 +321,8 @@ impl Streams {
             remote_ssrc: inbound.ssrc.unwrap_or(0),
         }
     }
+}
+
+fn meet(conference: u64, clock: u32) -> Result<Member, String> {
+    Member::new(conference, clock).ok_or_else(|| format!("a conference cannot have sound at {clock} Hz"))
 }

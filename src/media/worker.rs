@@ -1,9 +1,9 @@
 //! A worker: one thread that ticks its share of all sessions each 10 ms, by the clock.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crossbeam_channel::{Receiver, TryRecvError};
+use crossbeam_channel::{Receiver, Sender as Orders, TryRecvError, TrySendError as Unsent};
 use thread_priority::unix::{
     RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
 };
@@ -16,6 +16,7 @@ use crate::ua::media::MediaEvent;
 
 use super::clock;
 use super::inbound::SCRATCH;
+use super::mixer::Mix;
 use super::outbound::PACKET;
 use super::ports::Inbox;
 use super::recorder::Tap;
@@ -40,6 +41,14 @@ pub enum Order {
     Gate(SessionId, Direction),
     /// Silence in place of the microphone.
     Mute(SessionId, bool),
+    /// The sessions of a conference hear each other; all of them are on this worker.
+    Conference(SessionId, Option<u64>),
+    /// The session goes to another worker.
+    Part(SessionId, Orders<Order>),
+    /// A session is about to come from another worker: orders for it wait.
+    Expect(SessionId),
+    /// It is here; none: it was gone before.
+    Arrive(SessionId, Option<Box<Session>>),
     /// A digit and its length in ms.
     Dtmf(SessionId, char, u32),
     /// A recording begins.
@@ -54,8 +63,22 @@ pub struct Worker {
     events: Sender<(SessionId, MediaEvent)>,
     waiting: VecDeque<(SessionId, MediaEvent)>,
     sessions: Vec<Session>,
+    /// Sessions on their way to another worker, or from one, with what is ordered meanwhile.
+    parting: Vec<(SessionId, Orders<Order>)>,
+    expected: BTreeMap<SessionId, Vec<Order>>,
     loan: Loan,
     load: Load,
+}
+
+impl Order {
+    fn session(&self) -> SessionId {
+        match self {
+            Order::Open(session) => session.id(),
+            Order::Remote(id, _) | Order::Ends(id, _) | Order::Gate(id, _) | Order::Mute(id, _) => *id,
+            Order::Dtmf(id, ..) | Order::Record(id, _) | Order::Report(id) | Order::Conference(id, _) => *id,
+            Order::Part(id, _) | Order::Expect(id) | Order::Arrive(id, _) => *id,
+        }
+    }
 }
 
 /// How busy the worker is, and what follows from it.
@@ -92,6 +115,8 @@ impl Worker {
             events,
             waiting: VecDeque::new(),
             sessions: Vec::new(),
+            parting: Vec::new(),
+            expected: BTreeMap::new(),
             loan: Loan {
                 tick: 0,
                 now: 0,
@@ -100,6 +125,7 @@ impl Worker {
                 inbox: Inbox::default(),
                 scratch: Box::new([0; SCRATCH]),
                 packet: Box::new([0; PACKET]),
+                mixes: BTreeMap::new(),
                 told: Vec::new(),
             },
             load: Load { busy: 0.0, used_ns: 0 },
@@ -123,20 +149,22 @@ impl Worker {
             if !self.take_orders() {
                 return;
             }
+            self.part();
             self.loan.complexity = self.load.complexity(self.sessions.len());
             let Worker { sessions, loan, .. } = &mut self;
+            loan.mixes.values_mut().for_each(Mix::clear);
+            sessions.retain_mut(|session| {
+                let waits = !session.in_conference() || session.is_closed();
+                waits || guard(session, loan, Session::listen)
+            });
             sessions.retain_mut(|session| {
                 if session.is_closed() {
                     session.close(loan);
                     return false;
                 }
-                // a bug of ours costs one session, not all of this worker's
-                let sound = catch_unwind(AssertUnwindSafe(|| session.tick(loan))).is_ok();
-                if !sound {
-                    loan.told.push((session.id(), MediaEvent::Failed("the media engine has a bug".into())));
-                }
-                sound
+                guard(session, loan, Session::tick)
             });
+            loan.mixes.retain(|_, mix| mix.is_used());
             self.tell();
             let end = clock::mono_ns();
             self.load.note(clock::thread_ns());
@@ -170,6 +198,11 @@ impl Worker {
     }
 
     fn obey(&mut self, order: Order) {
+        if let Some(later) = self.expected.get_mut(&order.session())
+            && !matches!(order, Order::Arrive(..))
+        {
+            return later.push(order);
+        }
         match order {
             Order::Open(mut session) => {
                 let odd = self.sessions.iter().filter(|s| s.phase() == 1).count();
@@ -187,6 +220,20 @@ impl Worker {
             Order::Mute(id, muted) => {
                 self.with(id, |session| session.set_mute(muted));
             }
+            Order::Conference(id, conference) => self.change(id, |session| session.set_conference(conference)),
+            Order::Part(id, to) => self.parting.push((id, to)),
+            Order::Expect(id) => {
+                let is_leaving = self.parting.iter().any(|(leaving, _)| *leaving == id);
+                if is_leaving || !self.sessions.iter().any(|s| s.id() == id) {
+                    self.expected.insert(id, Vec::new());
+                }
+            }
+            Order::Arrive(id, session) => {
+                self.sessions.extend(session.map(|session| *session));
+                for order in self.expected.remove(&id).unwrap_or_default() {
+                    self.obey(order);
+                }
+            }
             Order::Dtmf(id, digit, duration_ms) => {
                 if self.with(id, |session| session.dtmf(digit, duration_ms)) == Some(false) {
                     tracing::warn!(session = id.0, "a digit cannot be sent as an event now");
@@ -202,6 +249,22 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Hands sessions to the workers that they go to; one that has no room gets its session later, which goes on here until then.
+    fn part(&mut self) {
+        let Worker { sessions, parting, .. } = self;
+        parting.retain(|(id, to)| {
+            let at = sessions.iter().position(|session| session.id() == *id);
+            let session = at.map(|at| Box::new(sessions.swap_remove(at)));
+            match to.try_send(Order::Arrive(*id, session)) {
+                Err(Unsent::Full(Order::Arrive(_, session))) => {
+                    sessions.extend(session.map(|session| *session));
+                    true
+                }
+                _ => false,
+            }
+        });
     }
 
     fn with<T>(&mut self, id: SessionId, what: impl FnOnce(&mut Session) -> T) -> Option<T> {
@@ -238,6 +301,15 @@ impl Worker {
             }
         }
     }
+}
+
+/// False when it panicked: a bug of ours costs one session, not all of this worker's.
+fn guard(session: &mut Session, loan: &mut Loan, what: fn(&mut Session, &mut Loan)) -> bool {
+    let sound = catch_unwind(AssertUnwindSafe(|| what(session, loan))).is_ok();
+    if !sound {
+        loan.told.push((session.id(), MediaEvent::Failed("the media engine has a bug".into())));
+    }
+    sound
 }
 
 /// Asks the kernel to run this thread before ordinary ones; without the right to it everything works, with later ticks under load.

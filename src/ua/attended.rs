@@ -15,11 +15,7 @@ impl Ua {
     /// A consultation begins: its parent is held, whatever the seats are.
     pub(super) fn hold_parent(&mut self, parent: SessionId) {
         let will_hold = match self.sessions.get(&parent).map(|s| &s.state) {
-            Some(State::Talking(t)) => match (t.queue.back(), &t.pending) {
-                (Some(last), _) => last.holds(t.held),
-                (None, Some(pending)) => pending.op.holds(t.held),
-                (None, None) => t.held,
-            },
+            Some(State::Talking(t)) => t.will_hold(),
             // Held when its ACK is there.
             _ => return self.park(parent, true),
         };

@@ -170,6 +170,7 @@ impl Ua {
             diversion: None,
             muted: false,
             parked: false,
+            place: None,
             transfer_parent: None,
             refers: Default::default(),
             input: devices.0,

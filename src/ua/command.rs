@@ -42,6 +42,10 @@ pub enum Command {
     GetCurrentSession,
     /// `phone.setCurrentSession`
     SetCurrentSession(CallRef),
+    /// `phone.merge`
+    Merge(Merge),
+    /// `phone.split`
+    Split(Split),
     /// `session.answer`
     Answer(Answer),
     /// `session.reject`
@@ -190,6 +194,23 @@ pub struct CallOption {
     pub extra_headers: Option<Vec<String>>,
     /// The input device of this session, and its output where the id can do both.
     pub device: Option<String>,
+}
+
+/// Puts sessions into one conference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Merge {
+    /// Two or more sessions of one seat.
+    #[schemars(length(min = 2))]
+    pub call_ids: Vec<String>,
+}
+
+/// Takes a conference apart.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Split {
+    /// The session that leaves; left out: all but the current one.
+    pub call_id: Option<String>,
 }
 
 /// Answers a ringing session.

@@ -68,6 +68,8 @@ impl Ua {
                 }
                 done()
             }
+            Command::Merge(merge) => self.merge(&merge.call_ids, reply).map(|()| None),
+            Command::Split(split) => self.split(split.call_id.as_deref(), reply).map(|()| None),
             Command::Answer(answer) => {
                 let id = self.find(&answer.call_id)?;
                 self.answer(id, answer.option, Some(reply)).map(|()| None)
@@ -177,7 +179,7 @@ impl Ua {
     }
 
     /// The session of a callId.
-    fn find(&mut self, call_id: &str) -> Result<SessionId, Error> {
+    pub(super) fn find(&mut self, call_id: &str) -> Result<SessionId, Error> {
         let found = self.sessions.values().find(|s| s.call_id == call_id).map(|s| s.id);
         self.at_hand = found;
         found.ok_or_else(|| {

@@ -138,7 +138,7 @@ impl Ua {
         let referrer = session.refers.referred_by;
         let code = data.get("code").and_then(Value::as_u64).map_or(503, |code| code as u16);
         let key = (session.sip_call_id.clone(), session.local_tag.clone());
-        let seat = session.seat.clone();
+        let (seat, place) = (session.seat.clone(), session.place);
         if session.media_asked {
             self.media(id, MediaCommand::Close);
         }
@@ -152,8 +152,14 @@ impl Ua {
         let over = Error::new(Code::WrongState, "the call is over");
         waiting.into_iter().for_each(|reply| self.reply(reply, Err(over.clone())));
         if self.current == Some(id) {
-            let next = self.sessions.values().find(|s| s.is_answered()).map(|s| s.id);
+            let is_fellow =
+                |s: &&Session| place.is_some() && s.place.map(|p| p.conference) == place.map(|p| p.conference);
+            let fellow = self.sessions.values().find(is_fellow);
+            let next = fellow.or(self.sessions.values().find(|s| s.is_answered())).map(|s| s.id);
             self.set_current_after_end(next);
+        }
+        if let Some(place) = place {
+            self.dissolve(place.conference);
         }
         self.hold_is_final(id);
         self.free_microphone(&seat);

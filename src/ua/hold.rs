@@ -26,7 +26,11 @@ impl Ua {
             return Err(wrong_state("16 verbs of this session wait for the far end already"));
         }
         let verb = if hold { Verb::Hold } else { Verb::Unhold };
+        self.set_apart(id, hold);
         self.ask(id, Op { verb, reply: Some(reply) });
+        if !hold {
+            self.resume_fellows(id);
+        }
         Ok(())
     }
 
@@ -47,7 +51,7 @@ impl Ua {
             }
             let Some(op) = talking.queue.pop_front() else { return };
             if op.verb == if talking.held { Verb::Hold } else { Verb::Unhold } {
-                self.reply_opt(op.reply, Ok(Value::Bool(true)));
+                self.answer_op(op.reply, Ok(Value::Bool(true)));
                 self.hold_is_final(id);
                 continue;
             }
@@ -158,7 +162,7 @@ impl Ua {
         self.read_timer(id, msg);
         self.tell_status(id);
         self.after_verb(id, pending.op.verb);
-        self.reply_opt(pending.op.reply, Ok(Value::Bool(true)));
+        self.answer_op(pending.op.reply, Ok(Value::Bool(true)));
         self.advance(id);
     }
 
@@ -175,7 +179,9 @@ impl Ua {
             if self.is_contested(id) {
                 self.take_microphone(id); // another became live while this one was being resumed
             }
-            self.set_current(Some(id));
+            if !self.current.is_some_and(|current| self.are_fellows(current, id)) {
+                self.set_current(Some(id));
+            }
         }
     }
 
@@ -188,10 +194,13 @@ impl Ua {
             talking.pending = None;
         }
         self.media(id, MediaCommand::Gate(if held { Direction::Inactive } else { Direction::SendRecv }));
+        if !held {
+            self.set_apart(id, false);
+        }
         if parked && !held {
             self.tell_session(id, "media", json!({"state": "parked", "reason": "the far end refused to be held; the microphone belongs to another call"}));
         }
-        self.reply_opt(pending.op.reply, Err(error));
+        self.answer_op(pending.op.reply, Err(error));
         self.hold_is_final(id);
         self.advance(id);
     }

@@ -24,6 +24,9 @@ pub enum MediaCommand {
     Gate(Direction),
     /// Silence in place of the microphone (packets go on).
     Mute(bool),
+    /// It hears, and is heard by, the other sessions of the conference of that number; none: nobody but the devices. What its
+    /// gate lets through only; `Mute` is about the microphone alone.
+    Conference(Option<u64>),
     /// Other devices from now on.
     Devices {
         /// The microphone.

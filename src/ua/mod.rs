@@ -19,6 +19,7 @@ mod call;
 mod cause;
 mod clock;
 mod commands;
+mod conference;
 mod dtmf;
 mod ending;
 mod events;

@@ -145,7 +145,7 @@ impl Ua {
         // The transferor will hang up or hold: it is not asked to be held, but it does not hear us meanwhile.
         let seat = self.sessions.get(&id).map(|s| s.seat.clone());
         if self.sessions.get(&old).is_some_and(|s| s.wants_microphone() && Some(&s.seat) == seat.as_ref()) {
-            self.park(old, true);
+            self.fellows(old).into_iter().for_each(|fellow| self.park(fellow, true));
         }
         if self.is_contested(id) {
             self.take_microphone(id);
@@ -168,7 +168,7 @@ impl Ua {
     pub(super) fn referral_failed(&mut self, old: SessionId, code: u16) {
         self.notify(old, code);
         if self.sessions.contains_key(&old) && !self.is_contested(old) {
-            self.park(old, false);
+            self.fellows(old).into_iter().for_each(|fellow| self.park(fellow, false));
             self.set_current(Some(old));
         }
     }

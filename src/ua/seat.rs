@@ -43,13 +43,14 @@ impl Ua {
         self.sessions.values().filter(|s| s.seat == seat).count()
     }
 
-    /// Gives the seat's microphone to a session: every other live one is cut off in this very turn, and its peer asked
-    /// to hold. Some: a session whose hold is worth waiting for.
+    /// Gives the seat's microphone to a session and its conference: every other live one is cut off in this very turn, and its
+    /// peer asked to hold. Some: a session whose hold is worth waiting for.
     pub(super) fn take_microphone(&mut self, id: SessionId) -> Option<SessionId> {
         let seat = self.sessions.get(&id)?.seat.clone();
-        let live = |s: &&Session| s.id != id && s.seat == seat && s.wants_microphone();
+        let fellows = self.fellows(id);
+        let live = |s: &&Session| !fellows.contains(&s.id) && s.seat == seat && s.wants_microphone();
         let others: Vec<SessionId> = self.sessions.values().filter(live).map(|s| s.id).collect();
-        self.park(id, false);
+        fellows.into_iter().for_each(|fellow| self.park(fellow, false));
         let mut asked = None;
         for other in others {
             self.park(other, true);
@@ -62,13 +63,15 @@ impl Ua {
         asked
     }
 
-    /// Another session of the seat is live.
+    /// Another session of the seat, not of its conference, is live.
     pub(super) fn is_contested(&self, id: SessionId) -> bool {
         let Some(seat) = self.sessions.get(&id).map(|s| &s.seat) else { return false };
-        self.sessions.values().any(|s| s.id != id && s.seat == *seat && s.wants_microphone() && !s.parked)
+        let other = |s: &Session| s.id != id && s.seat == *seat && !self.are_fellows(s.id, id);
+        self.sessions.values().any(|s| other(s) && s.wants_microphone() && !s.parked)
     }
 
-    /// A session of the seat is over: one that was cut off for it, and is not held, gets the microphone back.
+    /// A session of the seat is over: one that was cut off for it, and is not held, gets the microphone back, and so does its
+    /// conference.
     pub(super) fn free_microphone(&mut self, seat: &str) {
         let live = |s: &&Session| s.seat == seat && s.wants_microphone();
         if !self.sessions.values().filter(live).all(|s| s.parked) {
@@ -76,7 +79,7 @@ impl Ua {
         }
         let answered = self.sessions.values().filter(live).find(|s| s.is_answered());
         if let Some(id) = answered.or_else(|| self.sessions.values().find(live)).map(|s| s.id) {
-            self.park(id, false);
+            self.fellows(id).into_iter().for_each(|fellow| self.park(fellow, false));
         }
     }
 
@@ -104,8 +107,25 @@ impl Ua {
             _ => false,
         };
         let waiting: Vec<SessionId> = self.sessions.values().filter(waits).map(|s| s.id).collect();
-        waiting.into_iter().for_each(|id| self.seat_is_free(id));
+        for id in waiting {
+            let next = self.still_asked(id);
+            match self.sessions.get_mut(&id).map(|s| &mut s.state) {
+                Some(State::Incoming(i)) if next.is_some() => {
+                    i.answering.iter_mut().for_each(|answering| answering.waits_for = next);
+                }
+                _ => self.seat_is_free(id),
+            }
+        }
         self.on_held_for_transfer(held);
+    }
+
+    /// Another of its seat that is asked to hold: a conference has several.
+    fn still_asked(&self, id: SessionId) -> Option<SessionId> {
+        let seat = &self.sessions.get(&id)?.seat;
+        let asked = |s: &&Session| {
+            s.id != id && s.seat == *seat && !s.held() && matches!(&s.state, State::Talking(t) if t.will_hold())
+        };
+        self.sessions.values().find(asked).map(|s| s.id)
     }
 
     /// Moves the seat's focus.
@@ -176,6 +196,7 @@ impl Ua {
             }
             self.media(id, MediaCommand::Devices { input, output });
         }
+        self.leave_with_seat();
         // Seats may have become one: its microphone is the current session's.
         if let Some(current) = self.current.filter(|id| self.sessions.get(id).is_some_and(Session::wants_microphone)) {
             self.take_microphone(current);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::conference::Place;
 use super::dtmf::DtmfQueue;
 use super::io::{Mono, ReplyId, SessionId, Target};
 use super::media::{LocalMedia, MediaStats};
@@ -38,6 +39,8 @@ pub(super) struct Session {
     pub muted: bool,
     /// The seat's microphone belongs to another session though this one could not be held.
     pub parked: bool,
+    /// It is in a conference.
+    pub place: Option<Place>,
     pub transfer_parent: Option<SessionId>,
     pub refers: Refers,
     pub input: String,
@@ -216,6 +219,12 @@ impl Talking {
     pub fn new(dialog: Dialog) -> Self {
         Talking { dialog, held: false, pending: None, queue: VecDeque::new(), unacked: None, ack: None }
     }
+
+    /// We hold the peer once all that was asked is done.
+    pub fn will_hold(&self) -> bool {
+        let ops = self.pending.iter().map(|pending| &pending.op).chain(&self.queue);
+        ops.fold(self.held, |held, op| op.holds(held))
+    }
 }
 
 impl Session {
@@ -301,7 +310,7 @@ impl Session {
             record_status: self.record_status,
             is_transfer: self.transfer_parent.is_some(),
             transfer_parent,
-            is_conference: false,
+            is_conference: self.place.is_some(),
             is_remote_hold: self.remote_hold(),
             account: self.account.clone(),
             called_number: self.called_number.clone(),

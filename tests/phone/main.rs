@@ -5,6 +5,7 @@
 mod net;
 
 mod a_2xx_is_acknowledged_for_ever;
+mod a_conference_is_one_call;
 mod an_announcement_before_the_answer;
 mod any_order_of_operations;
 mod attended_transfer_joins_the_far_ends;
@@ -14,7 +15,7 @@ mod cancel_races_are_won;
 mod digests_only_to_whom_we_registered_with;
 mod digits_go_out_in_order;
 mod each_session_leaves_one_record;
-mod every_event_has_its_shape;
+mod every_event_is_caused;
 mod every_method_in_every_state;
 mod every_timeline_is_told_in_order;
 mod glare_is_resolved;

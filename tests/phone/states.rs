@@ -4,7 +4,7 @@
 use phoned::rpc::{self, Parsed, Role, parse_line};
 use phoned::sip::dialog::Dialog;
 use phoned::sip::message::{Message, Method};
-use phoned::ua::command::{CallRef, Command, Record, RecordTarget, Snapshot};
+use phoned::ua::command::{CallRef, Command, Merge, Record, RecordTarget, Snapshot};
 use phoned::ua::error::Error;
 use phoned::ua::io::ReplyId;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::story_of;
 
 /// The states, by their short names.
 #[rustfmt::skip]
-pub const STATES: [&str; 18] = [
+pub const STATES: [&str; 19] = [
     "calling",  // our INVITE is out
     "ringing",  // the far end rings
     "early",    // and plays an announcement
@@ -31,6 +31,7 @@ pub const STATES: [&str; 18] = [
     "records",
     "paused",   // the recording is
     "consults", // held, with a consultation about it that talks
+    "confers",  // in a conference with another call
     "ending",   // our BYE is not answered
     "ended",
 ];
@@ -53,6 +54,8 @@ pub struct Scene {
     carol: Who,
     /// The session.
     pub call: String,
+    /// Another session of the seat.
+    pub other: String,
     /// The far end holds.
     holds: bool,
     /// The version of its SDP.
@@ -68,21 +71,36 @@ pub struct Scene {
 impl Scene {
     /// A session in a state.
     pub fn new(state: &str) -> Scene {
+        Scene::empty().becomes(state)
+    }
+
+    fn empty() -> Scene {
         let mut net = Net::new(1);
         let alice = net.phone_with("alice", |_, account| account.seat = Some("desk".into()));
         let carol = net.peer("carol");
-        let call = String::new();
-        let mut scene =
-            Scene { net, alice, carol, call, holds: false, version: 1, late: None, invite: None, acknowledges: true };
+        let (call, other) = (String::new(), String::new());
+        let acknowledges = true;
+        Scene { net, alice, carol, call, other, holds: false, version: 1, late: None, invite: None, acknowledges }
+    }
+
+    /// The same, and the seat had another call before, which is held now.
+    pub fn beside_another(state: &str) -> Scene {
+        let mut scene = Scene::empty();
+        let erin = scene.net.phone("erin");
+        scene.other = scene.net.connect(erin, scene.alice).1;
+        scene.becomes(state)
+    }
+
+    fn becomes(mut self, state: &str) -> Scene {
         if matches!(state, "rings" | "unacked") {
-            scene.is_called(state == "unacked");
-            return scene;
+            self.is_called(state == "unacked");
+            return self;
         }
-        scene.calls(state);
+        self.calls(state);
         if !matches!(state, "calling" | "ringing" | "early") {
-            scene.goes_on(state);
+            self.goes_on(state);
         }
-        scene
+        self
     }
 
     fn is_called(&mut self, answers: bool) {
@@ -141,6 +159,12 @@ impl Scene {
                 let params = json!({"number": self.net.uri(dave), "transferId": self.call});
                 self.does(Command::Call(serde_json::from_value(params).unwrap()));
             }
+            "confers" => {
+                let dave = self.net.phone("dave");
+                let other = self.net.connect(dave, self.alice).1;
+                self.agree(100);
+                self.does(Command::Merge(Merge { call_ids: vec![self.call.clone(), other] }));
+            }
             "records" => self.does(Command::StartRecord(record)),
             "paused" => {
                 self.does(Command::StartRecord(record.clone()));
@@ -164,8 +188,9 @@ impl Scene {
     }
 
     fn peer_reinvites(&mut self, direction: &str, acknowledges: bool) {
-        let first = self.net.sent(self.alice, "INVITE").remove(0);
-        let tag = self.net.sent(self.alice, "ACK").remove(0).to_tag().unwrap();
+        let first = self.invite.clone().unwrap();
+        let acks = self.net.sent(self.alice, "ACK");
+        let tag = acks.iter().find(|ack| ack.call_id() == first.call_id()).unwrap().to_tag().unwrap();
         let mut dialog = Dialog::uas(&first, &tag).unwrap();
         let mut again = self.net.in_dialog(self.carol, &mut dialog, Method::Invite);
         self.version += 1;

@@ -1,4 +1,4 @@
-//! Calls, consultations, holds, transfers and hang-ups in any order, over three phones and a bad network: no session has two
+//! Calls, consultations, conferences, holds, transfers and hang-ups in any order, over three phones and a bad network: no session has two
 //! ends, no transfer two outcomes, and in the end nothing is left.
 
 use crate::scripts::{Mood, run_all};

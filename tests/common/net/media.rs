@@ -19,11 +19,28 @@ pub struct Stream {
     pub gate: Option<Direction>,
     /// The microphone is off.
     pub muted: bool,
+    /// The conference that it is in.
+    pub conference: Option<u64>,
     /// A recording is open, or about to be.
     pub recording: bool,
     /// The phone knows that it is open.
     pub recorded: bool,
     started: bool,
+}
+
+impl Stream {
+    /// Its microphone is heard.
+    pub fn is_live(&self) -> bool {
+        let open = !self.muted && self.gate != Some(Direction::Inactive);
+        open && self.remote.as_ref().is_some_and(|r| r.direction.send())
+    }
+}
+
+/// How many microphones are heard: a conference has one.
+pub fn microphones<'a>(streams: impl Iterator<Item = &'a Stream>) -> usize {
+    let live: Vec<&Stream> = streams.filter(|s| s.is_live()).collect();
+    let alone = live.iter().filter(|s| s.conference.is_none()).count();
+    alone + live.iter().filter_map(|s| s.conference).collect::<std::collections::BTreeSet<_>>().len()
 }
 
 impl Net {
@@ -42,6 +59,7 @@ impl Net {
                 remote: None,
                 gate: None,
                 muted: false,
+                conference: None,
                 recording: false,
                 recorded: false,
                 started: false,
@@ -66,6 +84,7 @@ impl Net {
             }
             MediaCommand::Gate(direction) => stream.gate = Some(direction),
             MediaCommand::Mute(muted) => stream.muted = muted,
+            MediaCommand::Conference(number) => stream.conference = number,
             MediaCommand::Dtmf { digit, duration_ms } => {
                 let towards = stream.remote.as_ref().map(|remote| (stream.local, remote.remote_rtp));
                 let delay = u64::from(duration_ms) * 1000;

@@ -12,6 +12,7 @@ use phoned::ua::settings::{AccountSettings, AudioSettings, Settings};
 use rand_chacha::rand_core::Rng;
 use serde_json::Value;
 
+use super::contract;
 use super::media::Stream;
 use super::{Net, Node, UDP, Who};
 
@@ -43,11 +44,15 @@ pub struct Phone {
 }
 
 impl Phone {
-    /// Keeps an event. `seq` counts every event that is no sample (API.md §4).
+    /// Keeps an event, which is as the contract says. `seq` counts every event that is no sample (API.md §4).
     pub(super) fn note(&mut self, event: Event) {
         let expected = self.last_seq + u64::from(!event.sample);
         assert_eq!(event.seq, expected, "{event:?}");
         self.last_seq = event.seq;
+        contract::event(&event.name, &event.data);
+        if let (Some(named), Some(call_id)) = (event.data["callId"].as_str(), &event.call_id) {
+            assert_eq!(named, call_id, "{event:?}");
+        }
         self.events.push(event);
     }
 
@@ -113,16 +118,24 @@ impl Net {
         self.feed(who, Input::Media(session, event));
     }
 
-    /// The sound devices of a phone's host, as they are now.
-    pub fn devices(&mut self, who: Who, devices: Vec<DeviceInfo>) {
-        self.feed(who, Input::Devices(devices));
-    }
-
     /// A phone takes streams on its usual port.
     pub fn listen_tcp(&mut self, who: Who) {
         let local = self.addr(who);
         let flow = phoned::ua::io::FlowId(UDP.0 - 1);
         self.feed(who, Input::FlowUp { flow, transport: Transport::Tcp, local, remote: None });
+    }
+
+    /// A phone's host has these sound devices now.
+    pub fn plug_in(&mut self, who: Who, ids: &[&str]) {
+        let device = |id: &&str| DeviceInfo {
+            id: (*id).to_owned(),
+            name: (*id).to_owned(),
+            input: true,
+            output: true,
+            default_input: false,
+            default_output: false,
+        };
+        self.feed(who, Input::Devices(ids.iter().map(device).collect()));
     }
 
     /// A phone, to look at.

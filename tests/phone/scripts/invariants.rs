@@ -1,15 +1,16 @@
 //! What holds after every step of a script, whatever was done and lost. (`seq` without a gap, messages that can be read
 //! and a CSeq that rises are the network's own checks.)
 
+use std::collections::BTreeMap;
+
 use phoned::rpc::METHODS;
-use phoned::sdp::Direction;
 use phoned::ua::command::{Command, GetSession};
 use phoned::ua::error::Code;
 use phoned::ua::event::Event;
 use serde_json::Value;
 
 use super::{PANICS, Script};
-use crate::net::{Stream, Who};
+use crate::net::{Who, contract, microphones};
 
 /// What was told of a session.
 #[derive(Default)]
@@ -18,6 +19,8 @@ pub struct Told {
     /// Its status by what was told.
     status: Value,
     records: usize,
+    /// It was in a conference.
+    pub(super) conferred: bool,
 }
 
 impl Told {
@@ -71,12 +74,19 @@ impl Script {
                 self.note(who, event);
             }
             let phone = self.net.phone_of(who);
-            let live = |s: &&Stream| {
-                !s.muted && s.gate != Some(Direction::Inactive) && s.remote.as_ref().is_some_and(|r| r.direction.send())
-            };
             let seats = if self.seated.contains(&who) { 1 } else { usize::MAX };
-            let microphones = phone.streams.values().filter(live).count();
-            assert!(microphones <= seats, "{}", self.story(&format!("{microphones} live microphones")));
+            let live = microphones(phone.streams.values());
+            assert!(live <= seats, "{}", self.story(&format!("{live} live microphones")));
+            // Nobody is in a conference alone, and the users are told of who is.
+            let mut members = BTreeMap::<u64, usize>::new();
+            phone.streams.values().filter_map(|s| s.conference).for_each(|c| *members.entry(c).or_default() += 1);
+            assert!(
+                members.values().all(|n| *n >= 2),
+                "{}",
+                self.story(&format!("alone in a conference: {members:?}"))
+            );
+            let told = self.living[&who].iter().filter(|call| self.status(who, call)["isConference"] == true).count();
+            assert_eq!(told, members.values().sum::<usize>(), "{}", self.story("who is in a conference was not told"));
         }
         self.check_answers();
     }
@@ -99,7 +109,10 @@ impl Script {
                 told.status = data["session"]["status"].clone();
                 self.living.entry(who).or_default().push(call_id);
             }
-            "statusChange" => told.status = data["newStatus"].clone(),
+            "statusChange" => {
+                told.status = data["newStatus"].clone();
+                told.conferred |= told.status["isConference"] == true;
+            }
             "staticStatusChange" => {
                 for key in ["name", "avatar", "company"] {
                     told.status[key] = data["newStatus"][key].clone();
@@ -122,6 +135,7 @@ impl Script {
             let limit = if *method == "daemon.shutdown" { 2_000 } else { 10_000 };
             match answer {
                 None if now > at + limit => wrong = Some(format!("no answer to {method} in {limit} ms")),
+                Some(Ok(value)) => contract::result(method, value),
                 Some(Err(error)) if !may_say(method, error.code) => wrong = Some(format!("{method} says {error}")),
                 _ => {}
             }

@@ -76,8 +76,8 @@ pub fn run_all(test: &str, mood: Mood, scripts: u64) {
 }
 
 /// What happens in many a script, whatever they are about.
-const OFTEN: [&str; 7] =
-    ["confirmed", "ended", "failed", "reinvite", "transferProgress", "transferred", "transferFailed"];
+const OFTEN: [&str; 8] =
+    ["confirmed", "ended", "failed", "reinvite", "transferProgress", "transferred", "transferFailed", "a conference"];
 
 /// Another commit, other scripts; the same commit, the same.
 fn seed_of_the_commit() -> u64 {
@@ -127,7 +127,7 @@ pub struct Script {
     done: Vec<String>,
 }
 
-/// Gives the names of the events that were told of sessions.
+/// Gives the names of the events that were told of sessions, and "a conference" if there was any.
 fn run(seed: u64, mood: Mood, loud: bool) -> Vec<String> {
     PANICS.set(0);
     let mut script = Script::new(seed, mood, loud);
@@ -135,7 +135,9 @@ fn run(seed: u64, mood: Mood, loud: bool) -> Vec<String> {
         script.step();
     }
     script.end();
-    script.told.into_values().flat_map(|told| told.names).collect()
+    let conferred = script.told.values().any(|told| told.conferred);
+    let names = script.told.into_values().flat_map(|told| told.names);
+    names.chain(conferred.then(|| "a conference".to_owned())).collect()
 }
 
 impl Script {

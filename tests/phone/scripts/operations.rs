@@ -2,8 +2,8 @@
 
 use phoned::ua::command::{
     AccountRef, Answer, AttendedTransfer, BlindTransfer, Call, CallOption, CallRef, Command, Dtmf, DtmfMethod,
-    GetSession, Progress, Record, RecordTarget, Reject, SetRecordPermissions, SetStaticStatus, SetStatus, StaticPatch,
-    StatusPatch, Terminate, TerminateType, TransferHangup,
+    GetSession, Merge, Progress, Record, RecordTarget, Reject, SetRecordPermissions, SetStaticStatus, SetStatus, Split,
+    StaticPatch, StatusPatch, Terminate, TerminateType, TransferHangup,
 };
 
 use serde_json::Value;
@@ -30,14 +30,17 @@ fn talks(status: &Value) -> bool {
 fn consults(status: &Value) -> bool {
     status["callStatus"] == "talking" && status["isTransfer"] == true
 }
+fn confers(status: &Value) -> bool {
+    status["isConference"] == true
+}
 fn records(status: &Value) -> bool {
     status["recordStatus"] != "stop"
 }
 
 const OPERATIONS: &[Row] = &[
     (8, 3, any, "phone.call", |w| w.dial(None)),
-    (2, 6, talks, "phone.call", |w| w.dial(Some(w.call_id.clone()))),
-    (14, 10, rings, "session.answer", |w| Command::Answer(Answer { call_id: w.call_id.clone(), option: None })),
+    (4, 7, talks, "phone.call", |w| w.dial(Some(w.call_id.clone()))),
+    (16, 12, rings, "session.answer", |w| Command::Answer(Answer { call_id: w.call_id.clone(), option: None })),
     (1, 0, rings, "session.progress", |w| {
         Command::Progress(Progress { call_id: w.call_id.clone(), code: w.of([180, 183, 183]) })
     }),
@@ -60,14 +63,17 @@ const OPERATIONS: &[Row] = &[
         let dtmf = w.of(["1,2", "12#", "0", "\r\nEvil: 1"]).to_owned();
         Command::Dtmf(Dtmf { call_id: w.call_id.clone(), dtmf, method, redact: false })
     }),
-    (4, 4, talks, "session.blindTransfer", |w| {
+    (8, 5, talks, "session.blindTransfer", |w| {
         let hangup = w.of([TransferHangup::OnSuccess, TransferHangup::OnSuccess, TransferHangup::Immediately]);
         let number = w.number();
         Command::BlindTransfer(BlindTransfer { call_id: w.call_id.clone(), number, hangup })
     }),
-    (3, 8, consults, "session.attendedTransfer", |w| {
+    (5, 9, consults, "session.attendedTransfer", |w| {
         Command::AttendedTransfer(AttendedTransfer { call_id: w.call_id.clone(), number: None })
     }),
+    (14, 10, talks, "phone.merge", |w| w.merge()),
+    (1, 1, confers, "phone.split", |w| Command::Split(Split { call_id: Some(w.call_id.clone()) })),
+    (1, 1, any, "phone.split", |_| Command::Split(Split { call_id: None })),
     (3, 0, talks, "session.startRecord", |w| Command::StartRecord(w.record())),
     (2, 0, records, "session.startRecord", |w| Command::StartRecord(w.record())),
     (3, 0, records, "session.pauseRecord", |w| Command::PauseRecord(w.record())),
@@ -108,7 +114,8 @@ pub fn next(script: &mut Script, who: Who) -> (&'static str, Command) {
     });
     let mut row = picked.unwrap_or(&OPERATIONS[0]);
     let (living, seldom) = (script.living[&who].clone(), script.pick(6) == 0);
-    if living.is_empty() && !seldom {
+    let needed = if row.3 == "phone.merge" { 2 } else { 1 };
+    if living.len() < needed && !seldom {
         row = &OPERATIONS[0]; // all but a call would be refused
     }
     let meant = living.iter().filter(|call| (row.2)(script.status(who, call)));
@@ -122,13 +129,14 @@ pub fn next(script: &mut Script, who: Who) -> (&'static str, Command) {
     let callee = (at + [1, 1, 1, 1, 2, 2, 2, 2, 0][script.pick(9)]) % 3; // seldom itself
     let number = script.net.uri(script.phones[callee]);
     let account = script.net.phone_of(who).name.clone();
-    let mut wish = Wish { script, call_id, number, account };
+    let mut wish = Wish { script, who, call_id, number, account };
     (row.3, (row.4)(&mut wish))
 }
 
 /// What an operation is about.
 struct Wish<'a> {
     script: &'a mut Script,
+    who: Who,
     call_id: String,
     number: String,
     account: String,
@@ -161,6 +169,19 @@ impl Wish<'_> {
         };
         let option = lines.map(|lines| CallOption { extra_headers: Some(lines), ..CallOption::default() });
         Command::Call(Call { number: self.number(), option, transfer_id, account: None })
+    }
+
+    /// Its session and others that talk; seldom any others.
+    fn merge(&mut self) -> Command {
+        let seldom = self.script.pick(4) == 0;
+        let mut call_ids = vec![self.call_id.clone()];
+        for call in self.script.living[&self.who].clone() {
+            let meant = seldom || talks(self.script.status(self.who, &call));
+            if meant && self.script.pick(6) != 0 {
+                call_ids.push(call);
+            }
+        }
+        Command::Merge(Merge { call_ids })
     }
 
     fn record(&mut self) -> Record {
