@@ -18,6 +18,7 @@ mod each_session_leaves_one_record;
 mod every_event_is_caused;
 mod every_method_in_every_state;
 mod every_timeline_is_told_in_order;
+mod flows_come_back;
 mod glare_is_resolved;
 mod hold_refused_keeps_the_call;
 mod identity_follows_the_peer;
