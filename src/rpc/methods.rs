@@ -108,6 +108,7 @@ const CALL: &[Code] = &[
     Code::NotRegistered,
     Code::NoInput,
     Code::LocalMedia,
+    Code::Unknown,
 ];
 
 methods! {
@@ -122,7 +123,7 @@ methods! {
     "account.list" Observe [] Nothing => |_| own(Ua::AccountList), Accounts NONE "Every account and how it is registered.";
     "account.get" Observe ["name"] ua::AccountRef => |p| own(Ua::AccountGet(p)), Account ACCOUNT "One account and how it is registered.";
     "account.register" Call ["name"] ua::AccountRef => |p| own(Ua::AccountRegister(p)), True REGISTER "Registers an account; true once the registrar has it.";
-    "account.unregister" Call ["name"] ua::AccountRef => |p| own(Ua::AccountUnregister(p)), True ACCOUNT "Unregisters an account; true once that is done.";
+    "account.unregister" Call ["name"] ua::AccountRef => |p| own(Ua::AccountUnregister(p)), True REGISTER "Unregisters an account; true once that is done.";
 
     "device.list" Observe [] Nothing => |_| own(Ua::DeviceList), Devices NONE "The sound devices of the host.";
     "device.get" Observe ["id"] ua::DeviceRef => |p| own(Ua::DeviceGet(p)), Device DEVICE "One sound device.";

@@ -187,6 +187,7 @@ impl Ua {
         let mut response = self.dialog_response(id, &invite, code);
         if let Some((sdp, negotiated)) = answer {
             response.set_body("application/sdp", sdp.into_bytes());
+            self.share_microphone(id);
             self.media(id, MediaCommand::Remote(negotiated));
         }
         self.send_provisional(id, tx, &invite, response);

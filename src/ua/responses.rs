@@ -146,6 +146,7 @@ impl Ua {
         if let Some(negotiated) = negotiated {
             calling.early.push(tag);
             session.negotiated = Some(negotiated.clone());
+            self.share_microphone(id);
             self.media(id, MediaCommand::Remote(negotiated));
         }
         self.tell_status(id);
@@ -271,6 +272,7 @@ impl Ua {
         let link = self.dialog_link(&dialog.next_hop_uri(), sent.link);
         let ack = dialog.ack(invite.cseq());
         self.send_ack(ack, link);
+        dialog.local_cseq += sent.pracks;
         let tag = dialog.remote_tag.clone();
         let Some(entry) = self.sent.get_mut(&tx) else { return };
         if entry.losers.contains(&tag) || entry.losers.len() >= FORKS {

@@ -74,10 +74,19 @@ impl Ua {
     /// conference.
     pub(super) fn free_microphone(&mut self, seat: &str) {
         let live = |s: &&Session| s.seat == seat && s.wants_microphone();
-        if self.sessions.values().filter(live).all(|s| s.parked)
-            && let Some(id) = self.sessions.values().find(live).map(|s| s.id)
-        {
+        if !self.sessions.values().filter(live).all(|s| s.parked) {
+            return;
+        }
+        let answered = self.sessions.values().filter(live).find(|s| s.is_answered());
+        if let Some(id) = answered.or_else(|| self.sessions.values().find(live)).map(|s| s.id) {
             self.fellows(id).into_iter().for_each(|fellow| self.park(fellow, false));
+        }
+    }
+
+    /// Early media begins: its microphone is live, unless another of the seat is.
+    pub(super) fn share_microphone(&mut self, id: SessionId) {
+        if self.is_contested(id) {
+            self.park(id, true);
         }
     }
 

@@ -8,7 +8,7 @@ use phoned::ua::command::{Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Reje
 use phoned::ua::error::Error;
 use phoned::ua::event::Event;
 use phoned::ua::io::{DeviceInfo, Input, ReplyId, SessionId, Transport};
-use phoned::ua::media::{MediaCommand, MediaStats};
+use phoned::ua::media::{MediaCommand, MediaEvent, MediaStats};
 use phoned::ua::settings::{AccountSettings, AudioSettings, Settings};
 use rand_chacha::rand_core::Rng;
 use serde_json::Value;
@@ -37,6 +37,9 @@ pub struct Phone {
     pub hears: bool,
     /// False: its disk is full.
     pub records: bool,
+    /// What happened to it and what it did, in order: `newRTCSession`, `statusChange(isHold)`; `[INVITE]` and `[180]` are
+    /// sent, `<ACK>` is received, `[result]` answers a command. With the session, where it is about one.
+    pub trace: Vec<(Option<String>, String)>,
     /// How far `wait` has read.
     read: usize,
     last_seq: u64,
@@ -50,6 +53,9 @@ impl Phone {
         assert_eq!(event.seq, expected, "{event:?}");
         self.last_seq = event.seq;
         contract::event(&event.name, &event.data);
+        if let (Some(named), Some(call_id)) = (event.data["callId"].as_str(), &event.call_id) {
+            assert_eq!(named, call_id, "{event:?}");
+        }
         self.events.push(event);
     }
 
@@ -101,6 +107,7 @@ impl Net {
             figures: MediaStats::default(),
             hears: true,
             records: true,
+            trace: Vec::new(),
             read: 0,
             last_seq: 0,
             last_reply: 0,
@@ -108,6 +115,11 @@ impl Net {
         self.feed(who, Input::FlowUp { flow: UDP, transport: Transport::Udp, local, remote: None });
         self.run_for(10);
         who
+    }
+
+    /// A phone's media engine tells something of a session.
+    pub fn media_event(&mut self, who: Who, session: SessionId, event: MediaEvent) {
+        self.feed(who, Input::Media(session, event));
     }
 
     /// A phone takes streams on its usual port.
