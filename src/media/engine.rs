@@ -17,6 +17,7 @@ use crate::ua::io::SessionId;
 use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent, RecordCommand, RecordEvent};
 
 use super::clock;
+use super::lateness::Lateness;
 use super::network::Networks;
 use super::outbound::Start;
 use super::ports;
@@ -56,6 +57,7 @@ pub struct Engine {
     workers: Vec<Sender<Order>>,
     directory: Mutex<Directory>,
     recorder: Recorder,
+    lateness: Arc<Lateness>,
 }
 
 struct Directory {
@@ -95,11 +97,13 @@ impl Engine {
         events: mpsc::Sender<(SessionId, MediaEvent)>,
     ) -> io::Result<Engine> {
         let count = thread::available_parallelism().map_or(1, |n| n.get());
+        let lateness = Arc::new(Lateness::default());
         let mut workers = Vec::with_capacity(count);
         for index in 0..count {
             let (sender, orders) = bounded(ORDERS);
             let (events, offset_ns) = (events.clone(), index as u64 * 10_000_000 / count as u64);
-            let run = move || Worker::new(orders, events).run(offset_ns);
+            let lateness = lateness.clone();
+            let run = move || Worker::new(orders, events, lateness).run(offset_ns);
             thread::Builder::new().name(format!("media-{index}")).spawn(run)?;
             workers.push(sender);
         }
@@ -108,7 +112,12 @@ impl Engine {
         let next_port = low + u16::from_ne_bytes(random()?) % width;
         let directory = Mutex::new(Directory { next_port, entries: BTreeMap::new(), networks: Networks::default() });
         let recorder = Recorder::start(config.record.clone(), events);
-        Ok(Engine { config, devices, workers, directory, recorder })
+        Ok(Engine { config, devices, workers, directory, recorder, lateness })
+    }
+
+    /// How late the ticks are.
+    pub fn lateness(&self) -> Arc<Lateness> {
+        self.lateness.clone()
     }
 
     /// Does what is asked, or hands it to the session's worker; never blocks. `Open` is answered at once (`Local` or `Failed`); any

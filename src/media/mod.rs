@@ -6,6 +6,7 @@ pub mod delay;
 mod engine;
 mod inbound;
 pub mod jitter;
+pub mod lateness;
 pub mod level;
 pub mod lock;
 mod mixer;
