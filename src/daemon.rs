@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -24,6 +25,7 @@ use crate::ua::Ua;
 use crate::ua::command::Command;
 use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target};
 use crate::ua::media::MediaEvent;
+use crate::ua::settings::Settings;
 
 /// Events of the media engine that may wait.
 const MEDIA_INBOX: usize = 256;
@@ -119,14 +121,15 @@ impl Daemon {
         let server = Server::bind(&config.rpc)?;
         let listener = Listener::bind(&config.http)?;
         let (to_net, net_inbox) = mpsc::channel(net::INBOX);
-        let net = Net::start(&config.sip.listen, to_net).map_err(StartError::Sip)?;
+        let net = Net::start(&config.sip.listen, &config.tls, to_net).map_err(StartError::Sip)?;
         let (facts, device_inbox) = mpsc::channel(DEVICE_INBOX);
         let devices = Devices::start(audio_config(config), facts);
         let (to_media, media_inbox) = mpsc::channel(MEDIA_INBOX);
         let engine = Engine::start(media_config(config), devices.clone(), to_media).map_err(StartError::Media)?;
         let (answers, recording_inbox) = mpsc::channel(ANSWER_INBOX);
         let recordings = Recordings::start(record_config(config), answers);
-        let mut ua = Ua::new(config.settings(), random().map_err(StartError::System)?);
+        let settings = Settings { instance: instance(config), ..config.settings() };
+        let mut ua = Ua::new(settings, random().map_err(StartError::System)?);
         let epoch: [u8; 32] = random().map_err(StartError::System)?;
         let mut hub = Hub::new(hex(&epoch[..8]));
         let (gate, written) = watch::channel(if config.store.enabled { 0 } else { u64::MAX });
@@ -297,7 +300,7 @@ impl Daemon {
         while let Some(output) = self.ua.poll_output() {
             match output {
                 Output::Send { flow, to, bytes } => self.net.send(flow, to, bytes),
-                Output::OpenFlow { flow, target } => self.net.open(flow, &target),
+                Output::OpenFlow { flow, target, access } => self.net.open(flow, target, *access),
                 Output::CloseFlow(flow) => self.net.close(flow),
                 Output::Resolve(query, host) => {
                     let targets = self.net.resolve(query, host);
@@ -394,6 +397,13 @@ fn random() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes)
+}
+
+/// What this host and this installation have to themselves; nothing where the host has no id.
+fn instance(config: &Config) -> String {
+    let host = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let own = format!("{} {}", host.trim(), config.store.directory().display());
+    if host.trim().is_empty() { String::new() } else { hex(&Sha256::digest(own)) }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -10,10 +10,6 @@ use phoned::config::{self, Config, LogConfig, Sources};
 use phoned::daemon::{Daemon, End};
 use tracing_subscriber::EnvFilter;
 
-/// Events are made on one thread and freed on another, thousands a second: this allocator is made for that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A softphone without a screen: many calls, real audio devices, JSON-RPC on a local socket.
 #[derive(Parser)]
 #[command(version)]

@@ -44,6 +44,9 @@ fn its_commented_keys_are_right_too() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("office.password"), "hunter2\n").unwrap();
     std::fs::write(directory.path().join("crm.token"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    for file in ["ca.pem", "phoned.pem", "phoned.key", "office-ca.pem", "office.pem", "office.key"] {
+        std::fs::write(directory.path().join(file), "").unwrap();
+    }
     let text = std::fs::read_to_string(example()).unwrap();
     let is_key = |line: &str| {
         line.starts_with("#[")

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
-    AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Settings, SipSettings, TransferSettings,
+    AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Settings, SipSettings, TlsSettings, TransferSettings,
 };
 
 /// The whole configuration.
@@ -30,6 +30,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// How we present ourselves to SIP peers.
     pub sip: SipSettings,
+    /// Whom we trust and who we are.
+    pub tls: TlsSettings,
     /// RTP.
     pub media: MediaConfig,
     /// Sound devices.
@@ -53,6 +55,8 @@ impl Config {
     pub fn settings(&self) -> Settings {
         Settings {
             sip: self.sip.clone(),
+            tls: self.tls.clone(),
+            instance: String::new(),
             phone: self.phone.clone(),
             transfer: self.transfer.clone(),
             audio: AudioSettings {

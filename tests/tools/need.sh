@@ -21,6 +21,8 @@ L
   bench) echo 'baresip-core|command -v baresip' ;;
   test) cat <<'L'
 kamailio|command -v kamailio
+kamailio-tls-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/modules/tls.so' -print -quit 2>/dev/null)"
+kamailio-websocket-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/modules/websocket.so' -print -quit 2>/dev/null)"
 sip-tester|command -v sipp
 baresip-core|command -v baresip
 pulseaudio|command -v pulseaudio
