@@ -24,6 +24,7 @@ Handler = Callable[["Event"], Any]
 #: Events that repeat what holds now; they have no seq of their own.
 SAMPLES = ("callReport", "updateTimer")
 REPLAY_GAP = -226
+FORBIDDEN = -231
 
 
 class Status(TypedDict, total=False):
@@ -194,13 +195,19 @@ class Phone(_Emitter):
         self._notes: deque[Event] = deque()
         self._noted = asyncio.Event()
         self._ready = asyncio.Event()
+        self._refusal: Optional[RpcError] = None
         self._tasks: List["asyncio.Task[None]"] = []
 
     async def __aenter__(self) -> "Phone":
         self._tasks = [asyncio.ensure_future(self._stay()), asyncio.ensure_future(self._tell())]
+        ready = asyncio.ensure_future(self._ready.wait())
+        await asyncio.wait([ready, self._tasks[0]], return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            self._tasks[1].cancel()
+            await self._tasks[0]  # raises: this user may not come in
         for task in self._tasks:
             task.add_done_callback(_report)
-        await self._ready.wait()
         return self
 
     async def __aexit__(self, *_: Any) -> None:
@@ -263,15 +270,14 @@ class Phone(_Emitter):
                 reading = asyncio.ensure_future(self._read(reader))
                 try:
                     await self._subscribe()
-                    for request, _, _ in list(self._asked.values()):
-                        self._send(request)
                     self.connected, wait = True, 0.1
                     self._ready.set()
                     await reading
                 finally:
                     reading.cancel()
             except (OSError, ConnectionLost, ValueError):
-                pass
+                if self._refusal is not None:
+                    raise self._refusal from None
             finally:
                 self._lose(for_good=False)
             await asyncio.sleep(wait)
@@ -304,13 +310,16 @@ class Phone(_Emitter):
                         raise ConnectionLost("events.subscribe") from error
             began = await self._ask("events.subscribe", {"snapshot": True}, False)
             lost = self.seq >= 0
-            self._notes.clear()
             self.seq, self.epoch = began["seq"], began["epoch"]
+            self._notes = deque(note for note in self._notes if note["epoch"] == self.epoch)
             self._take(began["snapshot"]["sessions"])
             if lost:
                 self._emit({"event": "gap", "seq": self.seq, "data": began["snapshot"]})
         finally:
             self._asked = {**waiting, **self._asked}
+            for request, _, answer in waiting.values():
+                if not answer.done():
+                    self._send(request)
 
     def _take(self, snapshots: List[Dict[str, Any]]) -> None:
         """These are the calls there are."""
@@ -325,6 +334,8 @@ class Phone(_Emitter):
             if message.get("method") == "event":
                 self._notes.append(message["params"]["result"])
                 self._noted.set()
+            elif message.get("id") is None and "error" in message and message["error"]["code"] == FORBIDDEN:
+                self._refusal = RpcError(message["error"])
             elif message.get("id") in self._asked:
                 _, _, answer = self._asked.pop(message["id"])
                 if answer.done():
@@ -355,11 +366,14 @@ class Phone(_Emitter):
                         self._hand_out(note)
 
     async def _fetch(self, to: int) -> None:
-        while self.seq < to:
+        epoch = self.epoch
+        while self.seq < to and self.epoch == epoch:
             try:
                 params = {"fromSeq": self.seq + 1, "toSeq": to, **({"epoch": self.epoch} if self.epoch else {})}
                 page = await self._ask("events.replay", params, True)
             except RpcError as error:
+                if self.epoch != epoch:
+                    return
                 self._emit({"event": "gap", "seq": to, "data": {"describe": str(error)}})
                 self.seq = to
                 return
