@@ -25,12 +25,14 @@ kamailio-tls-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/module
 kamailio-websocket-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/modules/websocket.so' -print -quit 2>/dev/null)"
 sip-tester|command -v sipp
 baresip-core|command -v baresip
+coturn|command -v turnserver
 pulseaudio|command -v pulseaudio
 pulseaudio-utils|command -v pactl
 libasound2-plugins|test -n "$(find /usr/lib -name libasound_module_pcm_pulse.so -print -quit)"
 sox|command -v sox
 espeak-ng|command -v espeak-ng
 e2fsprogs|test -e /usr/sbin/mkfs.ext4 -o -e /sbin/mkfs.ext4
+chromium|command -v chromium
 nodejs|node -e "process.exit(parseInt(process.versions.node) < 18)"
 netcat-openbsd|nc -h 2>&1 | grep -q -- -U
 python3|python3 -c "import json, socket, wave"
