@@ -1,10 +1,12 @@
 //! The configuration: `Config` is the schema of `/etc/phoned/phoned.toml`; its defaults are the daemon's.
 
 mod check;
+mod http;
 mod load;
 mod spans;
 
 pub use check::{account_faults, read_password};
+pub use http::{HttpConfig, Token, TokenRole};
 pub use load::{Fault, Faults, Sources, load};
 
 use std::collections::BTreeMap;
@@ -26,6 +28,8 @@ use crate::ua::settings::{
 pub struct Config {
     /// The socket and who may use it.
     pub rpc: RpcConfig,
+    /// The same over HTTP and WebSocket.
+    pub http: HttpConfig,
     /// How we present ourselves to SIP peers.
     pub sip: SipSettings,
     /// Whom we trust and who we are.

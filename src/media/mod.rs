@@ -8,6 +8,7 @@ mod engine;
 mod ice;
 mod inbound;
 pub mod jitter;
+pub mod lateness;
 pub mod level;
 pub mod lock;
 mod mixer;

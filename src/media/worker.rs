@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender as Orders, TryRecvError, TrySendError as Unsent};
 use thread_priority::unix::{
@@ -16,6 +17,7 @@ use crate::ua::media::MediaEvent;
 
 use super::clock;
 use super::inbound::SCRATCH;
+use super::lateness::Lateness;
 use super::mixer::Mix;
 use super::outbound::PACKET;
 use super::ports::Inbox;
@@ -70,6 +72,7 @@ pub struct Worker {
     expected: BTreeMap<SessionId, Vec<Order>>,
     loan: Loan,
     load: Load,
+    lateness: Arc<Lateness>,
 }
 
 impl Order {
@@ -115,7 +118,7 @@ impl Load {
 
 impl Worker {
     /// On the thread that it shall run on.
-    pub fn new(orders: Receiver<Order>, events: Sender<(SessionId, MediaEvent)>) -> Self {
+    pub fn new(orders: Receiver<Order>, events: Sender<(SessionId, MediaEvent)>, lateness: Arc<Lateness>) -> Self {
         Worker {
             orders,
             events,
@@ -135,6 +138,7 @@ impl Worker {
                 told: Vec::new(),
             },
             load: Load { busy: 0.0, used_ns: 0 },
+            lateness,
         }
     }
 
@@ -150,6 +154,7 @@ impl Worker {
             }
             let at = self.loan.tick * TICK_NS + offset_ns;
             clock::sleep_until(at);
+            self.lateness.note(clock::mono_ns().saturating_sub(at));
             self.loan.now = at / 1_000;
             self.loan.wall_offset = clock::wall_offset_ns();
             if !self.take_orders() {
