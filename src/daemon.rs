@@ -9,7 +9,7 @@ use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -18,7 +18,8 @@ use crate::config::Config;
 use crate::media::recorder::{Format, RecordConfig};
 use crate::media::{Answer, Engine, MediaConfig, Recordings};
 use crate::net::{self, Net, NetEvent};
-use crate::rpc::{self, Hub, Request, Server};
+use crate::rpc::metrics::{Kind, Page};
+use crate::rpc::{self, Hub, Listener, Request, Server};
 use crate::store::{self, Told};
 use crate::ua::Ua;
 use crate::ua::command::Command;
@@ -47,6 +48,9 @@ pub enum StartError {
     /// The RPC socket.
     #[error("[rpc] socket: {0}")]
     Rpc(#[from] rpc::BindError),
+    /// The HTTP listener.
+    #[error("[http] {0}")]
+    Http(#[from] rpc::HttpError),
     /// A SIP socket.
     #[error("[sip] listen: {0}")]
     Sip(io::Error),
@@ -85,8 +89,9 @@ pub struct Daemon {
     inboxes: Inboxes,
     /// SIGTERM and SIGINT.
     signals: (Signal, Signal),
-    rpc: JoinHandle<()>,
-    stop_rpc: oneshot::Sender<()>,
+    /// The Unix socket, and the HTTP listener where there is one.
+    rpc: Vec<JoinHandle<()>>,
+    stop_rpc: watch::Sender<bool>,
     /// Lives as long as the daemon: the devices' threads end with it.
     _devices: Devices,
 }
@@ -114,6 +119,7 @@ impl Daemon {
         let signals = (heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?);
         // Then this, since it finds out whether another daemon lives here.
         let server = Server::bind(&config.rpc)?;
+        let listener = Listener::bind(&config.http)?;
         let (to_net, net_inbox) = mpsc::channel(net::INBOX);
         let net = Net::start(&config.sip.listen, &config.tls, to_net).map_err(StartError::Sip)?;
         let (facts, device_inbox) = mpsc::channel(DEVICE_INBOX);
@@ -134,12 +140,18 @@ impl Daemon {
             hub = Hub::new(started.epoch).with_store(started.log, started.reader, started.keys);
         }
 
+        if let Some(listener) = &listener {
+            tracing::info!(http = %listener.local_addr(), "HTTP and WebSocket");
+            hub = hub.with_metrics(gauges(&net, &engine));
+        }
         tracing::info!(socket = %server.path().display(), sip = ?net.listening(), "phoned {}", env!("CARGO_PKG_VERSION"));
         let (requests, request_inbox) = mpsc::channel(rpc::INBOX);
-        let (stop_rpc, stop) = oneshot::channel::<()>();
-        let rpc = spawn(server.held_by(written).run(requests, async move {
-            let _ = stop.await;
-        }));
+        let (stop_rpc, stop) = watch::channel(false);
+        let stopped = |mut stop: watch::Receiver<bool>| async move { drop(stop.wait_for(|stop| *stop).await) };
+        let listener = listener
+            .map(|listener| spawn(listener.held_by(written.clone()).run(requests.clone(), stopped(stop.clone()))));
+        let server = spawn(server.held_by(written).run(requests, stopped(stop)));
+        let rpc = listener.into_iter().chain([server]).collect();
         let mut daemon = Daemon {
             ua,
             hub,
@@ -203,10 +215,12 @@ impl Daemon {
             }
         };
         // The reply to `daemon.shutdown` and all answers before it go out, then the socket is gone.
-        let _ = self.stop_rpc.send(());
+        let _ = self.stop_rpc.send(true);
         drop(self.inboxes.requests);
         if end == End::Drained {
-            let _ = self.rpc.await;
+            for server in self.rpc {
+                let _ = server.await;
+            }
         }
         // Waits for the disk, 2 s at most: nothing else is left to do.
         if let Some(log) = self.hub.into_log() {
@@ -260,6 +274,7 @@ impl Daemon {
             tracing::info!("stopping: calls are ended first");
             notify(sd_notify::NotifyState::Stopping);
         }
+        self.hub.stopping();
         self.stopping.push(reply);
         self.handle(Input::Command { reply, command: Command::Shutdown });
     }
@@ -320,6 +335,18 @@ fn tell(gate: watch::Sender<u64>, alerts: mpsc::Sender<Value>) -> store::Tell {
             Told::Well => ("ok", "the event log is written again".to_owned()),
         };
         let _ = alerts.try_send(json!({ "kind": "disk", "state": state, "reason": reason }));
+    })
+}
+
+/// What the edges count, for Prometheus.
+fn gauges(net: &Net, engine: &Engine) -> rpc::Gauges {
+    let (drops, lateness) = (net.drops(), engine.lateness());
+    Box::new(move |page: &mut Page| {
+        let help = "SIP datagrams lost here since a queue was full.";
+        page.single("phoned_sip_datagrams_dropped_total", Kind::Counter, help, drops());
+        let late = lateness.read();
+        let help = "How late the media engine's ticks began.";
+        page.histogram("phoned_media_tick_lateness_seconds", help, &late.buckets, late.sum, late.count);
     })
 }
 

@@ -1,10 +1,12 @@
 //! The configuration: `Config` is the schema of `/etc/phoned/phoned.toml`; its defaults are the daemon's.
 
 mod check;
+mod http;
 mod load;
 mod spans;
 
 pub use check::{account_faults, read_password};
+pub use http::{HttpConfig, Token, TokenRole};
 pub use load::{Fault, Faults, Sources, load};
 
 use std::collections::BTreeMap;
@@ -16,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::media::{IceConfig, TurnServer};
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
-    AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Secret, Settings, SipSettings, TlsSettings,
-    TransferSettings,
+    AccountSettings, AudioSettings, PhoneSettings, PrivacySettings, RecordSettings, Secret, Settings, SipSettings,
+    TlsSettings, TransferSettings,
 };
 
 /// The whole configuration.
@@ -26,6 +28,8 @@ use crate::ua::settings::{
 pub struct Config {
     /// The socket and who may use it.
     pub rpc: RpcConfig,
+    /// The same over HTTP and WebSocket.
+    pub http: HttpConfig,
     /// How we present ourselves to SIP peers.
     pub sip: SipSettings,
     /// Whom we trust and who we are.
@@ -44,6 +48,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// How a transfer is made.
     pub transfer: TransferSettings,
+    /// What is not told.
+    pub privacy: PrivacySettings,
     /// What is logged.
     pub log: LogConfig,
     /// Who we are, by name.
@@ -59,6 +65,7 @@ impl Config {
             instance: String::new(),
             phone: self.phone.clone(),
             transfer: self.transfer.clone(),
+            privacy: self.privacy.clone(),
             audio: AudioSettings {
                 input: self.audio.input.clone(),
                 output: self.audio.output.clone(),
@@ -235,7 +242,7 @@ pub struct RecordConfig {
     pub pbx_resume: Option<String>,
     /// To stop.
     pub pbx_stop: Option<String>,
-    /// How they travel: `auto`, `rtp` or `info`.
+    /// How they travel: `auto`, `rtp`, `info` or `inband`.
     pub pbx_method: DtmfMethod,
 }
 
