@@ -135,7 +135,15 @@ impl Cursor {
                 (files.events[at].clone(), at + 1 == files.events.len())
             };
             if self.open.as_ref().is_none_or(|(path, ..)| *path != segment.path) {
-                self.open = Some((segment.path.clone(), File::open(&segment.path)?, 0));
+                self.open = match File::open(&segment.path) {
+                    Ok(file) => Some((segment.path.clone(), file, 0)),
+                    // Retention was faster than we.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && !newest => {
+                        self.next = segment.last + 1;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
             }
             let Some((_, file, at)) = &mut self.open else { break };
             match record::next(file, *at, segment.bytes)? {
