@@ -310,6 +310,7 @@ impl Daemon {
                     let event = self.engine.command(session, command);
                     self.at_once.extend(event.map(|event| AtOnce::Media(session, event)));
                 }
+                Output::Tone(command) => self.engine.tone(command),
                 Output::Reply(reply, result) => {
                     self.stopped |= result.is_ok() && self.stopping.contains(&reply);
                     self.hub.reply(reply, result);
@@ -366,6 +367,8 @@ fn media_config(config: &Config) -> MediaConfig {
         dscp: config.media.dscp,
         record: record_config(config),
         ice: config.webrtc.servers(),
+        signals: config.tones.signals(),
+        hold_music: config.hold_music(),
         ..MediaConfig::default()
     }
 }

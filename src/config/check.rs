@@ -61,6 +61,9 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     fault(&["audio", "input"], device(&config.audio.input));
     fault(&["audio", "output"], device(&config.audio.output));
     fault(&["audio", "ringer"], device(&config.audio.ringer));
+    for (key, result) in config.tones.faults() {
+        fault(&["tones", key], result);
+    }
     fault(&["phone", "max_calls"], when(config.phone.max_calls > 0, "at least 1"));
     fault(&["phone", "max_calls_per_seat"], when(config.phone.max_calls_per_seat > 0, "at least 1"));
     fault(&["phone", "dials_per_second"], when(config.phone.dials_per_second > 0, "at least 1"));

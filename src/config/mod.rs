@@ -4,10 +4,12 @@ mod check;
 mod http;
 mod load;
 mod spans;
+mod tones;
 
 pub use check::{account_faults, read_password};
 pub use http::{HttpConfig, Token, TokenRole};
 pub use load::{Fault, Faults, Sources, load};
+pub use tones::TonesConfig;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -38,6 +40,8 @@ pub struct Config {
     pub media: MediaConfig,
     /// Sound devices.
     pub audio: AudioConfig,
+    /// What agents hear besides their calls.
+    pub tones: TonesConfig,
     /// Servers that help WebRTC to find a path.
     pub webrtc: WebrtcConfig,
     /// Recording.
@@ -57,6 +61,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// The files that held parties hear.
+    pub fn hold_music(&self) -> Vec<String> {
+        let all = self.accounts.values().filter_map(|account| account.hold_music.clone());
+        let mut files: Vec<String> = self.phone.hold_music.iter().cloned().chain(all).collect();
+        files.retain(|file| !file.is_empty());
+        files.sort();
+        files.dedup();
+        files
+    }
+
     /// The part that the phone itself reads.
     pub fn settings(&self) -> Settings {
         Settings {

@@ -14,8 +14,9 @@ use tokio::sync::mpsc;
 use crate::audio::Devices;
 use crate::sdp::{KeySeed, LocalDtls, Negotiated};
 use crate::ua::io::SessionId;
-use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent, RecordCommand, RecordEvent};
+use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent, RecordCommand, RecordEvent, ToneCommand};
 
+use super::clip::{Clips, Loading, Refused};
 use super::clock;
 use super::dtls::Identity;
 use super::ice::Search;
@@ -26,6 +27,7 @@ use super::ports;
 use super::recorder::{Control, RecordConfig, Recorder};
 use super::servers::{Book, IceConfig};
 use super::session::{Ends, Session};
+use super::signals::{Ears, SignalConfig, Signals};
 use super::worker::{Order, Worker};
 
 /// Orders that a worker may have before it: some ten a session, if all are set up between two ticks.
@@ -47,12 +49,23 @@ pub struct MediaConfig {
     pub record: RecordConfig,
     /// Servers that help to find a path.
     pub ice: IceConfig,
+    /// Tones for the agents.
+    pub signals: SignalConfig,
+    /// Files that held parties may hear: loaded at once, so that the first of them hears the beginning.
+    pub hold_music: Vec<String>,
 }
 
 impl Default for MediaConfig {
     fn default() -> Self {
-        let (record, ice) = (RecordConfig::default(), IceConfig::default());
-        MediaConfig { rtp_ports: 20_000..=29_999, dscp: 46, opus_bitrate: 64_000, record, ice }
+        MediaConfig {
+            rtp_ports: 20_000..=29_999,
+            dscp: 46,
+            opus_bitrate: 64_000,
+            record: RecordConfig::default(),
+            ice: IceConfig::default(),
+            signals: SignalConfig::default(),
+            hold_music: Vec::new(),
+        }
     }
 }
 
@@ -66,6 +79,9 @@ pub struct Engine {
     lateness: Arc<Lateness>,
     book: Book,
     identity: Arc<Identity>,
+    signals: Signals,
+    clips: Clips,
+    events: mpsc::Sender<(SessionId, MediaEvent)>,
 }
 
 struct Directory {
@@ -83,6 +99,9 @@ struct Entry {
     rate: Option<u32>,
     conference: Option<u64>,
     recording: Option<Arc<Control>>,
+    ears: Arc<Ears>,
+    /// What its far end hears on hold.
+    music: Option<(String, Loading)>,
 }
 
 impl Directory {
@@ -119,10 +138,26 @@ impl Engine {
         let width = high.saturating_sub(low).max(1);
         let next_port = low + u16::from_ne_bytes(random()?) % width;
         let directory = Mutex::new(Directory { next_port, entries: BTreeMap::new(), networks: Networks::default() });
-        let recorder = Recorder::start(config.record.clone(), events);
+        let recorder = Recorder::start(config.record.clone(), events.clone());
         let book = Book::open(config.ice.clone())?;
         let identity = Arc::new(Identity::new().map_err(io::Error::other)?);
-        Ok(Engine { config, devices, workers, directory, recorder, lateness, book, identity })
+        let signals = Signals::start(config.signals.clone(), devices.clone());
+        let clips = Clips::start(Vec::new());
+        for file in &config.hold_music {
+            let _ = clips.get(file, |_| ());
+        }
+        Ok(Engine { config, devices, workers, directory, recorder, lateness, book, identity, signals, clips, events })
+    }
+
+    /// Starts or stops a tone for an agent; never blocks.
+    pub fn tone(&self, command: ToneCommand) {
+        let over = match &command {
+            ToneCommand::Start { over, .. } => *over,
+            ToneCommand::Stop { .. } => None,
+        };
+        let directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        let ears = over.and_then(|id| directory.entries.get(&id)).map(|entry| entry.ears.clone());
+        self.signals.tell(command, ears);
     }
 
     /// How late the ticks are.
@@ -151,7 +186,13 @@ impl Engine {
             }
             MediaCommand::Remote(negotiated) => self.remote(&mut directory, id, negotiated),
             MediaCommand::Devices { input, output } => self.change_devices(&mut directory, id, input, output),
-            MediaCommand::Gate(gate) => self.order(&directory, id, Order::Gate(id, gate)),
+            MediaCommand::Gate(gate) => {
+                if let Some(entry) = directory.entries.get_mut(&id) {
+                    entry.music = None;
+                }
+                self.order(&directory, id, Order::Gate(id, gate))
+            }
+            MediaCommand::HoldMusic(file) => self.hold_music(&mut directory, id, file),
             MediaCommand::Mute(muted) => self.order(&directory, id, Order::Mute(id, muted)),
             MediaCommand::Conference(number) => self.meet(&mut directory, id, number),
             MediaCommand::Dtmf { digit, duration_ms } => {
@@ -198,11 +239,12 @@ impl Engine {
             false => (None, Some(local)),
         };
         let (identity, bitrate) = (self.identity.clone(), self.config.opus_bitrate);
-        let session = Session::new(id, closed.clone(), ports, search, identity, start, bitrate, now);
+        let ears = Arc::new(Ears::default());
+        let session = Session::new(id, closed.clone(), ears.clone(), ports, search, identity, start, bitrate, now);
         self.send(worker, Order::Open(Box::new(session)))?;
-        directory
-            .entries
-            .insert(id, Entry { worker, closed, input, output, rate: None, conference: None, recording: None });
+        let (rate, conference, recording, music) = (None, None, None, None);
+        let entry = Entry { worker, closed, input, output, rate, conference, recording, ears, music };
+        directory.entries.insert(id, entry);
         Ok(local)
     }
 
@@ -217,6 +259,26 @@ impl Engine {
         self.send(worker, Order::Remote(id, Box::new((negotiated, Some(ends)))))?;
         entry.rate = Some(rate);
         problem
+    }
+
+    fn hold_music(&self, directory: &mut Directory, id: SessionId, file: String) -> Result<(), String> {
+        let entry = directory.entries.get_mut(&id).ok_or("no such session")?;
+        let clip = match &entry.music {
+            Some((playing, clip)) if *playing == file => clip.clone(),
+            _ => {
+                let (clip, events) = (Loading::default(), self.events.clone());
+                let into = clip.clone();
+                self.clips.get(&file, move |loaded| match loaded {
+                    Ok(loaded) => drop(into.set(loaded)),
+                    Err(Refused::Elsewhere(why) | Refused::Broken(why)) => {
+                        let _ = events.blocking_send((id, MediaEvent::Failed(format!("no hold music: {why}"))));
+                    }
+                })?;
+                clip
+            }
+        };
+        entry.music = Some((file, clip.clone()));
+        self.send(entry.worker, Order::Music(id, clip))
     }
 
     /// The sessions of a conference meet on one worker: that of the first.

@@ -1,5 +1,6 @@
 //! The media engine: real-time workers that tick all sessions, and the pure parts that they are made of.
 
+pub mod clip;
 mod clock;
 pub mod codec;
 pub mod delay;
@@ -14,6 +15,7 @@ pub mod lock;
 mod mixer;
 mod network;
 mod outbound;
+mod patch;
 pub mod plc;
 mod ports;
 pub mod quality;
@@ -25,6 +27,7 @@ pub mod rtcp;
 pub mod rtp;
 mod servers;
 mod session;
+pub mod signals;
 mod srtp;
 mod streams;
 mod symmetric;

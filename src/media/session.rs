@@ -9,6 +9,7 @@ use crate::sdp::{Direction, Negotiated};
 use crate::ua::io::SessionId;
 use crate::ua::media::{LocalMedia, MediaEvent, MediaStats};
 
+use super::clip::Loading;
 use super::dtls::Identity;
 use super::ice::Search;
 use super::inbound::SCRATCH;
@@ -17,6 +18,7 @@ use super::outbound::{PACKET, Start};
 use super::ports::{Inbox, Ports};
 use super::recorder::Tap;
 use super::rtcp::Control;
+use super::signals::Ears;
 use super::streams::Streams;
 use super::transport::{News, Times, Transport};
 
@@ -54,6 +56,7 @@ pub struct Loan {
 pub struct Session {
     id: SessionId,
     closed: Arc<AtomicBool>,
+    ears: Arc<Ears>,
     transport: Transport,
     start: Start,
     bitrate: u32,
@@ -78,6 +81,7 @@ impl Session {
     pub fn new(
         id: SessionId,
         closed: Arc<AtomicBool>,
+        ears: Arc<Ears>,
         ports: Ports,
         search: Option<(Search, LocalMedia)>,
         identity: Arc<Identity>,
@@ -91,6 +95,7 @@ impl Session {
         Session {
             id,
             closed,
+            ears,
             transport: Transport::new(ports, search, identity),
             start,
             bitrate,
@@ -146,6 +151,19 @@ impl Session {
     /// Cuts or restores the devices.
     pub fn set_gate(&mut self, gate: Direction) {
         self.gate = gate;
+        if let Some(streams) = &mut self.streams {
+            streams.set_music(None);
+        }
+    }
+
+    /// The far end is held, and hears this.
+    pub fn hold_with_music(&mut self, clip: Loading) {
+        // without a stream nobody hears anything, the microphone above all
+        self.gate = Direction::Inactive;
+        if let Some(streams) = &mut self.streams {
+            streams.set_music(Some(clip));
+            self.gate = Direction::SendOnly;
+        }
     }
 
     /// Silence in place of the microphone.
@@ -217,6 +235,9 @@ impl Session {
         if loan.tick >= self.due {
             self.turn = true;
             streams.listen(*id, transport, &mut self.control, self.gate, loan.tick - self.due, loan);
+            if streams.hears_speech() {
+                self.ears.note(loan.now);
+            }
         }
     }
 

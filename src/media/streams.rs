@@ -4,10 +4,12 @@ use crate::sdp::{Direction, Negotiated};
 use crate::ua::io::SessionId;
 use crate::ua::media::{MediaEvent, MediaStats};
 
+use super::clip::Loading;
 use super::clock;
 use super::inbound::Inbound;
 use super::mixer::Member;
 use super::outbound::{self, Outbound, Start};
+use super::patch::Patch;
 use super::quality::{self, Impairments};
 use super::recorder::Tap;
 use super::rtcp::Control;
@@ -18,6 +20,8 @@ use super::transport::{Packet, Times, Transport};
 const STALL_US: u64 = 2_000_000;
 /// The RTCP socket is read once in so many steps; the kernel's time stamps keep the round trip true.
 const CONTROL_STEPS: u64 = 10;
+/// The far end speaks when it is louder than this, dBov: lines have their noise.
+const SPEECH: f64 = -42.0;
 /// Capture, playback and codec look-ahead: what our own end adds to the way from mouth to ear, ms.
 const OWN_DELAY_MS: f64 = 30.0;
 
@@ -34,6 +38,7 @@ pub struct Streams {
     stalled: bool,
     tap: Option<Box<Tap>>,
     member: Option<Box<Member>>,
+    patch: Patch,
     /// The length of this step, ms.
     step_ms: u32,
 }
@@ -50,6 +55,7 @@ impl Streams {
             stalled: false,
             tap: None,
             member: None,
+            patch: Patch::default(),
             step_ms: 20,
             negotiated,
             ends,
@@ -75,6 +81,16 @@ impl Streams {
     /// Silence in place of the microphone.
     pub fn set_mute(&mut self, muted: bool) {
         self.outbound.muted = muted;
+    }
+
+    /// In place of the microphone, and of everybody else.
+    pub fn set_music(&mut self, clip: Option<Loading>) {
+        self.patch.play_music(clip);
+    }
+
+    /// The far end speaks in this step.
+    pub fn hears_speech(&self) -> bool {
+        self.playing && self.inbound.level.frame_dbov() > SPEECH
     }
 
     /// Other devices.
@@ -207,7 +223,8 @@ impl Streams {
         let mut tell = |event| told.push((id, event));
         let tap = self.tap.as_deref_mut();
         let source = &mut self.ends.source;
-        self.outbound.step(self.step_ms, sending, source, scratch, packet, &mut send, &mut tell, tap, others);
+        let patch = &mut self.patch;
+        self.outbound.step(self.step_ms, sending, source, scratch, packet, &mut send, &mut tell, tap, others, patch);
     }
 
     /// What both sides gave in this step goes to the recorder.

@@ -15,6 +15,7 @@ use crate::sdp::{Direction, Negotiated};
 use crate::ua::io::SessionId;
 use crate::ua::media::MediaEvent;
 
+use super::clip::Loading;
 use super::clock;
 use super::inbound::SCRATCH;
 use super::lateness::Lateness;
@@ -41,6 +42,8 @@ pub enum Order {
     Ends(SessionId, Box<Ends>),
     /// Cuts or restores.
     Gate(SessionId, Direction),
+    /// The far end is held, and hears this.
+    Music(SessionId, Loading),
     /// Silence in place of the microphone.
     Mute(SessionId, bool),
     /// The sessions of a conference hear each other; all of them are on this worker.
@@ -82,6 +85,7 @@ impl Order {
             Order::Remote(id, _) | Order::Ends(id, _) | Order::Gate(id, _) | Order::Mute(id, _) => *id,
             Order::Dtmf(id, ..)
             | Order::Tones(id, ..)
+            | Order::Music(id, _)
             | Order::Record(id, _)
             | Order::Report(id)
             | Order::Conference(id, _) => *id,
@@ -227,6 +231,9 @@ impl Worker {
             Order::Ends(id, ends) => self.change(id, |session| session.set_ends(*ends)),
             Order::Gate(id, gate) => {
                 self.with(id, |session| session.set_gate(gate));
+            }
+            Order::Music(id, clip) => {
+                self.with(id, |session| session.hold_with_music(clip));
             }
             Order::Mute(id, muted) => {
                 self.with(id, |session| session.set_mute(muted));

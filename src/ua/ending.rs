@@ -150,6 +150,7 @@ impl Ua {
             self.media(id, MediaCommand::Close);
         }
         self.end_recording(id);
+        self.sound_after(id, event, &data);
         self.tell_session(id, event, data);
         self.tell_session(id, "deleteSession", json!({}));
         self.tell_cdr(cdr);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::command::Command;
 use super::error::Error;
 use super::event::Event;
-use super::media::{MediaCommand, MediaEvent};
+use super::media::{MediaCommand, MediaEvent, ToneCommand};
 use super::settings::Access;
 
 /// Microseconds of a clock that never stops nor jumps (CLOCK_BOOTTIME in the daemon).
@@ -138,6 +138,8 @@ pub enum Output {
     Resolve(QueryId, Host),
     /// A command for the media engine.
     Media(SessionId, MediaCommand),
+    /// A tone for an agent begins or ends.
+    Tone(ToneCommand),
     /// The answer to a `Command`.
     Reply(ReplyId, Result<Value, Error>),
     /// Something happened: for every subscriber.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::io::SessionId;
 use crate::sdp::{Direction, KeySeed, LocalDtls, Negotiated};
 
 /// What the phone asks of the media engine, always about one session.
@@ -24,6 +25,9 @@ pub enum MediaCommand {
     Remote(Negotiated),
     /// Cuts or restores the device before the far end has agreed (hold in progress). `send` false: nothing is sent.
     Gate(Direction),
+    /// The far end is held and hears this file, round and round, in place of the microphone and of everybody else; nothing of it
+    /// is played. The next `Gate` ends it. A file that cannot be played is silence, and told as `Failed`.
+    HoldMusic(String),
     /// Silence in place of the microphone (packets go on).
     Mute(bool),
     /// It hears, and is heard by, the other sessions of the conference of that number; none: nobody but the devices. What its
@@ -57,6 +61,46 @@ pub enum MediaCommand {
     Report,
     /// The session is over: free everything.
     Close,
+}
+
+/// What an agent hears besides the call itself (ITU-T E.180, Q.35).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Tone {
+    /// Somebody calls.
+    Ringing,
+    /// It rings there.
+    Ringback,
+    /// Somebody calls while we talk.
+    CallWaiting,
+    /// The far end is busy.
+    Busy,
+    /// The call failed otherwise.
+    Congestion,
+    /// The far end has hung up.
+    CallEnded,
+    /// A digit of ours, once and short.
+    Key(char),
+}
+
+/// Starts or stops a tone, at a device and not in a call: it reaches no far end and no recording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToneCommand {
+    /// Until it is stopped, or over by itself.
+    Start {
+        /// Its name.
+        id: u64,
+        /// What it sounds like.
+        tone: Tone,
+        /// Where.
+        device: String,
+        /// A session whose far end is not to be drowned: no burst while it speaks.
+        over: Option<SessionId>,
+    },
+    /// Not any more. One that is over already is none.
+    Stop {
+        /// Its name.
+        id: u64,
+    },
 }
 
 /// What the media engine tells the phone, always about one session.

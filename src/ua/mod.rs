@@ -49,6 +49,7 @@ mod route;
 mod seat;
 mod session;
 mod session_timer;
+mod tone;
 mod transfer;
 mod trust;
 mod update;
@@ -110,6 +111,8 @@ pub struct Ua {
     waiting: BTreeSet<ReplyId>,
     current: Option<SessionId>,
     devices: Vec<DeviceInfo>,
+    /// What agents hear besides their calls.
+    tones: tone::Tones,
     /// Who asked for the stop. Not empty: no new calls.
     draining: Vec<ReplyId>,
     /// The session at hand, for the panic guard.
@@ -147,6 +150,7 @@ impl Ua {
             waiting: BTreeSet::new(),
             current: None,
             devices: Vec::new(),
+            tones: tone::Tones::default(),
             draining: Vec::new(),
             at_hand: None,
             heard: Heard::All,
@@ -202,6 +206,7 @@ impl Ua {
             Input::Alert(data) => self.tell_phone("alert", data),
         }
         self.settle();
+        self.sound();
     }
 
     /// Hands what the transactions say to its owners until they have nothing left to say.

@@ -281,6 +281,7 @@ impl Net {
                 self.plan(1, Happening::Resolved { who, query, targets });
             }
             Output::Media(session, command) => self.on_media_command(who, session, command),
+            Output::Tone(command) => self.on_tone(who, command),
             Output::Reply(id, result) => {
                 let before = self.phone_mut(who).replies.insert(id, result);
                 assert!(before.is_none(), "{id:?} was answered twice");

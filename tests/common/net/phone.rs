@@ -8,7 +8,7 @@ use phoned::ua::command::{Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Reje
 use phoned::ua::error::Error;
 use phoned::ua::event::Event;
 use phoned::ua::io::{DeviceInfo, Input, ReplyId, SessionId, Transport};
-use phoned::ua::media::{MediaCommand, MediaEvent, MediaStats};
+use phoned::ua::media::{MediaCommand, MediaEvent, MediaStats, Tone};
 use phoned::ua::settings::{AccountSettings, AudioSettings, Settings};
 use rand_chacha::rand_core::Rng;
 use serde_json::Value;
@@ -29,6 +29,10 @@ pub struct Phone {
     pub replies: BTreeMap<ReplyId, Result<Value, Error>>,
     /// What it asked of its media engine.
     pub media: Vec<(SessionId, MediaCommand)>,
+    /// What sounds at its devices, by the name of each.
+    pub tones: BTreeMap<u64, (Tone, String, bool)>,
+    /// The digits that its agents heard.
+    pub keys: Vec<char>,
     /// The media engine's sessions that are open.
     pub streams: BTreeMap<SessionId, Stream>,
     /// What its media engine measures, of every session, besides codec and rating.
@@ -103,6 +107,8 @@ impl Net {
             events: Vec::new(),
             replies: BTreeMap::new(),
             media: Vec::new(),
+            tones: BTreeMap::new(),
+            keys: Vec::new(),
             streams: BTreeMap::new(),
             figures: MediaStats::default(),
             hears: true,
@@ -140,6 +146,11 @@ impl Net {
             default_output: false,
         };
         self.feed(who, Input::Devices(ids.iter().map(device).collect()));
+    }
+
+    /// A phone's host has exactly these.
+    pub fn devices(&mut self, who: Who, list: Vec<DeviceInfo>) {
+        self.feed(who, Input::Devices(list));
     }
 
     /// A phone, to look at.
