@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::audio::{self, Devices};
 use crate::config::Config;
 use crate::media::recorder::{Format, RecordConfig};
+use crate::media::sockets::SocketConfig;
 use crate::media::{Answer, Engine, MediaConfig, Recordings};
 use crate::net::{self, Net, NetEvent};
 use crate::rpc::metrics::{Kind, Page};
@@ -369,6 +370,11 @@ fn media_config(config: &Config) -> MediaConfig {
         ice: config.webrtc.servers(),
         signals: config.tones.signals(),
         hold_music: config.hold_music(),
+        play_dirs: config.audio.play_dirs.clone(),
+        sockets: SocketConfig {
+            dir: config.rpc.socket_path().with_extension("audio"),
+            admit: rpc::who_may_call(&config.rpc.roles),
+        },
         ..MediaConfig::default()
     }
 }

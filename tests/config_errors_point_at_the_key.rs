@@ -44,6 +44,7 @@ const TABLE: &[Row] = &[
     ("[media]\ndscp = 300\n", &[("2:8: media.dscp", "a whole number")]),
     ("[audio]\nhost = \"jack\"\n", &[("2:8: audio.host", "auto, pulse, alsa or none")]),
     ("[audio]\ninput = \"tone:loud\"\n", &[("2:9: audio.input", "tone:440")]),
+    ("[audio]\nplay_dirs = [\"sounds\"]\n", &[("2:13: audio.play_dirs", "absolute paths")]),
     ("[tones]\ncountry = \"xx\"\n", &[("2:11: tones.country", "eu, us, uk, cn or off")]),
     ("[tones]\nvolume = 3\n", &[("2:10: tones.volume", "-60 to 0")]),
     ("[tones]\nbusy = \"none.wav\"\n", &[("2:8: tones.busy", "a WAV or Ogg/Opus file")]),

@@ -61,6 +61,8 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     fault(&["audio", "input"], device(&config.audio.input));
     fault(&["audio", "output"], device(&config.audio.output));
     fault(&["audio", "ringer"], device(&config.audio.ringer));
+    let whole = config.audio.play_dirs.iter().all(|dir| dir.is_absolute());
+    fault(&["audio", "play_dirs"], when(whole, "absolute paths of directories"));
     for (key, result) in config.tones.faults() {
         fault(&["tones", key], result);
     }

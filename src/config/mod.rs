@@ -221,12 +221,20 @@ pub struct AudioConfig {
     pub output: String,
     /// Where incoming calls ring.
     pub ringer: String,
+    /// Directories of the files that `audio.play` may play; none: it plays nothing.
+    pub play_dirs: Vec<PathBuf>,
 }
 
 impl Default for AudioConfig {
     fn default() -> Self {
         let devices = AudioSettings::default();
-        AudioConfig { host: "auto".into(), input: devices.input, output: devices.output, ringer: devices.ringer }
+        AudioConfig {
+            host: "auto".into(),
+            input: devices.input,
+            output: devices.output,
+            ringer: devices.ringer,
+            play_dirs: Vec::new(),
+        }
     }
 }
 

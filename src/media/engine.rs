@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -13,8 +14,11 @@ use tokio::sync::mpsc;
 
 use crate::audio::Devices;
 use crate::sdp::{KeySeed, LocalDtls, Negotiated};
+use crate::ua::command::PlayTo;
 use crate::ua::io::SessionId;
-use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent, RecordCommand, RecordEvent, ToneCommand};
+use crate::ua::media::{
+    LocalMedia, MediaCommand, MediaEvent, PlayEvent, RecordCommand, RecordEvent, SocketEvent, SocketPlan, ToneCommand,
+};
 
 use super::clip::{Clips, Loading, Refused};
 use super::clock;
@@ -28,6 +32,7 @@ use super::recorder::{Control, RecordConfig, Recorder};
 use super::servers::{Book, IceConfig};
 use super::session::{Ends, Session};
 use super::signals::{Ears, SignalConfig, Signals};
+use super::sockets::{SocketConfig, Sockets};
 use super::worker::{Order, Worker};
 
 /// Orders that a worker may have before it: some ten a session, if all are set up between two ticks.
@@ -53,6 +58,10 @@ pub struct MediaConfig {
     pub signals: SignalConfig,
     /// Files that held parties may hear: loaded at once, so that the first of them hears the beginning.
     pub hold_music: Vec<String>,
+    /// Where files lie that users may play into calls.
+    pub play_dirs: Vec<PathBuf>,
+    /// Audio sockets.
+    pub sockets: SocketConfig,
 }
 
 impl Default for MediaConfig {
@@ -65,6 +74,8 @@ impl Default for MediaConfig {
             ice: IceConfig::default(),
             signals: SignalConfig::default(),
             hold_music: Vec::new(),
+            play_dirs: Vec::new(),
+            sockets: SocketConfig::default(),
         }
     }
 }
@@ -81,6 +92,7 @@ pub struct Engine {
     identity: Arc<Identity>,
     signals: Signals,
     clips: Clips,
+    sockets: Sockets,
     events: mpsc::Sender<(SessionId, MediaEvent)>,
 }
 
@@ -142,11 +154,25 @@ impl Engine {
         let book = Book::open(config.ice.clone())?;
         let identity = Arc::new(Identity::new().map_err(io::Error::other)?);
         let signals = Signals::start(config.signals.clone(), devices.clone());
-        let clips = Clips::start(Vec::new());
+        let clips = Clips::start(config.play_dirs.clone());
+        let sockets = Sockets::start(config.sockets.clone(), events.clone());
         for file in &config.hold_music {
             let _ = clips.get(file, |_| ());
         }
-        Ok(Engine { config, devices, workers, directory, recorder, lateness, book, identity, signals, clips, events })
+        Ok(Engine {
+            config,
+            devices,
+            workers,
+            directory,
+            recorder,
+            lateness,
+            book,
+            identity,
+            signals,
+            clips,
+            sockets,
+            events,
+        })
     }
 
     /// Starts or stops a tone for an agent; never blocks.
@@ -204,6 +230,22 @@ impl Engine {
             MediaCommand::Record(command) => {
                 let failed = self.record(&mut directory, id, command).err();
                 return failed.map(|reason| MediaEvent::Record(RecordEvent::Failed { reason, path: None }));
+            }
+            MediaCommand::Play { id: play, file, to, again } => {
+                let failed = self.play(&directory, id, (play, file, to, again)).err();
+                return failed.map(|why| MediaEvent::Play(play, PlayEvent::Failed(why)));
+            }
+            MediaCommand::StopPlay => self.order(&directory, id, Order::Play(id, None)),
+            MediaCommand::OpenSocket(plan) => {
+                let event = match self.open_socket(&directory, id, &plan) {
+                    Ok(path) => SocketEvent::Open { path },
+                    Err(why) => SocketEvent::Failed(why),
+                };
+                return Some(MediaEvent::Socket(plan.id, event));
+            }
+            MediaCommand::CloseSocket(socket) => {
+                self.sockets.close(socket);
+                self.order(&directory, id, Order::Detach(id, socket))
             }
             MediaCommand::Report => self.order(&directory, id, Order::Report(id)),
         };
@@ -279,6 +321,34 @@ impl Engine {
         };
         entry.music = Some((file, clip.clone()));
         self.send(entry.worker, Order::Music(id, clip))
+    }
+
+    /// It begins when its file is loaded: told first, then heard.
+    fn play(
+        &self,
+        directory: &Directory,
+        id: SessionId,
+        (play, file, to, again): (u64, String, PlayTo, bool),
+    ) -> Result<(), String> {
+        let (clip, events) = (Loading::default(), self.events.clone());
+        let into = clip.clone();
+        self.order(directory, id, Order::Play(id, Some((play, clip, to, again))))?;
+        self.clips.get_guarded(&file, move |loaded| {
+            let (event, clip) = match loaded {
+                Ok(clip) => (PlayEvent::Started { duration_ms: clip.duration_ms() }, Some(clip)),
+                Err(Refused::Elsewhere(why)) => (PlayEvent::Refused(why), None),
+                Err(Refused::Broken(why)) => (PlayEvent::Failed(why), None),
+            };
+            let _ = events.blocking_send((id, MediaEvent::Play(play, event)));
+            clip.into_iter().for_each(|clip| drop(into.set(clip)));
+        })
+    }
+
+    fn open_socket(&self, directory: &Directory, id: SessionId, plan: &SocketPlan) -> Result<String, String> {
+        let entry = directory.entries.get(&id).ok_or("no such session")?;
+        let (attachment, path) = self.sockets.open(id, plan)?;
+        self.send(entry.worker, Order::Attach(id, attachment))?;
+        Ok(path)
     }
 
     /// The sessions of a conference meet on one worker: that of the first.

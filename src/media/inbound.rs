@@ -7,6 +7,7 @@ use crate::ua::media::MediaEvent;
 use super::codec::{self, Decoder, LONGEST};
 use super::jitter::{Arrival, Jitter, Pull, Pushed};
 use super::level::Level;
+use super::patch::Patch;
 use super::reception::{Reception, Seen};
 use super::recorder::{Side, Tap};
 use super::resample::Resampler;
@@ -152,12 +153,20 @@ impl Inbound {
         }
     }
 
-    /// Plays the frame in `scratch` to the device.
-    pub fn play(&mut self, frame: usize, scratch: &mut [i16; SCRATCH], sink: &mut Sink, tap: Option<&mut Tap>) {
+    /// Plays the frame in `scratch` to the device, and with it what is meant for the agent alone.
+    pub fn play(
+        &mut self,
+        frame: usize,
+        scratch: &mut [i16; SCRATCH],
+        sink: &mut Sink,
+        tap: Option<&mut Tap>,
+        patch: &mut Patch,
+    ) {
         if let Some(tap) = tap {
             tap.beep(Side::Customer, &mut scratch[..frame]);
             tap.note(Side::Customer, &scratch[..frame]);
         }
+        patch.agent_ear(self.negotiated.codec.kind.clock(), &mut scratch[..frame]);
         if sink.is_null() {
             return;
         }

@@ -28,6 +28,7 @@ pub mod rtp;
 mod servers;
 mod session;
 pub mod signals;
+pub mod sockets;
 mod srtp;
 mod streams;
 mod symmetric;

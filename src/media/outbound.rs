@@ -166,10 +166,11 @@ impl Outbound {
         if self.muted {
             pcm.fill(0);
         }
-        let music = patch.from_agent(self.negotiated.codec.kind.clock(), pcm);
+        let music = patch.agent_mouth(self.negotiated.codec.kind.clock(), pcm);
         if let Some((member, mix)) = others.filter(|_| !music) {
             member.add_others(mix, pcm);
         }
+        patch.customer_ear(self.negotiated.codec.kind.clock(), sending, pcm);
         if let Some(tap) = &mut tap {
             // no digit is in a recording, whatever it goes out as: this side is silent meanwhile
             if sending && self.event.is_none() && self.tones.is_none() {

@@ -15,6 +15,7 @@ use super::ice::Search;
 use super::inbound::SCRATCH;
 use super::mixer::Mix;
 use super::outbound::{PACKET, Start};
+use super::patch::Patch;
 use super::ports::{Inbox, Ports};
 use super::recorder::Tap;
 use super::rtcp::Control;
@@ -152,7 +153,7 @@ impl Session {
     pub fn set_gate(&mut self, gate: Direction) {
         self.gate = gate;
         if let Some(streams) = &mut self.streams {
-            streams.set_music(None);
+            streams.patch().play_music(None);
         }
     }
 
@@ -161,8 +162,15 @@ impl Session {
         // without a stream nobody hears anything, the microphone above all
         self.gate = Direction::Inactive;
         if let Some(streams) = &mut self.streams {
-            streams.set_music(Some(clip));
+            streams.patch().play_music(Some(clip));
             self.gate = Direction::SendOnly;
+        }
+    }
+
+    /// Changes what its sound has besides its devices; without streams there is none.
+    pub fn patch(&mut self, what: impl FnOnce(&mut Patch)) {
+        if let Some(streams) = &mut self.streams {
+            what(streams.patch());
         }
     }
 

@@ -2,9 +2,8 @@
 
 use crate::sdp::{Direction, Negotiated};
 use crate::ua::io::SessionId;
-use crate::ua::media::{MediaEvent, MediaStats};
+use crate::ua::media::{MediaEvent, MediaStats, PlayEvent};
 
-use super::clip::Loading;
 use super::clock;
 use super::inbound::Inbound;
 use super::mixer::Member;
@@ -83,9 +82,9 @@ impl Streams {
         self.outbound.muted = muted;
     }
 
-    /// In place of the microphone, and of everybody else.
-    pub fn set_music(&mut self, clip: Option<Loading>) {
-        self.patch.play_music(clip);
+    /// What its sound has besides its devices.
+    pub fn patch(&mut self) -> &mut Patch {
+        &mut self.patch
     }
 
     /// The far end speaks in this step.
@@ -205,14 +204,16 @@ impl Streams {
 
     /// `shared`: a conference hears it too.
     fn play(&mut self, shared: bool, loan: &mut Loan) {
-        let frame = (self.negotiated.codec.kind.clock() / 1_000 * self.step_ms) as usize;
+        let clock = self.negotiated.codec.kind.clock();
+        let frame = (clock / 1_000 * self.step_ms) as usize;
         let Loan { now, scratch, mixes, .. } = loan;
         self.inbound.pull(*now, frame, self.playing, scratch);
+        self.patch.customer_mouth(clock, &mut scratch[..frame]);
         if let Some(member) = &mut self.member {
             let mix = mixes.entry(member.conference()).or_default();
             member.give(shared.then_some(&scratch[..frame]), mix);
         }
-        self.inbound.play(frame, scratch, &mut self.ends.sink, self.tap.as_deref_mut());
+        self.inbound.play(frame, scratch, &mut self.ends.sink, self.tap.as_deref_mut(), &mut self.patch);
     }
 
     fn send(&mut self, id: SessionId, transport: &mut Transport, sending: bool, control: &Control, loan: &mut Loan) {
@@ -229,6 +230,8 @@ impl Streams {
 
     /// What both sides gave in this step goes to the recorder.
     fn keep(&mut self, id: SessionId, loan: &mut Loan) {
+        let played = self.patch.played().map(|play| MediaEvent::Play(play, PlayEvent::Ended));
+        loan.told.extend(played.map(|event| (id, event)));
         let Some(tap) = &mut self.tap else { return };
         if tap.is_over() {
             self.tap = None;

@@ -12,6 +12,7 @@ use thread_priority::{ThreadPriority, ThreadPriorityValue};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
 use crate::sdp::{Direction, Negotiated};
+use crate::ua::command::PlayTo;
 use crate::ua::io::SessionId;
 use crate::ua::media::MediaEvent;
 
@@ -24,6 +25,7 @@ use super::outbound::PACKET;
 use super::ports::Inbox;
 use super::recorder::Tap;
 use super::session::{Ends, Loan, Session};
+use super::sockets::Attachment;
 
 /// The grid, ns.
 const TICK_NS: u64 = 10_000_000;
@@ -44,6 +46,12 @@ pub enum Order {
     Gate(SessionId, Direction),
     /// The far end is held, and hears this.
     Music(SessionId, Loading),
+    /// An announcement of that name, or none any more.
+    Play(SessionId, Option<(u64, Loading, PlayTo, bool)>),
+    /// An audio socket joins.
+    Attach(SessionId, Box<Attachment>),
+    /// It leaves.
+    Detach(SessionId, u64),
     /// Silence in place of the microphone.
     Mute(SessionId, bool),
     /// The sessions of a conference hear each other; all of them are on this worker.
@@ -86,6 +94,9 @@ impl Order {
             Order::Dtmf(id, ..)
             | Order::Tones(id, ..)
             | Order::Music(id, _)
+            | Order::Play(id, _)
+            | Order::Attach(id, _)
+            | Order::Detach(id, _)
             | Order::Record(id, _)
             | Order::Report(id)
             | Order::Conference(id, _) => *id,
@@ -234,6 +245,15 @@ impl Worker {
             }
             Order::Music(id, clip) => {
                 self.with(id, |session| session.hold_with_music(clip));
+            }
+            Order::Play(id, play) => {
+                self.with(id, |session| session.patch(|patch| patch.play(play)));
+            }
+            Order::Attach(id, socket) => {
+                self.with(id, |session| session.patch(|patch| patch.attach(*socket)));
+            }
+            Order::Detach(id, socket) => {
+                self.with(id, |session| session.patch(|patch| patch.detach(socket)));
             }
             Order::Mute(id, muted) => {
                 self.with(id, |session| session.set_mute(muted));

@@ -1,5 +1,9 @@
 //! Commands: what a user can ask of the phone. One variant a method; `rpc` fills them, `Ua` does them.
 
+mod audio;
+
+pub use audio::*;
+
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -102,6 +106,14 @@ pub enum Command {
     StopRecord(CallRef),
     /// `phone.setRecordPermissions`
     SetRecordPermissions(SetRecordPermissions),
+    /// `audio.play`
+    AudioPlay(AudioPlay),
+    /// `audio.stop`
+    AudioStop(CallRef),
+    /// `audio.open`
+    AudioOpen(AudioOpen),
+    /// `audio.close`
+    AudioClose(AudioClose),
     /// `recording.*`: for the keeper of the files, not for `Ua`.
     Recordings(Recordings),
     /// The beginning of a subscription: replies `{seq, snapshot: {accounts, sessions, devices}}`.

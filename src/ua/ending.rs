@@ -139,6 +139,8 @@ impl Ua {
         if let (Some(reason), Value::Object(map)) = (&session.because, &mut data) {
             map.insert("reason".into(), reason.as_str().into());
         }
+        self.end_audio(id);
+        let Some(session) = self.sessions.get(&id) else { return };
         let waiting = replies(session);
         let cdr = self.cdr(id, &data);
         let referrer = session.refers.referred_by;

@@ -203,7 +203,7 @@ impl Ua {
     }
 
     /// The file that a held party hears: the account's, else everybody's; an empty name is none.
-    fn hold_music(&self, id: SessionId) -> Option<String> {
+    pub(super) fn hold_music(&self, id: SessionId) -> Option<String> {
         let account = self.sessions.get(&id).and_then(|session| self.accounts.get(&session.account));
         let own = account.and_then(|account| account.settings.hold_music.clone());
         own.or_else(|| self.settings.phone.hold_music.clone()).filter(|file| !file.is_empty())

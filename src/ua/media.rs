@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::command::{AudioMode, AudioPort, PlayTo};
 use super::io::SessionId;
 use crate::sdp::{Direction, KeySeed, LocalDtls, Negotiated};
 
@@ -57,6 +58,23 @@ pub enum MediaCommand {
     },
     /// Into a file, or not any more. Answers: `MediaEvent::Record`.
     Record(RecordCommand),
+    /// Play a file beside whoever speaks, in place of what is played now. Answers: `MediaEvent::Play` with this name.
+    Play {
+        /// Its name.
+        id: u64,
+        /// The file, as the user named it.
+        file: String,
+        /// Who hears it.
+        to: PlayTo,
+        /// Again and again.
+        again: bool,
+    },
+    /// Play it no longer; not answered.
+    StopPlay,
+    /// Make an audio socket. Answers: `MediaEvent::Socket` with its name.
+    OpenSocket(SocketPlan),
+    /// Close it; not answered. `Close` of the session does so too.
+    CloseSocket(u64),
     /// Asks for `MediaEvent::Report`.
     Report,
     /// The session is over: free everything.
@@ -140,6 +158,65 @@ pub enum MediaEvent {
     Report(Box<MediaStats>),
     /// Something of its recording; also after `Close`.
     Record(RecordEvent),
+    /// Something of what is played, by its name.
+    Play(u64, PlayEvent),
+    /// Something of an audio socket, by its name.
+    Socket(u64, SocketEvent),
+}
+
+/// What is told of a file that is played.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PlayEvent {
+    /// It begins.
+    Started {
+        /// Its length.
+        duration_ms: u64,
+    },
+    /// It was heard to its end.
+    Ended,
+    /// It lies where no file for calls may: why, in plain words.
+    Refused(String),
+    /// It cannot be played: why, in plain words.
+    Failed(String),
+}
+
+/// An audio socket to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketPlan {
+    /// Its name here.
+    pub id: u64,
+    /// Its name for users, and for the file.
+    pub name: String,
+    /// Its points.
+    pub ports: Vec<AudioPort>,
+    /// What it does.
+    pub mode: AudioMode,
+    /// Samples a second.
+    pub rate: u32,
+}
+
+/// What is told of an audio socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SocketEvent {
+    /// It listens.
+    Open {
+        /// Where.
+        path: String,
+    },
+    /// It could not be made: why, in plain words.
+    Failed(String),
+    /// Its reader is too slow.
+    Dropped {
+        /// Frames that it has lost so far.
+        frames: u64,
+    },
+    /// It is closed, by its client or a fault.
+    Closed {
+        /// Why, in plain words.
+        reason: String,
+        /// Frames that its reader lost.
+        dropped: u64,
+    },
 }
 
 /// What the recorder shall do.

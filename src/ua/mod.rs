@@ -17,6 +17,7 @@ mod account;
 mod agent;
 mod answer;
 mod attended;
+mod audio;
 mod call;
 mod cause;
 mod clock;
@@ -111,6 +112,8 @@ pub struct Ua {
     waiting: BTreeSet<ReplyId>,
     current: Option<SessionId>,
     devices: Vec<DeviceInfo>,
+    /// What is put into the sound of sessions, and what listens to it.
+    audio: BTreeMap<SessionId, audio::Audio>,
     /// What agents hear besides their calls.
     tones: tone::Tones,
     /// Who asked for the stop. Not empty: no new calls.
@@ -150,6 +153,7 @@ impl Ua {
             waiting: BTreeSet::new(),
             current: None,
             devices: Vec::new(),
+            audio: BTreeMap::new(),
             tones: tone::Tones::default(),
             draining: Vec::new(),
             at_hand: None,
@@ -256,6 +260,8 @@ impl Ua {
             MediaEvent::Path(facts) => self.on_path(id, facts),
             MediaEvent::Broken(reason) => self.on_broken(id, reason),
             MediaEvent::Report(stats) => self.on_stats(id, *stats),
+            MediaEvent::Play(play, event) => self.on_play(id, play, event),
+            MediaEvent::Socket(socket, event) => self.on_socket(id, socket, event),
             MediaEvent::Record(_) => {}
         }
     }

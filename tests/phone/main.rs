@@ -40,6 +40,7 @@ mod replaces_keeps_the_session;
 mod scripts;
 mod session_timers_end_dead_calls;
 mod seven_timelines_to_the_letter;
+mod sound_from_outside;
 mod states;
 mod strangers_get_nothing;
 mod streams_are_opened_again;

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use phoned::sdp::{Direction, KeySeed, LocalDtls, LocalIce, Negotiated};
 use phoned::ua::io::SessionId;
 use phoned::ua::media::{
-    LocalMedia, MediaCommand, MediaEvent, MediaStats, RecordCommand, RecordEvent, Tone, ToneCommand,
+    LocalMedia, MediaCommand, MediaEvent, MediaStats, PlayEvent, RecordCommand, RecordEvent, SocketEvent, Tone,
+    ToneCommand,
 };
 
 use super::{Happening, Net, Who};
@@ -124,12 +125,24 @@ impl Net {
                 stream.recorded &= stream.recording;
                 self.plan(20_000, Happening::Media { who, session, event: MediaEvent::Record(event) });
             }
+            MediaCommand::Play { id, again, .. } => {
+                let event = |event| Happening::Media { who, session, event: MediaEvent::Play(id, event) };
+                self.plan(20_000, event(PlayEvent::Started { duration_ms: 1_000 }));
+                if !again {
+                    self.plan(1_020_000, event(PlayEvent::Ended));
+                }
+            }
+            MediaCommand::OpenSocket(plan) => {
+                let event = MediaEvent::Socket(plan.id, SocketEvent::Open { path: format!("/run/{}", plan.name) });
+                self.plan(0, Happening::Media { who, session, event });
+            }
             MediaCommand::Close => {
                 if stream.recording {
                     self.plan(30_000, Happening::Media { who, session, event: MediaEvent::Record(stopped()) });
                 }
                 self.phone_mut(who).streams.remove(&session);
             }
+            MediaCommand::StopPlay | MediaCommand::CloseSocket(_) => {}
             MediaCommand::Open { .. } | MediaCommand::Devices { .. } => {}
         }
     }
