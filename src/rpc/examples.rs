@@ -97,7 +97,7 @@ examples! {
     "session.pauseRecord" { "callId": CALL } => true;
     "session.stopRecord" { "callId": CALL } => { "path": FIRST, "sha256": HASH, "durationMs": 61_240 };
     "session.setStatus" { "callId": CALL, "status": { "tags": ["vip"] } } => (session(CALL, "talking"));
-    "session.setStaticStatus" { "callId": CALL, "staticStatus": { "name": "Front Desk", "company": "Lee & Co" }, "startManualModel": true }
+    "session.setStaticStatus" { "callId": CALL, "staticStatus": { "name": "Front Desk", "company": "Example Ltd" }, "startManualModel": true }
         => (session(CALL, "talking"));
     "session.destroy" { "callId": CALL } => true;
 
