@@ -103,3 +103,19 @@ impl TonesConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tone_is_the_countrys_off_or_a_file() {
+        let mut tones = TonesConfig { country: "uk".into(), ..TonesConfig::default() };
+        assert!(tones.signals().own.is_empty() && tones.signals().country == Some(Country::Uk));
+        (tones.busy, tones.ringing) = ("off".into(), "/bell.wav".into());
+        let own = BTreeMap::from([(Kind::Busy, Own::Off), (Kind::Ringing, Own::File("/bell.wav".into()))]);
+        assert_eq!(tones.signals().own, own);
+        tones.country = "off".into();
+        assert_eq!(tones.signals().country, None);
+    }
+}

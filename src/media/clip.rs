@@ -286,6 +286,50 @@ mod tests {
         assert!(clip.at(11_025).is_empty() && (990..1_010).contains(&clip.duration_ms()));
     }
 
+    /// A second of a tone in stereo, as an encoder with a look-ahead of 312 writes it.
+    fn ogg(path: &Path, hz: f64) {
+        use ogg::PacketWriteEndInfo::{EndPage, EndStream, NormalPacket};
+        let mut packets = ogg::PacketWriter::new(File::create(path).unwrap());
+        let mut head = b"OpusHead\x01\x02".to_vec();
+        head.extend(312u16.to_le_bytes());
+        head.extend(UNIT.to_le_bytes());
+        head.extend([0, 0, 0]);
+        packets.write_packet(head, 7, EndPage, 0).unwrap();
+        packets.write_packet(b"OpusTags\0\0\0\0\0\0\0\0".to_vec(), 7, EndPage, 0).unwrap();
+        let mut encoder = opus::Encoder::new(UNIT, opus::Channels::Stereo, opus::Application::Audio).unwrap();
+        for n in 0..51u64 {
+            let wave = |at: u64| ((at as f64 * hz * std::f64::consts::TAU / 48_000.0).sin() * 10_000.0) as i16;
+            let pcm: Vec<i16> = (n * 960..(n + 1) * 960).flat_map(|at| [wave(at); 2]).collect();
+            let mut packet = vec![0; 1_500];
+            let length = encoder.encode(&pcm, &mut packet).unwrap();
+            packet.truncate(length);
+            let (end, granule) = if n == 50 { (EndStream, 48_312) } else { (NormalPacket, (n + 1) * 960) };
+            packets.write_packet(packet, 7, end, granule).unwrap();
+        }
+    }
+
+    #[test]
+    fn opus_is_as_long_as_it_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tone.ogg");
+        ogg(&path, 440.0);
+        probe(&path).unwrap();
+        let clip = Clip::load(&path).unwrap();
+        assert_eq!((clip.at(48_000).len(), clip.duration_ms()), (48_000, 1_000));
+        let middle = &clip.at(48_000)[12_000..36_000];
+        let crossings = middle.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
+        assert!((219..=221).contains(&crossings), "{crossings} periods in half a second");
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(
+            Clip::load(&path).is_ok_and(|half| half.duration_ms() < 900),
+            "what was cut off plays as far as it goes"
+        );
+        let vorbis: Vec<u8> = String::from_utf8_lossy(&bytes).replace("OpusHead", "vorbisHd").into_bytes();
+        std::fs::write(&path, vorbis).unwrap();
+        assert!(probe(&path).is_err());
+    }
+
     #[test]
     fn what_is_broken_is_said() {
         let dir = tempfile::tempdir().unwrap();

@@ -177,12 +177,12 @@ impl Engine {
 
     /// Starts or stops a tone for an agent; never blocks.
     pub fn tone(&self, command: ToneCommand) {
-        let over = match &command {
-            ToneCommand::Start { over, .. } => *over,
-            ToneCommand::Stop { .. } => None,
+        let over: &[SessionId] = match &command {
+            ToneCommand::Start { over, .. } => over,
+            ToneCommand::Stop { .. } => &[],
         };
         let directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-        let ears = over.and_then(|id| directory.entries.get(&id)).map(|entry| entry.ears.clone());
+        let ears = over.iter().filter_map(|id| directory.entries.get(id)).map(|entry| entry.ears.clone()).collect();
         self.signals.tell(command, ears);
     }
 

@@ -111,8 +111,8 @@ pub enum ToneCommand {
         tone: Tone,
         /// Where.
         device: String,
-        /// A session whose far end is not to be drowned: no burst while it speaks.
-        over: Option<SessionId>,
+        /// Sessions whose far ends are not to be drowned: no burst while one of them speaks.
+        over: Vec<SessionId>,
     },
     /// Not any more. One that is over already is none.
     Stop {

@@ -36,7 +36,7 @@ struct Sounding {
     id: u64,
     tone: Tone,
     device: String,
-    over: Option<SessionId>,
+    over: Vec<SessionId>,
 }
 
 /// See [`Tones`].
@@ -60,7 +60,7 @@ impl Ua {
         let mut wanted = self.wanted_tones();
         let before = std::mem::take(&mut self.tones.sounding);
         for old in before {
-            let same = |new: &Sounding| (new.tone, &new.device, new.over) == (old.tone, &old.device, old.over);
+            let same = |new: &Sounding| (new.tone, &new.device, &new.over) == (old.tone, &old.device, &old.over);
             match wanted.iter().position(same) {
                 Some(at) => {
                     wanted.swap_remove(at);
@@ -70,7 +70,7 @@ impl Ua {
             }
         }
         for new in wanted {
-            let id = self.start_tone(new.tone, &new.device, new.over);
+            let id = self.start_tone(new.tone, &new.device, new.over.clone());
             self.tones.sounding.push(Sounding { id, ..new });
         }
     }
@@ -78,9 +78,10 @@ impl Ua {
     /// A digit of ours is heard here too, unless nobody is to know it.
     pub(super) fn sound_key(&mut self, id: SessionId, digit: char, redact: bool) {
         let Some(session) = self.sessions.get(&id) else { return };
-        if !redact && is_heard(&session.output) {
-            let device = session.output.clone();
-            self.start_tone(Tone::Key(digit), &device, Some(id));
+        if !redact && self.is_heard(&session.output) {
+            let (device, mut over) = (session.output.clone(), self.in_use_beside(session));
+            over.push(id);
+            self.start_tone(Tone::Key(digit), &device, over);
         }
     }
 
@@ -88,7 +89,7 @@ impl Ua {
     pub(super) fn sound_after(&mut self, session: SessionId, event: &str, data: &Value) {
         let Some(session) = self.sessions.get(&session) else { return };
         let by_us = data["by"] == "local" || session.transferred_to.is_some() || !self.draining.is_empty();
-        if by_us || !is_heard(&session.output) {
+        if by_us || !self.is_heard(&session.output) {
             return;
         }
         let outbound = session.direction == CommunicationType::Outbound;
@@ -103,7 +104,7 @@ impl Ua {
         self.after(lasts, Timer::Tones);
     }
 
-    fn start_tone(&mut self, tone: Tone, device: &str, over: Option<SessionId>) -> u64 {
+    fn start_tone(&mut self, tone: Tone, device: &str, over: Vec<SessionId>) -> u64 {
         self.tones.started += 1;
         let id = self.tones.started;
         self.out.push_back(Output::Tone(ToneCommand::Start { id, tone, device: device.to_owned(), over }));
@@ -112,33 +113,38 @@ impl Ua {
 
     fn wanted_tones(&self) -> Vec<Sounding> {
         let mut wanted: Vec<Sounding> = Vec::new();
-        let mut want = |tone, device: String, over| {
-            let there = wanted.iter().any(|other| (other.tone, &other.device) == (tone, &device));
+        let mut want = |tone, device: &str, over| {
+            let there = wanted.iter().any(|other| other.tone == tone && other.device == device);
             if !there {
-                wanted.push(Sounding { id: 0, tone, device, over });
+                wanted.push(Sounding { id: 0, tone, device: device.to_owned(), over });
             }
         };
         for session in self.sessions.values() {
             match &session.state {
                 State::Incoming(incoming) if incoming.answering.is_none() && !self.answers_at_once(session) => {
-                    match self.other_in_use(session) {
-                        Some(talks) if is_heard(&session.output) => {
-                            want(Tone::CallWaiting, session.output.clone(), Some(talks));
+                    let ringer = self.ringer_of(session);
+                    if ringer.is_none() && !self.is_heard(&session.output) {
+                        continue;
+                    }
+                    let talks = self.in_use_beside(session);
+                    match ringer {
+                        Some(ringer) if talks.is_empty() => want(Tone::Ringing, ringer, talks),
+                        _ if !talks.is_empty() && self.is_heard(&session.output) => {
+                            want(Tone::CallWaiting, &session.output, talks);
                         }
-                        Some(_) => {}
-                        None => self.ringer_of(session).into_iter().for_each(|r| want(Tone::Ringing, r, None)),
+                        _ => {}
                     }
                 }
                 State::Calling(calling)
-                    if calling.rings && session.remote_ssrc.is_none() && is_heard(&session.output) =>
+                    if calling.rings && session.remote_ssrc.is_none() && self.is_heard(&session.output) =>
                 {
-                    want(Tone::Ringback, session.output.clone(), self.other_in_use(session));
+                    want(Tone::Ringback, &session.output, self.in_use_beside(session));
                 }
                 _ => {}
             }
         }
         for after in self.tones.after.values() {
-            want(after.tone, after.device.clone(), None);
+            want(after.tone, &after.device, Vec::new());
         }
         wanted
     }
@@ -147,11 +153,10 @@ impl Ua {
         self.accounts.get(&session.account).is_some_and(|account| account.settings.auto_answer == Some(0))
     }
 
-    /// Another call that the agent has in hand: one that talks, or that is on its way.
-    fn other_in_use(&self, session: &Session) -> Option<SessionId> {
-        let mut others = self.sessions.values().filter(|other| other.id != session.id && other.seat == session.seat);
-        let in_use = |other: &&Session| !other.held() && !other.rings();
-        others.find(in_use).map(|other| other.id)
+    /// The other calls that the agent has in hand: those that talk, or are on their way.
+    fn in_use_beside(&self, session: &Session) -> Vec<SessionId> {
+        let others = self.sessions.values().filter(|other| other.id != session.id && other.seat == session.seat);
+        others.filter(|other| !other.held() && !other.rings()).map(|other| other.id).collect()
     }
 
     /// Something rings, talks or is on its way at this seat: what was over is no more to be heard.
@@ -159,31 +164,35 @@ impl Ua {
         self.sessions.values().any(|session| session.seat == seat && !session.held())
     }
 
-    /// Where a call rings: at the ringer, but never in the ear of an agent whom it is not for.
-    fn ringer_of(&self, session: &Session) -> Option<String> {
+    /// Where a call rings: at the ringer, but never in the ear of an agent whom it is not for. None: nowhere.
+    fn ringer_of<'a>(&'a self, session: &'a Session) -> Option<&'a str> {
         let ringer = &self.settings.audio.ringer;
-        let place = self.real_output(ringer);
-        let is_it = |output: &str| place.is_some() && self.real_output(output) == place;
-        let own = is_it(&session.output);
-        let others = self.accounts.values().any(|account| {
+        if ringer.starts_with("file:") {
+            return Some(ringer);
+        }
+        let place = self.real_output(ringer)?;
+        if self.real_output(&session.output) == Some(place) {
+            return Some(ringer);
+        }
+        let is_anothers = self.accounts.values().any(|account| {
             let (input, output) = self.devices_for(account, None);
-            is_it(&output) && self.seat_of(account, &input, session.id) != session.seat
+            self.real_output(&output) == Some(place) && self.seat_of(account, &input, session.id) != session.seat
         });
-        let device = if others && !own { &session.output } else { ringer };
-        (is_heard(device) || device.starts_with("file:")).then(|| device.clone())
+        let device = if is_anothers { &session.output } else { ringer };
+        self.is_heard(device).then_some(device)
+    }
+
+    /// Somebody may listen there. A file of a call's is the call's alone.
+    fn is_heard(&self, device: &str) -> bool {
+        self.real_output(device).is_some()
     }
 
     /// The device behind a name, as far as the host has told.
-    fn real_output(&self, id: &str) -> Option<String> {
+    fn real_output<'a>(&'a self, id: &'a str) -> Option<&'a str> {
         match id {
-            "default" => self.devices.iter().find(|d| d.default_output && d.id != "null").map(|d| d.id.clone()),
-            _ if is_heard(id) => Some(id.to_owned()),
+            "default" => self.devices.iter().find(|d| d.default_output && d.id != "null").map(|d| d.id.as_str()),
+            _ if id.starts_with("pulse:") || id.starts_with("alsa:") => Some(id),
             _ => None,
         }
     }
-}
-
-/// Somebody may listen there. A file of a call's is the call's alone.
-fn is_heard(device: &str) -> bool {
-    device == "default" || device.starts_with("pulse:") || device.starts_with("alsa:")
 }

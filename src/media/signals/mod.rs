@@ -105,7 +105,7 @@ impl Ears {
 
 /// What the player's thread is told.
 enum Order {
-    Start { id: u64, tone: Tone, device: String, ears: Option<Arc<Ears>> },
+    Start { id: u64, tone: Tone, device: String, ears: Vec<Arc<Ears>> },
     Stop(u64),
 }
 
@@ -129,8 +129,8 @@ impl Signals {
         Signals { orders: started.ok().map(|_| orders) }
     }
 
-    /// Starts or stops one; never blocks. `ears`: of the far end that it may not be louder than.
-    pub fn tell(&self, command: ToneCommand, ears: Option<Arc<Ears>>) {
+    /// Starts or stops one; never blocks. `ears` hear the far ends that it may not drown.
+    pub fn tell(&self, command: ToneCommand, ears: Vec<Arc<Ears>>) {
         let Some(orders) = &self.orders else { return };
         let order = match command {
             ToneCommand::Start { id, tone, device, .. } => Order::Start { id, tone, device, ears },

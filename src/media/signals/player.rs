@@ -40,7 +40,7 @@ struct Playing {
     id: u64,
     voice: Voice,
     sink: Sink,
-    ears: Option<Arc<Ears>>,
+    ears: Vec<Arc<Ears>>,
     /// It is over; so many turns are left.
     ending: Option<u32>,
 }
@@ -126,7 +126,7 @@ impl Player {
     fn turn(&mut self) {
         let mut pcm = [0; TURN];
         self.playing.retain_mut(|one| {
-            let speaks = one.ears.as_ref().is_some_and(|ears| ears.is_spoken_to());
+            let speaks = one.ears.iter().any(|ears| ears.is_spoken_to());
             match &mut one.ending {
                 Some(left) => {
                     pcm.fill(0);

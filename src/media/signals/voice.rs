@@ -258,6 +258,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_stands_for_a_tone() {
+        let clip = Arc::new(Clip::of(&[5_000; 4_800], RATE));
+        let mut voice = Voice::clip(clip.clone(), true, RATE);
+        let pcm = listen(&mut voice, 1_000, false);
+        assert!(pcm[960..].iter().all(|s| (4_500..5_500).contains(s)), "again and again");
+        let mut voice = Voice::clip(clip.clone(), false, RATE);
+        let heard = cadence(&listen(&mut voice, 300, false));
+        assert!(heard[0].0 && heard[0].1.abs_diff(100) <= 10 && heard.len() == 2, "once: {heard:?}");
+        assert!(voice.next(&mut [0; 960], false));
+        let mut voice = Voice::clip(clip, true, RATE);
+        assert!(listen(&mut voice, 500, true).iter().all(|s| *s == 0), "it waits for a pause too");
+    }
+
+    #[test]
     fn what_ends_ends_without_a_click() {
         let mut voice = Voice::pattern(pattern(Country::Eu, Tone::CallEnded).unwrap(), -20, RATE);
         let heard = cadence(&listen(&mut voice, 1_300, false));

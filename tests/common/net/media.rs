@@ -153,7 +153,7 @@ impl Net {
         match command {
             ToneCommand::Start { tone: Tone::Key(digit), .. } => self.phone_mut(who).keys.push(digit),
             ToneCommand::Start { id, tone, device, over } => {
-                let before = tones.insert(id, (tone, device, over.is_some()));
+                let before = tones.insert(id, (tone, device, !over.is_empty()));
                 assert!(before.is_none(), "two tones of one name");
             }
             ToneCommand::Stop { id } => assert!(tones.remove(&id).is_some(), "that tone does not sound"),
