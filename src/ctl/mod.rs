@@ -5,6 +5,7 @@ mod agent;
 mod client;
 mod log;
 mod show;
+mod top;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -173,6 +174,8 @@ enum Verb {
     },
     /// Show the agents, or say whether one takes calls
     Agent(agent::Arguments),
+    /// Accounts, calls, levels and events, live, with keys to answer, hold and hang up
+    Top,
     /// Print events as they come
     Watch {
         /// Event names, device.* for a family; none: all
@@ -242,7 +245,7 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         }
         _ => json!({}),
     };
-    let mut client = Client::connect(arguments.socket)?;
+    let mut client = Client::connect(arguments.socket.clone())?;
     match arguments.verb {
         Verb::Dial { number, account, wait } => {
             dial(&mut client, out, given([("number", Some(number)), ("account", account)]), wait)
@@ -317,6 +320,7 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             out.done(&client.call("device.setRole", params)?)
         }
         Verb::Agent(arguments) => agent::run(&mut client, out, arguments),
+        Verb::Top => top::run(arguments.socket, client),
         Verb::Watch { topics, from } => watch(&mut client, out, topics, from),
         Verb::Events(which) => log::events(&mut client, out, which),
         Verb::Cdrs(which) => log::cdrs(&mut client, out, which),
