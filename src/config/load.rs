@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::spans::Document;
-use super::{Config, check, read_password};
+use super::{Config, check, crm, read_password};
 
 /// Where the configuration is when nobody says otherwise.
 const STANDARD: &str = "/etc/phoned/phoned.toml";
@@ -105,19 +105,20 @@ pub fn load(sources: &Sources) -> Result<Config, Faults> {
         return Err(Faults(faults));
     }
     let mut config = merge(&documents, &environment).map_err(|fault| Faults(vec![fault]))?;
-    // A relative password file lies beside the file that names it.
     let mut wrong = check::faults(&config);
     for (name, account) in &mut config.accounts {
         let keys = ["accounts", name, "password_file"].map(str::to_owned).to_vec();
-        if let (Some(file), Some(document)) =
-            (&account.password_file, documents.iter().rev().find(|document| document.locate(&keys).is_some()))
-        {
-            let file = document.path.with_file_name("").join(file);
-            account.password_file = Some(file.to_string_lossy().into_owned());
-        }
+        beside(&documents, &keys, &mut account.password_file);
         if !wrong.iter().any(|(path, _)| *path == keys)
             && let Err(why) = read_password(account)
         {
+            wrong.push((keys, why));
+        }
+    }
+    for (name, webhook) in &mut config.webhooks {
+        let keys = ["webhooks", name, "secret_file"].map(str::to_owned).to_vec();
+        beside(&documents, &keys, &mut webhook.secret_file);
+        if let Err(why) = crm::read_secret(webhook) {
             wrong.push((keys, why));
         }
     }
@@ -125,6 +126,15 @@ pub fn load(sources: &Sources) -> Result<Config, Faults> {
         return Ok(config);
     }
     Err(Faults(wrong.into_iter().map(|(keys, right)| located(&documents, &environment, &keys, right)).collect()))
+}
+
+/// A relative path is seen from the file that says it.
+fn beside(documents: &[Document], keys: &[String], path: &mut Option<String>) {
+    if let (Some(file), Some(document)) =
+        (&path, documents.iter().rev().find(|document| document.locate(keys).is_some()))
+    {
+        *path = Some(document.path.with_file_name("").join(file).to_string_lossy().into_owned());
+    }
 }
 
 /// Merges files, then environment. Each of them is right by itself.

@@ -1,10 +1,12 @@
 //! The configuration: `Config` is the schema of `/etc/phoned/phoned.toml`; its defaults are the daemon's.
 
 mod check;
+mod crm;
 mod load;
 mod spans;
 
 pub use check::{account_faults, read_password};
+pub use crm::{LookupConfig, LookupFields, WebhookConfig};
 pub use load::{Fault, Faults, Sources, load};
 
 use std::collections::BTreeMap;
@@ -15,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
-    AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Settings, SipSettings, TransferSettings,
+    AccountSettings, AudioSettings, DialSettings, PhoneSettings, RecordSettings, Settings, SipSettings,
+    TransferSettings,
 };
 
 /// The whole configuration.
@@ -38,8 +41,14 @@ pub struct Config {
     pub store: StoreConfig,
     /// How a transfer is made.
     pub transfer: TransferSettings,
+    /// What becomes of a number before it is called.
+    pub dial: DialSettings,
+    /// Who calls, asked of a web server.
+    pub lookup: LookupConfig,
     /// What is logged.
     pub log: LogConfig,
+    /// Web servers that are told what happens, by name.
+    pub webhooks: BTreeMap<String, WebhookConfig>,
     /// Who we are, by name.
     pub accounts: BTreeMap<String, AccountSettings>,
 }
@@ -51,6 +60,8 @@ impl Config {
             sip: self.sip.clone(),
             phone: self.phone.clone(),
             transfer: self.transfer.clone(),
+            dial: self.dial.clone(),
+            lookup: self.lookup.url.is_some(),
             audio: AudioSettings {
                 input: self.audio.input.clone(),
                 output: self.audio.output.clone(),

@@ -29,7 +29,7 @@ impl Document {
                     .and_then(|text| text.lines().last())
                     .unwrap_or_default();
                 // A syntax error may quote what stands there.
-                let message = if line.contains("password") { "this is not TOML" } else { error.message() };
+                let message = if is_secret(line) { "this is not TOML" } else { error.message() };
                 Fault {
                     place: place(error.span()),
                     key: String::new(),
@@ -123,6 +123,11 @@ fn inside(value: &Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
         })
 }
 
+/// Passwords, secrets, and headers that may hold a token.
+fn is_secret(text: &str) -> bool {
+    ["password", "secret", "headers"].iter().any(|word| text.contains(word))
+}
+
 /// serde's message in the user's words. A password's value is never quoted.
 fn explain(place: String, key: &str, message: &str) -> Fault {
     let ticks = |text: &str| text.replace('`', "");
@@ -132,7 +137,7 @@ fn explain(place: String, key: &str, message: &str) -> Fault {
     };
     let wrong = match wrong.strip_prefix("unknown field ") {
         Some(_) => "unknown key".to_owned(),
-        None if key.contains("password") => "wrong type".to_owned(),
+        None if is_secret(key) => "wrong type".to_owned(),
         None => wrong,
     };
     let right = match right.as_str() {

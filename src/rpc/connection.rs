@@ -32,7 +32,7 @@ pub(super) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let (reading, writing) = stream.into_split();
-    let outbox = Arc::new(Outbox::of(user));
+    let outbox = Arc::new(Outbox::of(user, role));
     let all_said = AtomicBool::new(false);
     {
         let mut writer = std::pin::pin!(write(writing, &outbox, &all_said, &mut gate));

@@ -99,6 +99,7 @@ const CALL: &[Code] = &[
     Code::Draining,
     Code::NoAccount,
     Code::InvalidNumber,
+    Code::Forbidden,
     Code::TooManyDials,
     Code::NotConnected,
     Code::MaxCalls,
@@ -146,6 +147,9 @@ methods! {
     "recording.get" Observe ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Get(p))), Recording STORAGE "A recording: who, when, where, its markers and hash.";
     "recording.verify" Observe ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Verify(p))), Verified VERIFY "Whether a recording is what its hash says.";
     "recording.delete" Admin ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Delete(p))), True VERIFY "Deletes a recording that is closed.";
+
+    "webhook.list" Observe [] Nothing => |_| own(Ua::Webhooks(ua::Webhooks::List)), Webhooks NONE "The webhooks: how far each is, and what it could not deliver.";
+    "webhook.test" Admin ["name"] ua::WebhookRef => |p| own(Ua::Webhooks(ua::Webhooks::Test(p))), WebhookTested NONE "Sends a signed test event now; one that is taken switches a disabled webhook on again.";
 
     "session.get" Observe ["callId"] ua::CallRef => |p: ua::CallRef| own(Ua::GetSession(ua::GetSession { call_id: Some(p.call_id) })), Session SESSION "The session's snapshot.";
     "session.on" Observe ["callId", "eventName"] SessionOn => |p: SessionOn| on(Some(p.call_id), p.event_name), Subscription SESSION "Subscribes to one event of a session, or to all with *; ends with the session.";

@@ -47,7 +47,7 @@ mod server;
 mod wire;
 
 pub use examples::examples_amiss;
-pub use filter::{EventsSubscribe, Filter};
+pub use filter::{EventsSubscribe, Filter, is_topic};
 pub use hub::Hub;
 pub use methods::{METHODS, Method};
 pub use openrpc::document;

@@ -170,6 +170,7 @@ impl Ua {
                 self.stop_record(id, reply).map(|()| None)
             }
             Command::SetRecordPermissions(set) => Ok(Some(self.set_record_permissions(set))),
+            Command::Webhooks(_) => Err(Error::new(Code::Unknown, "webhooks are not the phone's")),
             Command::Recordings(_) => Err(Error::new(Code::Unknown, "files are not the phone's")),
             Command::Shutdown => {
                 self.shutdown(reply);
@@ -217,7 +218,7 @@ impl Ua {
         let current = self.current.and_then(|id| self.sessions.get(&id)).map(|s| s.call_id.clone());
         let calls: Vec<&str> = self.sessions.values().map(|s| s.call_id.as_str()).collect();
         let registered = self.accounts.values().any(|a| a.registration.is_registered());
-        json!({"isRegistered": registered, "accounts": self.accounts.len(), "sessions": calls, "currentSession": current, "recordPermissions": self.settings.phone.record_permissions, "seq": self.seq})
+        json!({"isRegistered": registered, "accounts": self.accounts.len(), "sessions": calls, "currentSession": current, "recordPermissions": self.settings.phone.record_permissions, "lookups": self.lookups, "seq": self.seq})
     }
 
     fn device_list(&self) -> Value {

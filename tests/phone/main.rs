@@ -19,8 +19,10 @@ mod every_timeline_is_told_in_order;
 mod glare_is_resolved;
 mod hold_refused_keeps_the_call;
 mod identity_follows_the_peer;
+mod it_answers_when_the_pbx_asks;
 mod large_requests_go_over_a_stream;
 mod malformed_requests_get_their_status;
+mod numbers_follow_dial_rules;
 mod one_microphone_a_seat;
 mod provisionals_are_acknowledged;
 mod record_follows_its_session;
@@ -36,6 +38,7 @@ mod transfers_in_any_order;
 mod transfers_on_a_bad_network;
 mod update_changes_a_call;
 mod who_calls_is_asserted;
+mod who_calls_is_looked_up;
 
 use net::{Net, Who};
 use phoned::sip::dialog::Dialog;
