@@ -4,9 +4,9 @@
 # make run     the daemon in the foreground with config/phoned.toml, socket target/phoned.sock
 # make lint    clippy and rustfmt
 # make contract  writes tests/data/openrpc.json and docs/API.md anew, after the API has changed
-# make fuzz    10 million mutated messages
+# make fuzz    10 million mutated messages, 125,000 random scripts of users over three phones
 # make soak    all tests in release with the long proofs in full: 200,000 calls on a bad network, 500 sessions for a
-#              minute, 2,000 real calls, 10 million messages
+#              minute, 10,000 real calls, 200 kills, 10 million messages
 #
 # What is missing is installed with apt and said first. Rust itself is yours to install; the line is printed.
 
@@ -49,6 +49,7 @@ contract:
 fuzz:
 	@$(NEED) rust build
 	PHONED_FUZZ=10000000 cargo test --release --test fuzz_bytes --test rpc_fuzz_lines -- --nocapture
+	PHONED_FUZZ=10000000 cargo test --release --test phone in_any_order any_order_of -- --nocapture
 
 soak:
 	@$(NEED) rust test

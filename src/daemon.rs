@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -18,13 +19,15 @@ use crate::crm::{self, Crm};
 use crate::media::recorder::{Format, RecordConfig};
 use crate::media::{Answer, Engine, MediaConfig, Recordings};
 use crate::net::{self, Net, NetEvent};
-use crate::rpc::{self, Hub, Request, Server};
+use crate::rpc::metrics::{Kind, Page};
+use crate::rpc::{self, Hub, Listener, Request, Server};
 use crate::store::{self, Told};
 use crate::ua::Ua;
 use crate::ua::command::Command;
 use crate::ua::contact::Contact;
 use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target};
 use crate::ua::media::MediaEvent;
+use crate::ua::settings::Settings;
 
 /// Events of the media engine that may wait.
 const MEDIA_INBOX: usize = 256;
@@ -49,6 +52,9 @@ pub enum StartError {
     /// The RPC socket.
     #[error("[rpc] socket: {0}")]
     Rpc(#[from] rpc::BindError),
+    /// The HTTP listener.
+    #[error("[http] {0}")]
+    Http(#[from] rpc::HttpError),
     /// A SIP socket.
     #[error("[sip] listen: {0}")]
     Sip(io::Error),
@@ -88,8 +94,9 @@ pub struct Daemon {
     inboxes: Inboxes,
     /// SIGTERM and SIGINT.
     signals: (Signal, Signal),
-    rpc: JoinHandle<()>,
-    stop_rpc: oneshot::Sender<()>,
+    /// The Unix socket, and the HTTP listener where there is one.
+    rpc: Vec<JoinHandle<()>>,
+    stop_rpc: watch::Sender<bool>,
     /// Lives as long as the daemon: the devices' threads end with it.
     _devices: Devices,
 }
@@ -119,15 +126,17 @@ impl Daemon {
         let signals = (heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?);
         // Then this, since it finds out whether another daemon lives here.
         let server = Server::bind(&config.rpc)?;
+        let listener = Listener::bind(&config.http)?;
         let (to_net, net_inbox) = mpsc::channel(net::INBOX);
-        let net = Net::start(&config.sip.listen, to_net).map_err(StartError::Sip)?;
+        let net = Net::start(&config.sip.listen, &config.tls, to_net).map_err(StartError::Sip)?;
         let (facts, device_inbox) = mpsc::channel(DEVICE_INBOX);
         let devices = Devices::start(audio_config(config), facts);
         let (to_media, media_inbox) = mpsc::channel(MEDIA_INBOX);
         let engine = Engine::start(media_config(config), devices.clone(), to_media).map_err(StartError::Media)?;
         let (answers, recording_inbox) = mpsc::channel(ANSWER_INBOX);
         let recordings = Recordings::start(record_config(config), answers);
-        let mut ua = Ua::new(config.settings(), random().map_err(StartError::System)?);
+        let settings = Settings { instance: instance(config), ..config.settings() };
+        let mut ua = Ua::new(settings, random().map_err(StartError::System)?);
         let epoch: [u8; 32] = random().map_err(StartError::System)?;
         let mut hub = Hub::new(hex(&epoch[..8]));
         let (gate, written) = watch::channel(if config.store.enabled { 0 } else { u64::MAX });
@@ -147,12 +156,18 @@ impl Daemon {
         let (crm_told, crm_inbox) = mpsc::channel(CRM_INBOX);
         let crm = Crm::start(config.lookup.clone(), config.webhooks.clone(), source, crm_told);
 
+        if let Some(listener) = &listener {
+            tracing::info!(http = %listener.local_addr(), "HTTP and WebSocket");
+            hub = hub.with_metrics(gauges(&net, &engine));
+        }
         tracing::info!(socket = %server.path().display(), sip = ?net.listening(), "phoned {}", env!("CARGO_PKG_VERSION"));
         let (requests, request_inbox) = mpsc::channel(rpc::INBOX);
-        let (stop_rpc, stop) = oneshot::channel::<()>();
-        let rpc = spawn(server.held_by(written).run(requests, async move {
-            let _ = stop.await;
-        }));
+        let (stop_rpc, stop) = watch::channel(false);
+        let stopped = |mut stop: watch::Receiver<bool>| async move { drop(stop.wait_for(|stop| *stop).await) };
+        let listener = listener
+            .map(|listener| spawn(listener.held_by(written.clone()).run(requests.clone(), stopped(stop.clone()))));
+        let server = spawn(server.held_by(written).run(requests, stopped(stop)));
+        let rpc = listener.into_iter().chain([server]).collect();
         let mut daemon = Daemon {
             ua,
             hub,
@@ -219,10 +234,12 @@ impl Daemon {
             }
         };
         // The reply to `daemon.shutdown` and all answers before it go out, then the socket is gone.
-        let _ = self.stop_rpc.send(());
+        let _ = self.stop_rpc.send(true);
         drop(self.inboxes.requests);
         if end == End::Drained {
-            let _ = self.rpc.await;
+            for server in self.rpc {
+                let _ = server.await;
+            }
         }
         // Waits for the disk, 2 s at most: nothing else is left to do.
         if let Some(log) = self.hub.into_log() {
@@ -288,6 +305,7 @@ impl Daemon {
             tracing::info!("stopping: calls are ended first");
             notify(sd_notify::NotifyState::Stopping);
         }
+        self.hub.stopping();
         self.stopping.push(reply);
         self.handle(Input::Command { reply, command: Command::Shutdown });
     }
@@ -314,7 +332,7 @@ impl Daemon {
         while let Some(output) = self.ua.poll_output() {
             match output {
                 Output::Send { flow, to, bytes } => self.net.send(flow, to, bytes),
-                Output::OpenFlow { flow, target } => self.net.open(flow, &target),
+                Output::OpenFlow { flow, target, access } => self.net.open(flow, target, *access),
                 Output::CloseFlow(flow) => self.net.close(flow),
                 Output::Resolve(query, host) => {
                     let targets = self.net.resolve(query, host);
@@ -356,6 +374,18 @@ fn tell(gate: watch::Sender<u64>, alerts: mpsc::Sender<Value>) -> store::Tell {
     })
 }
 
+/// What the edges count, for Prometheus.
+fn gauges(net: &Net, engine: &Engine) -> rpc::Gauges {
+    let (drops, lateness) = (net.drops(), engine.lateness());
+    Box::new(move |page: &mut Page| {
+        let help = "SIP datagrams lost here since a queue was full.";
+        page.single("phoned_sip_datagrams_dropped_total", Kind::Counter, help, drops());
+        let late = lateness.read();
+        let help = "How late the media engine's ticks began.";
+        page.histogram("phoned_media_tick_lateness_seconds", help, &late.buckets, late.sum, late.count);
+    })
+}
+
 fn audio_config(config: &Config) -> audio::Config {
     let host = match config.audio.host.as_str() {
         "pulse" => audio::HostChoice::Pulse,
@@ -371,6 +401,7 @@ fn media_config(config: &Config) -> MediaConfig {
         rtp_ports: config.media.ports(),
         dscp: config.media.dscp,
         record: record_config(config),
+        ice: config.webrtc.servers(),
         ..MediaConfig::default()
     }
 }
@@ -403,6 +434,13 @@ fn random() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes)
+}
+
+/// What this host and this installation have to themselves; nothing where the host has no id.
+fn instance(config: &Config) -> String {
+    let host = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let own = format!("{} {}", host.trim(), config.store.directory().display());
+    if host.trim().is_empty() { String::new() } else { hex(&Sha256::digest(own)) }
 }
 
 fn hex(bytes: &[u8]) -> String {

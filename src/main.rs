@@ -10,10 +10,6 @@ use phoned::config::{self, Config, LogConfig, Sources};
 use phoned::daemon::{Daemon, End};
 use tracing_subscriber::EnvFilter;
 
-/// Events are made on one thread and freed on another, thousands a second: this allocator is made for that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A softphone without a screen: many calls, real audio devices, JSON-RPC on a local socket.
 #[derive(Parser)]
 #[command(version)]
@@ -69,7 +65,10 @@ fn run(config: &Config) -> Result<End, Box<dyn std::error::Error>> {
 
 /// To stderr. RUST_LOG counts more than the configuration; the journal writes the time itself.
 fn log(config: &LogConfig) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&config.level));
+    // The WebRTC crates tell addresses and names of peers at any level: only who asks for them by name hears them.
+    let quiet = "rtc_ice=off,rtc_dtls=off,rtc_turn=off,rtc_stun=off,rtc_srtp=off,rtc_mdns=off";
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{quiet},{}", config.level)));
     let journal = to_journal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match (config.format.as_str(), journal) {

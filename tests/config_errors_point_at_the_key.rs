@@ -30,6 +30,11 @@ const TABLE: &[Row] = &[
     ("[sip]\npublic_address = \"here\"\n", &[("2:18: sip.public_address", "an IP address")]),
     ("[phone]\ncall_waiting = \"yes\"\n", &[("2:16: phone.call_waiting", "true or false")]),
     ("[phone]\nmax_calls = 0\n", &[("2:13: phone.max_calls", "at least 1")]),
+    ("[phone]\nnot_ready_code = 302\n", &[("2:18: phone.not_ready_code", "400 to 699")]),
+    ("[phone]\nnot_ready_forward = \"a b\"\n", &[("2:21: phone.not_ready_forward", "a SIP URI")]),
+    ("[phone]\nwrap_up = 90000\n", &[("2:11: phone.wrap_up", "0 to 86400")]),
+    ("[privacy]\nredact_dtmf = 1\n", &[("2:15: privacy.redact_dtmf", "true or false")]),
+    ("[record]\npbx_method = \"smoke\"\n", &[("2:14: record.pbx_method", "inband")]),
     ("[phone]\ndefault_account = \"x\"\n", &[("2:19: phone.default_account", "the name of an account")]),
     ("[media]\nrtp_ports = \"20000\"\n", &[("2:13: media.rtp_ports", "20000-29999")]),
     ("[media]\nrtp_ports = \"30000-20000\"\n", &[("2:13: media.rtp_ports", "20000-29999")]),
@@ -86,7 +91,16 @@ const TABLE: &[Row] = &[
         "[accounts.a]\nuri = \"sip:a@h\"\nproxies = [\"sip:ok\", \"http://x\"]\n",
         &[("3:11: accounts.a.proxies", "a SIP URI")],
     ),
-    ("[accounts.a]\nuri = \"sip:a@h\"\ntransport = \"ws\"\n", &[("3:13: accounts.a.transport", "udp or tcp")]),
+    ("[accounts.a]\nuri = \"sip:a@h\"\ntransport = \"sctp\"\n", &[("3:13: accounts.a.transport", "tls")]),
+    ("[sip]\nlisten = [\"tls:[::]:5061\"]\n", &[("2:10: sip.listen", "a [tls] certificate")]),
+    ("[tls]\ncertificate = \"/dev/null\"\n", &[("2:15: tls.certificate", "and its key")]),
+    ("[tls]\nca_file = \"nowhere.pem\"\n", &[("2:11: tls.ca_file", "may read")]),
+    ("[accounts.a]\nuri = \"sip:a@h\"\ntls_key = \"/dev/null\"\n", &[("3:11: accounts.a.tls_key", "both")]),
+    ("[accounts.a]\nuri = \"sip:a@h\"\nws_path = \"ws?a\"\n", &[("3:11: accounts.a.ws_path", "ws_query")]),
+    (
+        "[accounts.a]\nuri = \"sip:a@h\"\nws_headers = [\"Upgrade: x\"]\n",
+        &[("3:14: accounts.a.ws_headers", "Name: value")],
+    ),
     ("[accounts.a]\nuri = \"sip:a@h\"\ntrusted = [\"10.0.0.0/33\"]\n", &[("3:11: accounts.a.trusted", "networks")]),
     (
         "[accounts.a]\nuri = \"sip:a@h\"\npassword = \"x\"\npassword_file = \"/x\"\n",
@@ -140,6 +154,10 @@ fn a_password_is_never_shown() {
         "password = \"4711",
         "passwort = \"4711\"",
         "password = '4711\npassword_file=1",
+        "ws_query = 4711",
+        "ws_query = \"4711#\"",
+        "ws_headers = [4711]",
+        "ws_headers = [\"4711\"]",
     ] {
         let told = check(&format!("{account}{line}\n")).expect_err(line);
         assert!(!format!("{told} {told:?}").contains("4711"), "{told}");

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use phoned::config::{Config, Sources, WebhookConfig, load};
+use phoned::config::{Config, Sources, TokenRole, WebhookConfig, load};
 use phoned::ua::settings::{AccountSettings, Secret};
 
 fn example() -> PathBuf {
@@ -36,8 +36,11 @@ fn every_key_is_shown() {
         .filter(|(name, _)| !["accounts", "webhooks"].contains(&name.as_str()))
         .map(|(_, section)| section);
     for section in sections.chain([&account, &webhook, &config["rpc"]["roles"]]) {
-        for key in
-            section.as_object().unwrap().keys().filter(|key| !["roles", "password", "secret"].contains(&key.as_str()))
+        for key in section
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|key| !["roles", "password", "secret", "tokens"].contains(&key.as_str()))
         {
             assert!(shown.contains(key.as_str()), "config/phoned.toml does not show {key}");
         }
@@ -49,6 +52,10 @@ fn its_commented_keys_are_right_too() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("office.password"), "hunter2\n").unwrap();
     std::fs::write(directory.path().join("crm.secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
+    std::fs::write(directory.path().join("crm.token"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    for file in ["ca.pem", "phoned.pem", "phoned.key", "office-ca.pem", "office.pem", "office.key"] {
+        std::fs::write(directory.path().join(file), "").unwrap();
+    }
     let text = std::fs::read_to_string(example()).unwrap();
     let is_key = |line: &str| {
         line.starts_with("#[")
@@ -68,5 +75,7 @@ fn its_commented_keys_are_right_too() {
         (crm.timeout, crm.retry_ms, crm.tries, crm.max_age),
         (defaults.timeout, defaults.retry_ms, defaults.tries, defaults.max_age)
     );
+    let crm = &config.http.tokens["crm"];
+    assert_eq!((crm.role, crm.secret.expose()), (TokenRole::Call, "0123456789abcdef0123456789abcdef"));
     assert_eq!(config.phone.default_account.as_deref(), Some("office"));
 }

@@ -1,4 +1,4 @@
-//! Caller look-up: a server that hangs, lies or is down does not delay `incoming`, ringing or dialling; what it knows follows as
+//! Caller look-up: a server that takes 30 s, lies or is down does not delay `incoming`, ringing or dialling; what it knows follows as
 //! `staticStatusChange`, once for the same number, and not in the manual mode.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
 
@@ -42,18 +42,41 @@ fn lookups(client: &mut Client) -> Value {
     client.call("phone.get", json!({})).unwrap()["lookups"].clone()
 }
 
-#[test]
-fn a_server_that_hangs_is_not_waited_for() {
-    let web = Web::start(|_, _| Says::Nothing);
-    let daemon = daemon(&web, "timeout = 20");
-    let mut client = daemon.connect();
-    let (call, ringing, took) = ring(&daemon, &mut client);
+/// A call from one end to the other, while nobody knows who is who.
+fn nothing_waits(daemon: &Daemon, client: &mut Client) {
+    let begun = now();
+    let (call, ringing, _) = ring(daemon, client);
+    client.wait_event("progress", |event| event["callId"] == *call && event["data"]["code"] == 180);
+    let took = begun.elapsed();
+    // Twice the 30 s that the server takes would be waited for if anything waited.
     assert!(took < secs(5), "it rang after {took:?}");
     client.verb("answer", &ringing);
     client.wait_event("confirmed", |event| event["callId"] == *ringing);
+    end(client, &call, &ringing);
+}
+
+#[test]
+fn a_server_that_takes_30_s_is_not_waited_for() {
+    let web = Web::start(|_, _| Says::Answer(secs(30), 200, json!({"contact": {"name": "Late"}}).to_string()));
+    let daemon = daemon(&web, "timeout = 60");
+    let mut client = daemon.connect();
+    nothing_waits(&daemon, &mut client);
+    nothing_waits(&daemon, &mut client);
     assert!(!web.asked().is_empty(), "the server was asked");
-    end(&mut client, &call, &ringing);
-    assert_eq!(lookups(&mut client)["failed"], 0, "the answers are still waited for");
+    let waits = lookups(&mut client);
+    assert_eq!((&waits["asked"], &waits["found"], &waits["failed"]), (&json!(4), &json!(0), &json!(0)));
+    assert!(daemon.stop());
+}
+
+#[test]
+fn a_server_that_is_down_is_not_waited_for() {
+    let mut web = Web::start(|_, _| Says::Nothing);
+    web.die();
+    let daemon = daemon(&web, "");
+    let mut client = daemon.connect();
+    nothing_waits(&daemon, &mut client);
+    until("both look-ups fail", secs(30), || (lookups(&mut client)["failed"] == 2).then_some(()));
+    assert!(!client.events().iter().any(|event| event["event"] == "staticStatusChange"));
     assert!(daemon.stop());
 }
 

@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use super::{Config, crm};
+use super::{Config, crm, http};
+use crate::ua::dialable;
+use crate::ua::io::Transport;
 use crate::ua::settings::{AccountSettings, DialSettings, Secret};
 
 /// The longest password that a file may hold, bytes.
@@ -25,7 +27,17 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     if let Some(socket) = &config.rpc.socket {
         fault(&["rpc", "socket"], when(socket.is_absolute(), "an absolute path"));
     }
+    for (key, result) in http::faults(&config.http) {
+        fault(&["http", key], result);
+    }
     fault(&["sip", "listen"], config.sip.listen.iter().try_for_each(|entry| listen(entry)));
+    let listens = config.sip.listen.iter().any(|entry| entry.starts_with("tls:"));
+    fault(
+        &["sip", "listen"],
+        when(!listens || config.tls.certificate.is_some(), "a [tls] certificate and key beside \"tls:\" entries"),
+    );
+    let half = if config.tls.key.is_some() { "key" } else { "certificate" };
+    fault(&["tls", half], pair(&config.tls.certificate, &config.tls.key));
     fault(&["sip", "user_agent"], when(printable(&config.sip.user_agent), "one line of printable text"));
     if let Some(address) = &config.sip.public_address {
         fault(&["sip", "public_address"], when(address.parse::<IpAddr>().is_ok(), "an IP address, as 203.0.113.7"));
@@ -37,6 +49,11 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
         codecs(&config.media.codecs).and(when(!config.media.codecs.is_empty(), "at least one codec")),
     );
     fault(&["media", "dscp"], when(config.media.dscp <= 63, "0 to 63"));
+    let named = |uri: &String, scheme| {
+        when(server(uri, scheme).is_some(), "servers as \"stun:HOST:PORT\" or \"turn:HOST:PORT\"")
+    };
+    fault(&["webrtc", "stun"], config.webrtc.stun.iter().try_for_each(|uri| named(uri, "stun")));
+    fault(&["webrtc", "turn"], config.webrtc.turn.iter().try_for_each(|turn| named(&turn.uri, "turn")));
     fault(
         &["audio", "host"],
         when(["auto", "pulse", "alsa", "none"].contains(&&*config.audio.host), "auto, pulse, alsa or none"),
@@ -49,6 +66,12 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     fault(&["phone", "dials_per_second"], when(config.phone.dials_per_second > 0, "at least 1"));
     fault(&["phone", "report_interval"], when(config.phone.report_interval > 0, "at least 1"));
     fault(&["phone", "record_permissions"], when(config.phone.record_permissions <= 2, "0, 1 or 2"));
+    fault(&["phone", "wrap_up"], when(config.phone.wrap_up <= 86_400, "0 to 86400"));
+    let refusal = (400..700).contains(&config.phone.not_ready_code);
+    fault(&["phone", "not_ready_code"], when(refusal, "a status that refuses: 400 to 699"));
+    if let Some(number) = &config.phone.not_ready_forward {
+        fault(&["phone", "not_ready_forward"], when(dialable(number), "a number or a SIP URI"));
+    }
     let record = &config.record;
     if let Some(dir) = &record.dir {
         fault(&["record", "dir"], when(dir.is_absolute(), "an absolute path"));
@@ -127,11 +150,36 @@ pub fn account_faults(name: &str, account: &AccountSettings, whole: bool) -> Vec
     }
     fault("proxies", account.proxies.iter().try_for_each(|proxy| sip_uri(proxy, false)));
     if let Some(transport) = &account.transport {
-        fault("transport", when(["udp", "tcp"].contains(&transport.as_str()), "udp or tcp"));
+        let named = Transport::from_name(transport).is_some_and(|t| t.param() == transport);
+        fault("transport", when(named, "udp, tcp, tls, ws or wss"));
     }
     for (key, text) in [("display_name", &account.display_name), ("username", &account.username)] {
         fault(key, when(text.as_deref().is_none_or(printable), "one line of printable text"));
     }
+    let half = if account.tls_key.is_some() { "tls_key" } else { "tls_certificate" };
+    fault(half, pair(&account.tls_certificate, &account.tls_key));
+    if let Some(name) = &account.tls_server_name {
+        fault("tls_server_name", when(is_host(name) || name.parse::<IpAddr>().is_ok(), "a host name or an address"));
+    }
+    if let Some(path) = &account.ws_path {
+        let fine = path.starts_with('/') && path.chars().all(|c| c.is_ascii_graphic() && !"?#".contains(c));
+        fault("ws_path", when(fine, "a path, as \"/ws\"; what follows a ? is ws_query"));
+    }
+    if let Some(query) = &account.ws_query {
+        let fine = query.expose().chars().all(|c| c.is_ascii_graphic() && c != '#');
+        fault("ws_query", when(fine, "what follows the ? of a URL, escaped"));
+    }
+    let value = |text: &str| text.chars().all(|c| c == ' ' || c.is_ascii_graphic());
+    if let Some(origin) = &account.ws_origin {
+        fault("ws_origin", when(!origin.is_empty() && value(origin), "an origin, as \"https://example.com\""));
+    }
+    fault(
+        "ws_headers",
+        when(
+            account.ws_headers.iter().all(|header| ws_header(header.expose())),
+            "entries as \"Name: value\", none of the WebSocket's own",
+        ),
+    );
     let both = account.password.is_some() && account.password_file.is_some();
     fault("password_file", when(!both, "either password or password_file"));
     if let Some(expires) = account.expires {
@@ -197,7 +245,7 @@ pub fn read_password(account: &mut AccountSettings) -> Result<(), String> {
     Ok(())
 }
 
-/// The first line of a file. The error never holds what the file does.
+/// The first line of a file that holds a secret. The error never holds what the file does.
 pub(super) fn first_line(path: &str, what: &str) -> Result<Secret, String> {
     let failed = |why: &dyn std::fmt::Display| format!("a file whose first line is the {what}; {path:?}: {why}");
     let metadata = std::fs::metadata(path).map_err(|error| failed(&error))?;
@@ -228,16 +276,33 @@ pub(super) fn when(right: bool, what: &str) -> Result<(), String> {
     if right { Ok(()) } else { Err(what.to_owned()) }
 }
 
+fn pair(certificate: &Option<String>, key: &Option<String>) -> Result<(), String> {
+    when(certificate.is_some() == key.is_some(), "both a certificate and its key, or neither")
+}
+
 fn printable(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
 fn listen(entry: &str) -> Result<(), String> {
-    let address = entry.strip_prefix("udp:").or_else(|| entry.strip_prefix("tcp:"));
+    let address = ["udp:", "tcp:", "tls:"].iter().find_map(|transport| entry.strip_prefix(transport));
     when(
         address.is_some_and(|address| address.parse::<SocketAddr>().is_ok()),
-        "entries as \"udp:0.0.0.0:5060\" or \"tcp:[::]:5060\"",
+        "entries as \"udp:0.0.0.0:5060\", \"tcp:[::]:5060\" or \"tls:0.0.0.0:5061\"",
     )
+}
+
+/// A header of the upgrade request that is not the WebSocket's own (RFC 6455 §4.1).
+fn ws_header(text: &str) -> bool {
+    let Some((name, value)) = text.split_once(':') else { return false };
+    let token = |c: char| c.is_ascii_alphanumeric() || "-_.!#$%&'*+^`|~".contains(c);
+    let name = name.trim().to_ascii_lowercase();
+    let own = ["host", "connection", "upgrade", "origin", "content-length", "transfer-encoding"];
+    !name.is_empty()
+        && name.chars().all(token)
+        && !own.contains(&name.as_str())
+        && !name.starts_with("sec-websocket-")
+        && value.chars().all(|c| c == ' ' || c.is_ascii_graphic())
 }
 
 fn codecs(names: &[String]) -> Result<(), String> {
@@ -314,7 +379,22 @@ fn sip_uri(text: &str, with_user: bool) -> Result<(), String> {
     )
 }
 
-fn is_host(name: &str) -> bool {
+/// `stun:HOST:PORT` as `HOST:PORT` (RFC 7064, RFC 7065); without a port it is 3478. None: something else, or not over UDP.
+pub(super) fn server(uri: &str, scheme: &str) -> Option<String> {
+    let rest = uri.strip_prefix(scheme)?.strip_prefix(':')?;
+    let rest = rest.strip_suffix("?transport=udp").unwrap_or(rest);
+    if rest.parse::<SocketAddr>().is_ok() {
+        return Some(rest.to_owned());
+    }
+    if let Some(ip) = rest.strip_prefix('[').and_then(|r| r.strip_suffix(']')) {
+        return ip.parse::<std::net::Ipv6Addr>().ok().map(|ip| format!("[{ip}]:3478"));
+    }
+    let (host, port) = rest.split_once(':').unwrap_or((rest, "3478"));
+    let fine = is_host(host) || host.parse::<std::net::Ipv4Addr>().is_ok();
+    (fine && port.parse::<u16>().is_ok_and(|port| port > 0)).then(|| format!("{host}:{port}"))
+}
+
+pub(super) fn is_host(name: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::spans::Document;
-use super::{Config, check, crm, read_password};
+use super::{Config, check, crm, http, read_password};
 
 /// Where the configuration is when nobody says otherwise.
 const STANDARD: &str = "/etc/phoned/phoned.toml";
@@ -106,9 +106,34 @@ pub fn load(sources: &Sources) -> Result<Config, Faults> {
     }
     let mut config = merge(&documents, &environment).map_err(|fault| Faults(vec![fault]))?;
     let mut wrong = check::faults(&config);
+    // A relative file lies beside the file that names it.
+    let beside = |keys: &[String], file: &mut Option<String>| {
+        let named_by = documents.iter().rev().find(|document| document.locate(keys).is_some());
+        if let (Some(file), Some(document)) = (file, named_by) {
+            *file = document.path.with_file_name("").join(&*file).to_string_lossy().into_owned();
+        }
+    };
+    let pem = |wrong: &mut Vec<check::Wrong>, keys: Vec<String>, file: &mut Option<String>| {
+        beside(&keys, file);
+        if let Some(Err(error)) = file.as_ref().map(std::fs::File::open) {
+            wrong.push((keys, format!("a PEM file that phoned's user may read; {:?}: {error}", file.as_deref())));
+        }
+    };
+    let tls = &mut config.tls;
+    for (key, file) in [("ca_file", &mut tls.ca_file), ("certificate", &mut tls.certificate), ("key", &mut tls.key)] {
+        pem(&mut wrong, ["tls", key].map(str::to_owned).to_vec(), file);
+    }
     for (name, account) in &mut config.accounts {
+        let files = [
+            ("tls_ca_file", &mut account.tls_ca_file),
+            ("tls_certificate", &mut account.tls_certificate),
+            ("tls_key", &mut account.tls_key),
+        ];
+        for (key, file) in files {
+            pem(&mut wrong, ["accounts", name, key].map(str::to_owned).to_vec(), file);
+        }
         let keys = ["accounts", name, "password_file"].map(str::to_owned).to_vec();
-        beside(&documents, &keys, &mut account.password_file);
+        beside(&keys, &mut account.password_file);
         if !wrong.iter().any(|(path, _)| *path == keys)
             && let Err(why) = read_password(account)
         {
@@ -117,24 +142,28 @@ pub fn load(sources: &Sources) -> Result<Config, Faults> {
     }
     for (name, webhook) in &mut config.webhooks {
         let keys = ["webhooks", name, "secret_file"].map(str::to_owned).to_vec();
-        beside(&documents, &keys, &mut webhook.secret_file);
+        beside(&keys, &mut webhook.secret_file);
         if let Err(why) = crm::read_secret(webhook) {
             wrong.push((keys, why));
+        }
+    }
+    for (name, token) in &mut config.http.tokens {
+        let keys = ["http", "tokens", name, "file"].map(str::to_owned).to_vec();
+        if let Some(document) = documents.iter().rev().find(|document| document.locate(&keys).is_some()) {
+            token.file = document.path.with_file_name("").join(&token.file).to_string_lossy().into_owned();
+        }
+        match check::first_line(&token.file, "token") {
+            Ok(secret) => match http::check_token(secret.expose()) {
+                Ok(()) => token.secret = secret,
+                Err(why) => wrong.push((keys, why)),
+            },
+            Err(why) => wrong.push((keys, why)),
         }
     }
     if wrong.is_empty() {
         return Ok(config);
     }
     Err(Faults(wrong.into_iter().map(|(keys, right)| located(&documents, &environment, &keys, right)).collect()))
-}
-
-/// A relative path is seen from the file that says it.
-fn beside(documents: &[Document], keys: &[String], path: &mut Option<String>) {
-    if let (Some(file), Some(document)) =
-        (&path, documents.iter().rev().find(|document| document.locate(keys).is_some()))
-    {
-        *path = Some(document.path.with_file_name("").join(file).to_string_lossy().into_owned());
-    }
 }
 
 /// Merges files, then environment. Each of them is right by itself.

@@ -2,11 +2,13 @@
 
 mod check;
 mod crm;
+mod http;
 mod load;
 mod spans;
 
 pub use check::{account_faults, read_password};
 pub use crm::{LookupConfig, LookupFields, WebhookConfig};
+pub use http::{HttpConfig, Token, TokenRole};
 pub use load::{Fault, Faults, Sources, load};
 
 use std::collections::BTreeMap;
@@ -15,10 +17,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::media::{IceConfig, TurnServer};
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
-    AccountSettings, AudioSettings, DialSettings, PhoneSettings, RecordSettings, Settings, SipSettings,
-    TransferSettings,
+    AccountSettings, AudioSettings, DialSettings, PhoneSettings, PrivacySettings, RecordSettings, Secret, Settings,
+    SipSettings, TlsSettings, TransferSettings,
 };
 
 /// The whole configuration.
@@ -27,12 +30,18 @@ use crate::ua::settings::{
 pub struct Config {
     /// The socket and who may use it.
     pub rpc: RpcConfig,
+    /// The same over HTTP and WebSocket.
+    pub http: HttpConfig,
     /// How we present ourselves to SIP peers.
     pub sip: SipSettings,
+    /// Whom we trust and who we are.
+    pub tls: TlsSettings,
     /// RTP.
     pub media: MediaConfig,
     /// Sound devices.
     pub audio: AudioConfig,
+    /// Servers that help WebRTC to find a path.
+    pub webrtc: WebrtcConfig,
     /// Recording.
     pub record: RecordConfig,
     /// How many calls, and how they behave.
@@ -45,6 +54,8 @@ pub struct Config {
     pub dial: DialSettings,
     /// Who calls, asked of a web server.
     pub lookup: LookupConfig,
+    /// What is not told.
+    pub privacy: PrivacySettings,
     /// What is logged.
     pub log: LogConfig,
     /// Web servers that are told what happens, by name.
@@ -58,10 +69,13 @@ impl Config {
     pub fn settings(&self) -> Settings {
         Settings {
             sip: self.sip.clone(),
+            tls: self.tls.clone(),
+            instance: String::new(),
             phone: self.phone.clone(),
             transfer: self.transfer.clone(),
             dial: self.dial.clone(),
             lookup: self.lookup.url.is_some(),
+            privacy: self.privacy.clone(),
             audio: AudioSettings {
                 input: self.audio.input.clone(),
                 output: self.audio.output.clone(),
@@ -152,6 +166,45 @@ impl MediaConfig {
     }
 }
 
+/// `[webrtc]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebrtcConfig {
+    /// STUN servers: `stun:HOST` or `stun:HOST:PORT`.
+    pub stun: Vec<String>,
+    /// TURN servers, over UDP.
+    pub turn: Vec<TurnConfig>,
+    /// Media goes over a TURN server or not at all: the peer never learns an address of ours.
+    pub relay_only: bool,
+}
+
+/// One of `[webrtc] turn`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TurnConfig {
+    /// `turn:HOST` or `turn:HOST:PORT`.
+    pub uri: String,
+    /// The user of its long-term credential.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl WebrtcConfig {
+    /// As the media engine wants them. What the configuration has been checked for cannot fail; anything else is left out.
+    pub fn servers(&self) -> IceConfig {
+        let turn = |turn: &TurnConfig| {
+            let address = check::server(&turn.uri, "turn")?;
+            Some(TurnServer { address, username: turn.username.clone(), password: turn.password.clone() })
+        };
+        IceConfig {
+            stun: self.stun.iter().filter_map(|uri| check::server(uri, "stun")).collect(),
+            turn: self.turn.iter().filter_map(turn).collect(),
+            relay_only: self.relay_only,
+        }
+    }
+}
+
 /// `[audio]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -199,7 +252,7 @@ pub struct RecordConfig {
     pub pbx_resume: Option<String>,
     /// To stop.
     pub pbx_stop: Option<String>,
-    /// How they travel: `auto`, `rtp` or `info`.
+    /// How they travel: `auto`, `rtp`, `info` or `inband`.
     pub pbx_method: DtmfMethod,
 }
 

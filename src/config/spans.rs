@@ -123,11 +123,6 @@ fn inside(value: &Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
         })
 }
 
-/// Passwords, secrets, and headers that may hold a token.
-fn is_secret(text: &str) -> bool {
-    ["password", "secret", "headers"].iter().any(|word| text.contains(word))
-}
-
 /// serde's message in the user's words. A password's value is never quoted.
 fn explain(place: String, key: &str, message: &str) -> Fault {
     let ticks = |text: &str| text.replace('`', "");
@@ -147,6 +142,11 @@ fn explain(place: String, key: &str, message: &str) -> Fault {
         _ => right,
     };
     Fault { place, key: key.to_owned(), wrong: one_line(&wrong), right: one_line(&right) }
+}
+
+/// What stands there may be nobody's business.
+fn is_secret(text: &str) -> bool {
+    ["password", "secret", "ws_query", "headers"].iter().any(|key| text.contains(key))
 }
 
 fn one_line(text: &str) -> String {

@@ -17,6 +17,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::ua::command::AgentState;
 use crate::ua::contact::Lookups;
 use crate::ua::io::DeviceInfo;
 use crate::ua::settings::AutoAnswer;
@@ -172,6 +173,32 @@ pub struct Roles {
     pub ringer: String,
 }
 
+/// The agent of a seat.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Agent {
+    /// The seat.
+    pub seat: String,
+    /// Its accounts.
+    pub accounts: Vec<String>,
+    /// What the agent does.
+    pub state: AgentState,
+    /// Not to be disturbed, whatever the state.
+    pub dnd: bool,
+    /// Why not ready, in the agent's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When the wrap-up ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Where callers are sent meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward: Option<String>,
+    /// Since when all this holds; left out: since the daemon's start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
 /// The phone as a whole.
 #[derive(Debug, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -184,12 +211,42 @@ pub struct Phone {
     pub sessions: Vec<String>,
     /// The callId of the current one.
     pub current_session: Option<String>,
+    /// The agent of each seat.
+    pub agents: Vec<Agent>,
     /// What users may do about recording: 0 nothing, 1 pause and resume, 2 also start and stop.
     pub record_permissions: u8,
     /// How look-ups of callers went since the daemon began.
     pub lookups: Lookups,
     /// The seq of the last event.
     pub seq: u64,
+    /// What is under way inside.
+    pub counts: Counts,
+}
+
+/// What is under way inside the phone: some half a minute after its last call it is what it was before the first.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Sessions.
+    pub sessions: usize,
+    /// SIP dialogs.
+    pub dialogs: usize,
+    /// Answers whose session is over, still owed their ACK.
+    pub orphans: usize,
+    /// Recordings that are not closed.
+    pub recordings: usize,
+    /// SIP transactions.
+    pub transactions: usize,
+    /// Requests of ours that wait for their end.
+    pub requests: usize,
+    /// Questions to the resolver.
+    pub queries: usize,
+    /// Sockets and streams.
+    pub flows: usize,
+    /// Timers.
+    pub timers: usize,
+    /// Clients that wait for an answer.
+    pub waiting: usize,
 }
 
 /// Every account.

@@ -71,7 +71,7 @@ events! {
     event "identity" Identity "We talk to somebody else now, or know more of whom."
         { "callId": CALL, "number": "1003", "name": "Bo Ek", "oldNumber": "1002", "oldName": "Ann Lee" };
     event "media" Media "Its voice stalls, flows again, or changed otherwise."
-        { "callId": CALL, "state": "stalled" };
+        { "callId": CALL, "state": "stalled", "oneWay": true };
     event "alert" Alert "Something wants a look."
         { "kind": "disk", "state": "full", "reason": "No space left on device (os error 28)" };
     event "transferProgress" TransferProgress "Our transfer goes on."
@@ -80,10 +80,10 @@ events! {
         { "callId": CALL, "number": "1003" };
     event "transferFailed" TransferFailed "Our transfer failed, or nothing was heard of it for 30 s; the call is kept."
         { "callId": CALL, "cause": "Busy", "code": 486, "number": "1003" };
-    event "connected" Connected "The registrar answers."
+    event "connected" Connected "The account's server is there."
         { "account": "office", "transport": "udp", "server": "192.0.2.10:5060" };
-    event "disconnected" Disconnected "The registrar does not answer any more."
-        { "account": "office", "cause": "Request Timeout" };
+    event "disconnected" Disconnected "The way to the account's server is lost; calls go on, and it is opened again."
+        { "account": "office", "cause": "Connection Error", "reason": "closed by the peer" };
     event "registered" Registered "An account is registered; refreshes are not told."
         { "account": "office", "expires": 300, "contact": "<sip:1001@192.0.2.20:5060>" };
     event "registrationFailed" RegistrationFailed "A registration failed; it is tried again."
@@ -98,7 +98,9 @@ events! {
     event "currentSessionChange" CurrentSessionChange "Another session is the current one."
         { "callId": OTHER, "oldCallId": CALL };
     event "callRejected" CallRejected "An INVITE was refused before it could ring."
-        { "account": "office", "number": "1009", "code": 486, "cause": "Busy" };
+        { "account": "office", "number": "1009", "code": 486, "cause": "Busy", "reason": "notReady" };
+    event "agent.changed" AgentChanged "An agent takes calls, or takes none any more."
+        { "seat": "office", "accounts": ["office"], "state": "notReady", "dnd": false, "reason": "lunch", "since": "2026-11-23T12:00:00.000Z", "by": "local" };
     event "recordPermissionsChange" RecordPermissionsChange "What users may do about recording changed."
         { "recordPermissions": 1, "oldRecordPermissions": 2 };
     event "recording.started" RecordingChanged "The file is open, or the PBX's code is on its way."

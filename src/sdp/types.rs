@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Dtls, Ice, Sdes};
+
 /// Who sends: RFC 8866 §6.7, seen from our side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Direction {
@@ -112,6 +114,16 @@ pub struct TelephoneEvent {
     pub recv_pt: u8,
     /// The clock that durations are counted in, Hz: the codec's, but for peers that say 8000 with any codec.
     pub clock: u32,
+    /// The payload type and the clock of the other events that the peer's answer took besides; it may send with either.
+    pub other: Option<(u8, u32)>,
+}
+
+impl TelephoneEvent {
+    /// The clock of the events that the peer sends with this payload type, Hz; none: these are none.
+    pub fn clock_of(&self, payload_type: u8) -> Option<u32> {
+        let known = [Some((self.recv_pt, self.clock)), self.other];
+        known.into_iter().flatten().find(|(number, _)| *number == payload_type).map(|(_, clock)| clock)
+    }
 }
 
 /// The result of an offer and its answer, seen from our side.
@@ -131,4 +143,19 @@ pub struct Negotiated {
     pub direction: Direction,
     /// Packet length that we send, ms (the peer's ptime, within 10–60; else 20).
     pub ptime: u32,
+    /// What stands between the packets and the wire.
+    pub protection: Protection,
+    /// The search for a path; none: `remote_rtp` is it.
+    pub ice: Option<Ice>,
+}
+
+/// How the packets of both directions are protected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protection {
+    /// Not at all.
+    Clear,
+    /// By keys that the descriptions held (RFC 4568).
+    Sdes(Sdes),
+    /// By keys of a DTLS handshake on the path itself (RFC 5763).
+    Dtls(Dtls),
 }

@@ -25,6 +25,13 @@ impl Ua {
         let name = self.calling_account(call.account.as_deref())?;
         let account = self.account(&name)?;
         let dialled = self.dialled(account, &call.number)?;
+        // Whoever is reached by TLS only calls by TLS only (RFC 3261 §26.2.2).
+        let request_uri = match dialled.uri.strip_prefix("sip:") {
+            Some(rest) if account.aor.scheme == "sips" && !call.number.trim().starts_with("sip:") => {
+                format!("sips:{rest}")
+            }
+            _ => dialled.uri,
+        };
         let option = call.option.unwrap_or_default();
         let extra = headers(option.extra_headers.as_deref().unwrap_or_default())?;
         if !dialled.emergency {
@@ -57,7 +64,7 @@ impl Ua {
             Session { number: dialled.number, called_number: call.number.clone(), transfer_parent: parent, ..session };
         let preparing = Preparing {
             reply: Some(reply),
-            request_uri: dialled.uri,
+            request_uri,
             route,
             targets: None,
             opening: None,
@@ -170,6 +177,7 @@ impl Ua {
             sip_call_id: call_id(&mut self.rng),
             local_tag: tag(&mut self.rng),
             link: None,
+            moved: None,
             media: None,
             media_asked: false,
             local: None,
@@ -184,12 +192,15 @@ impl Ua {
             held_total: 0,
             timer_stopped: None,
             stalled_since: None,
+            because: None,
+            path: Default::default(),
             refresh: None,
             min_se: 0,
             recorded_to: None,
             transferred_to: None,
             peer_updates: false,
             dtmf: Default::default(),
+            microphone: Default::default(),
             record_status: super::status::RecordStatus::Stop,
             told: None,
             state: State::Preparing(Box::new(nothing)),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Ua;
 use super::account::Account;
 use super::clock::{SECOND, seconds};
-use super::e164::{Country, plain};
+use super::e164::Country;
 use super::error::{Code, Error};
 use super::number::request_uri;
 use super::settings::{AccountDial, DialSettings};
@@ -64,12 +64,13 @@ impl Ua {
         let uri = request_uri(typed, &account.domain()).ok_or_else(invalid)?;
         let mut parsed = SipUri::parse(&uri).map_err(|_| invalid())?;
         let user = parsed.user_unescaped();
-        let Some(user) = user.split(';').next().filter(|user| is_number(&plain(user))) else {
-            let number = if user.is_empty() { typed.to_owned() } else { user };
-            return Ok(Dialled { uri, number, emergency: false });
+        let user = user.split(';').next().unwrap_or_default();
+        let Some(number) = number_of(user) else {
+            let number = if user.is_empty() { typed } else { user };
+            return Ok(Dialled { uri, number: number.to_owned(), emergency: false });
         };
         let rules = Rules::of(&self.settings.dial, account.settings.dial.as_ref());
-        let number = rules.apply(user)?;
+        let number = rules.apply(user, number)?;
         if number.wire != user {
             parsed.user = Some(escape_typed_user(&number.wire));
         }
@@ -79,13 +80,14 @@ impl Ua {
 
     /// A peer wants us to call somebody (REFER, 3xx): the lists count there too.
     pub(super) fn may_dial(&self, account: &str, target: &SipUri) -> bool {
-        let user = plain(target.user_unescaped().split(';').next().unwrap_or_default());
-        let Some(account) = self.accounts.get(account).filter(|_| is_number(&user)) else { return true };
+        let user = target.user_unescaped();
+        let number = number_of(user.split(';').next().unwrap_or_default());
+        let (Some(account), Some(number)) = (self.accounts.get(account), number) else { return true };
         let rules = Rules::of(&self.settings.dial, account.settings.dial.as_ref());
-        rules.is_emergency(&user) || rules.judge(&rules.forms(&user)).is_ok()
+        rules.is_emergency(&number) || rules.judge(&rules.forms(&number)).is_ok()
     }
 
-    /// Counts a call of a user: -208 where there were too many in a minute.
+    /// Counts a call of a user, or one that it has somebody else make: -208 where there were too many in a minute.
     pub(super) fn count_caller(&mut self, by: Option<Caller>) -> Result<(), Error> {
         let Some(by) = by else { return Ok(()) };
         let limits = self.settings.dial.calls_per_minute;
@@ -125,8 +127,7 @@ impl<'a> Rules<'a> {
         }
     }
 
-    fn apply(&self, typed: &str) -> Result<Number, Error> {
-        let number = plain(typed);
+    fn apply(&self, typed: &str, number: String) -> Result<Number, Error> {
         if self.is_emergency(&number) {
             return Ok(Number { wire: number.clone(), shown: number, emergency: true });
         }
@@ -189,10 +190,10 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// Digits, with what a telephone has besides.
-fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix('+').unwrap_or(text);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || b"*#".contains(&byte))
+/// The keys of a telephone that are pressed for it; none: a name. What else stands between digits hides no number.
+fn number_of(user: &str) -> Option<String> {
+    let keys: String = user.chars().filter(|c| c.is_ascii_digit() || "+*#".contains(*c)).collect();
+    (keys.contains(|c| c != '+') && !user.contains(char::is_alphabetic)).then_some(keys)
 }
 
 /// `x` in a prefix is any digit.
@@ -206,14 +207,14 @@ fn begins(number: &str, prefix: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{AccountDial, DialSettings, Number, Rules};
+    use super::{AccountDial, DialSettings, Number, Rules, number_of};
 
     fn list(entries: &[&str]) -> Vec<String> {
         entries.iter().map(ToString::to_string).collect()
     }
 
     fn wire(all: &DialSettings, typed: &str) -> Option<String> {
-        Rules::of(all, None).apply(typed).ok().map(|number: Number| number.wire)
+        Rules::of(all, None).apply(typed, number_of(typed)?).ok().map(|number: Number| number.wire)
     }
 
     #[test]
@@ -240,7 +241,7 @@ mod tests {
             assert_eq!(wire(rules, typed).as_deref(), Some(on_the_wire), "{typed:?}");
         }
         let own = AccountDial { prefix: Some("8".into()), e164: Some(false), ..AccountDial::default() };
-        let number = Rules::of(&german, Some(&own)).apply("030 1234567").expect("it is allowed");
+        let number = Rules::of(&german, Some(&own)).apply("030 1234567", "0301234567".into()).expect("it is allowed");
         assert_eq!((number.wire.as_str(), number.shown.as_str()), ("80301234567", "0301234567"));
     }
 

@@ -43,7 +43,10 @@ impl Ua {
     }
 
     /// An answered call whose media cannot work: BYE, `ended`.
-    pub(super) fn fail_answered(&mut self, id: SessionId, cause: &str) {
+    pub(super) fn fail_answered(&mut self, id: SessionId, cause: &str, reason: Option<&str>) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.because = reason.map(str::to_owned);
+        }
         self.end_by_us(id, cause, "system");
     }
 
@@ -133,12 +136,16 @@ impl Ua {
         if let Value::Object(map) = &mut data {
             map.retain(|_, v| !v.is_null());
         }
+        if let (Some(reason), Value::Object(map)) = (&session.because, &mut data) {
+            map.insert("reason".into(), reason.as_str().into());
+        }
         let waiting = replies(session);
         let cdr = self.cdr(id, &data);
         let referrer = session.refers.referred_by;
         let code = data.get("code").and_then(Value::as_u64).map_or(503, |code| code as u16);
         let key = (session.sip_call_id.clone(), session.local_tag.clone());
         let (seat, place) = (session.seat.clone(), session.place);
+        let answered_for = session.answered.map(|_| session.account.clone());
         if session.media_asked {
             self.media(id, MediaCommand::Close);
         }
@@ -167,6 +174,9 @@ impl Ua {
         if let Some(old) = referrer {
             self.referral_failed(old, code);
         }
+        if let Some(account) = answered_for {
+            self.wrap_up_after(&account);
+        }
         self.check_drained();
     }
 
@@ -179,14 +189,29 @@ impl Ua {
     /// `Shutdown`: every call ends, every binding is removed; the reply comes when the peers know, 2 s at most.
     pub(super) fn shutdown(&mut self, reply: ReplyId) {
         self.draining.push(reply);
+        self.end_all("system");
+        self.unregister_all();
+        self.after(2 * SECOND, Timer::Drained);
+        self.check_drained();
+    }
+
+    /// `phone.destroy`: every call ends, every binding is removed; `phone.start` begins anew.
+    pub(super) fn destroy(&mut self) {
+        self.end_all("local");
+        self.unregister_all();
+    }
+
+    fn end_all(&mut self, by: &str) {
         let calls: Vec<SessionId> = self.sessions.keys().copied().collect();
-        calls.into_iter().for_each(|id| self.end_by_us(id, "Terminated", "system"));
+        calls.into_iter().for_each(|id| self.end_by_us(id, "Terminated", by));
+    }
+
+    /// Removes every binding.
+    pub(super) fn unregister_all(&mut self) {
         let names: Vec<String> = self.accounts.keys().cloned().collect();
         for name in names {
             self.forget_registration(&name);
         }
-        self.after(2 * SECOND, Timer::Drained);
-        self.check_drained();
     }
 
     pub(super) fn check_drained(&mut self) {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::json;
 
 use super::Ua;
+use super::agent::Unavailable;
 use super::call::originator;
 use super::clock::{Timer, seconds};
 use super::error::{Code, Error};
@@ -14,7 +15,9 @@ use super::media::MediaCommand;
 use super::session::{Incoming, Session, State};
 use super::status::{CommunicationType, StaticCallStatus};
 use super::wrong_state;
-use crate::sdp::{CodecKind, Direction, LocalSide, SessionDescription};
+use crate::sdp::{
+    CodecKind, Direction, Encryption, KeySeed, LocalDtls, LocalSide, MediaKind, SdpError, SessionDescription,
+};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Message, reason_phrase};
 use crate::sip::transaction::{TxId, tag};
@@ -29,7 +32,11 @@ impl Ua {
         }
         let Some(caller) = caller(&msg) else { return self.respond(tx, &msg, 400) };
         if !self.draining.is_empty() {
-            return self.refuse_unseen(tx, &msg, &name, 503, "Unavailable");
+            return self.refuse_unseen(tx, &msg, &name, 503, "draining");
+        }
+        let Some(account) = self.accounts.get(&name) else { return };
+        if let Some(why) = self.unavailable(account) {
+            return self.refuse_unavailable(tx, &msg, &name, why);
         }
         let id = SessionId(self.fresh_id());
         let Some(account) = self.accounts.get(&name) else { return };
@@ -39,10 +46,13 @@ impl Ua {
         let local_ip = account.local_ip(hop.addr).or_else(|| literal_host(msg.uri()));
         let waits = self.settings.phone.call_waiting || self.in_seat(&seat) == 0;
         if self.room_for_one_more(&seat).is_err() || !waits {
-            return self.refuse_unseen(tx, &msg, &name, 486, "Busy");
+            return self.refuse_unseen(tx, &msg, &name, 486, if waits { "maxCalls" } else { "callWaiting" });
         }
-        if !msg.body().is_empty() && !can_answer(msg.body(), self.codecs_for(&name)) {
-            return self.refuse_unseen(tx, &msg, &name, 488, "Incompatible SDP");
+        if !msg.body().is_empty()
+            && let Err(error) = self.can_answer(msg.body(), &name)
+        {
+            self.respond(tx, &msg, 488);
+            return self.tell_rejected(&msg, &name, json!({"code": 488, "reason": "media", "detail": error.reason}));
         }
         let local_tag = tag(&mut self.rng);
         let Some(dialog) = Dialog::uas(&msg, &local_tag) else { return self.respond(tx, &msg, 400) };
@@ -71,6 +81,9 @@ impl Ua {
             ..session
         };
         self.insert_session(session);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.dtmf.learn(&msg);
+        }
         let ringing = self.dialog_response(id, &msg, 180);
         self.send_provisional(id, tx, &msg, ringing);
         self.tell_with_session(id, "newRTCSession", originator("remote"));
@@ -82,17 +95,47 @@ impl Ua {
         self.open_media(id);
     }
 
-    fn codecs_for(&self, account: &str) -> Vec<CodecKind> {
-        let own = self.accounts.get(account).map(|a| &a.settings.codecs).filter(|c| !c.is_empty());
-        let names = own.unwrap_or(&self.settings.codecs);
-        names.iter().filter_map(|n| CodecKind::from_name(n)).collect()
+    /// Something of the offer is ours: a codec, and the encryption that the account wants.
+    fn can_answer(&self, offer: &[u8], account: &str) -> Result<(), SdpError> {
+        let settings = self.accounts.get(account).map(|a| &a.settings);
+        let names = settings.map(|s| &s.codecs).filter(|c| !c.is_empty()).unwrap_or(&self.settings.codecs);
+        let mut codecs: Vec<CodecKind> = names.iter().filter_map(|n| CodecKind::from_name(n)).collect();
+        if codecs.is_empty() {
+            codecs = vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma];
+        }
+        let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+        let (encryption, kind) = settings.map(|s| (s.srtp, s.media)).unwrap_or_default();
+        let mut local = LocalSide::new(nowhere, 0, codecs).encrypted(encryption, KeySeed::new([0; 32]));
+        if kind != MediaKind::Rtp || encryption != Encryption::Off {
+            let dtls = LocalDtls { fingerprint: String::new(), ice: None };
+            local = local.with_dtls(dtls, kind != MediaKind::Webrtc);
+        }
+        SessionDescription::parse(offer).and_then(|offer| local.answer(&offer, Direction::SendRecv)).map(|_| ())
     }
 
     /// A call that never rings: told as `callRejected`, so that nothing is invisible.
-    fn refuse_unseen(&mut self, tx: TxId, msg: &Message, account: &str, code: u16, cause: &str) {
+    fn refuse_unseen(&mut self, tx: TxId, msg: &Message, account: &str, code: u16, reason: &str) {
         self.respond(tx, msg, code);
-        let number = caller(msg).map(|f| user_of(&f)).unwrap_or_default();
-        self.tell_account("callRejected", account, json!({"number": number, "code": code, "cause": cause}));
+        self.tell_rejected(msg, account, json!({"code": code, "reason": reason}));
+    }
+
+    /// The seat's agent takes no calls: a refusal, or the caller is sent elsewhere.
+    fn refuse_unavailable(&mut self, tx: TxId, msg: &Message, account: &str, why: Unavailable) {
+        let Some(elsewhere) = why.forward else {
+            return self.refuse_unseen(tx, msg, account, self.settings.phone.not_ready_code, why.reason);
+        };
+        let mut moved = self.response(msg, 302);
+        moved.push("Contact", format!("<{elsewhere}>"));
+        self.transactions.respond(self.now.mono, tx, moved);
+        self.flush();
+        self.tell_rejected(msg, account, json!({"code": 302, "reason": why.reason, "forward": elsewhere}));
+    }
+
+    fn tell_rejected(&mut self, msg: &Message, account: &str, mut data: serde_json::Value) {
+        let code = data["code"].as_u64().map_or(0, |code| code as u16);
+        data["cause"] = super::cause::of_status(code).into();
+        data["number"] = caller(msg).map(|from| user_of(&from)).unwrap_or_default().into();
+        self.tell_account("callRejected", account, data);
     }
 
     /// The port is there.
@@ -145,6 +188,7 @@ impl Ua {
         let mut response = self.dialog_response(id, &invite, code);
         if let Some((sdp, negotiated)) = answer {
             response.set_body("application/sdp", sdp.into_bytes());
+            self.share_microphone(id);
             self.media(id, MediaCommand::Remote(negotiated));
         }
         self.send_provisional(id, tx, &invite, response);
@@ -184,12 +228,4 @@ impl Ua {
 
 fn literal_host(uri: &str) -> Option<IpAddr> {
     SipUri::parse(uri).ok()?.host.parse().ok()
-}
-
-/// Some codec of the offer is ours.
-fn can_answer(offer: &[u8], codecs: Vec<CodecKind>) -> bool {
-    let codecs = if codecs.is_empty() { vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma] } else { codecs };
-    let Ok(offer) = SessionDescription::parse(offer) else { return false };
-    let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-    LocalSide::new(nowhere, 0, codecs).answer(&offer, Direction::SendRecv).is_ok()
 }

@@ -14,8 +14,10 @@ pub mod io;
 pub mod media;
 pub mod settings;
 pub mod status;
+pub mod view;
 
 mod account;
+mod agent;
 mod answer;
 mod attended;
 mod call;
@@ -30,10 +32,14 @@ mod flow;
 mod hold;
 mod identity;
 mod incoming;
+mod instance;
+mod keep_alive;
+mod microphone;
 mod number;
 mod ok;
 mod party;
 mod prack;
+mod reach;
 mod receive;
 mod record;
 mod refer;
@@ -49,7 +55,8 @@ mod session_timer;
 mod transfer;
 mod trust;
 mod update;
-mod view;
+
+pub use number::dialable;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -61,6 +68,7 @@ use serde_json::Value;
 
 use crate::sip::transaction::{Transactions, TxId};
 use account::Account;
+use agent::Agent;
 use clock::Timer;
 use contact::Lookups;
 use error::{Code, Error};
@@ -89,7 +97,11 @@ pub struct Ua {
     resolved: BTreeMap<Host, Vec<Target>>,
     /// Who did not take our stream for a request too large for a datagram, and when.
     no_stream: BTreeMap<SocketAddr, Mono>,
+    /// The accounts' servers, and how they can be reached.
+    servers: BTreeMap<SocketAddr, reach::Reach>,
     accounts: BTreeMap<String, Account>,
+    /// By seat, where anything was said of its agent.
+    agents: BTreeMap<String, Agent>,
     sessions: BTreeMap<SessionId, Session>,
     /// SIP Call-ID and our tag → session.
     dialogs: BTreeMap<(String, String), SessionId>,
@@ -115,7 +127,10 @@ pub struct Ua {
 
 impl Ua {
     /// A phone that has not done anything yet. The same seed and inputs give the same outputs.
-    pub fn new(settings: Settings, seed: [u8; 32]) -> Ua {
+    pub fn new(mut settings: Settings, seed: [u8; 32]) -> Ua {
+        if settings.instance.is_empty() {
+            settings.instance = instance::of_host(&seed);
+        }
         let mut ua = Ua {
             transactions: Transactions::new(settings.sip.t1_ms * 1000),
             now: Now::default(),
@@ -128,7 +143,9 @@ impl Ua {
             queries: BTreeMap::new(),
             resolved: BTreeMap::new(),
             no_stream: BTreeMap::new(),
+            servers: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            agents: BTreeMap::new(),
             sessions: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             orphans: BTreeMap::new(),
@@ -239,8 +256,10 @@ impl Ua {
             MediaEvent::Failed(reason) => self.on_media_failed(id, &reason),
             MediaEvent::Started { ssrc } => self.on_stream(id, ssrc),
             MediaEvent::Dtmf { digit, duration_ms } => self.on_remote_dtmf(id, digit, duration_ms, "rtp"),
-            MediaEvent::DtmfSent { digit } => self.on_dtmf_sent(id, digit, "rtp"),
+            MediaEvent::DtmfSent { .. } => self.on_dtmf_sent(id),
             MediaEvent::Flow { stalled } => self.on_media_flow(id, stalled),
+            MediaEvent::Path(facts) => self.on_path(id, facts),
+            MediaEvent::Broken(reason) => self.on_broken(id, reason),
             MediaEvent::Report(stats) => self.on_stats(id, *stats),
             MediaEvent::Record(_) => {}
         }

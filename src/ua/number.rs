@@ -4,7 +4,7 @@ use super::e164::plain;
 use crate::sip::uri::{SipUri, escape_typed_user, unescape};
 
 /// The Request-URI for `number` dialled from an account of `domain` (host, with a port if its URI has one).
-/// None when it is neither a number nor a `sip:`/`tel:` URI.
+/// None when it is neither a number nor a `sip:`, `sips:` or `tel:` URI.
 pub(super) fn request_uri(number: &str, domain: &str) -> Option<String> {
     let number = number.trim();
     if number.is_empty() || number.len() > 255 || number.chars().any(char::is_control) {
@@ -14,11 +14,8 @@ pub(super) fn request_uri(number: &str, domain: &str) -> Option<String> {
     if lower.starts_with("tel:") {
         return of_tel(number, domain);
     }
-    if lower.starts_with("sip:") {
+    if lower.starts_with("sip:") || lower.starts_with("sips:") {
         return SipUri::parse(number).ok().filter(|u| u.headers.is_empty()).map(|_| number.to_owned());
-    }
-    if lower.starts_with("sips:") {
-        return None;
     }
     if let Some((user, host)) = number.split_once('@') {
         let uri = format!("sip:{}@{host}", escape_typed_user(user));
@@ -49,6 +46,11 @@ fn of_tel(uri: &str, domain: &str) -> Option<String> {
     right.then(|| format!("sip:{}@{domain}", escape_typed_user(&number)))
 }
 
+/// Something that can be dialled: a number, a user name, a `sip:` or a `tel:` URI.
+pub fn dialable(number: &str) -> bool {
+    request_uri(number, "localhost").is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::request_uri;
@@ -61,6 +63,7 @@ mod tests {
             ("*72#", Some("sip:*72%23@pbx.example")),
             ("alice", Some("sip:alice@pbx.example")),
             ("sip:bob@10.0.0.1:5070", Some("sip:bob@10.0.0.1:5070")),
+            ("sips:bob@pbx.example", Some("sips:bob@pbx.example")),
             ("bob@10.0.0.1", Some("sip:bob@10.0.0.1")),
             ("", None),
             ("a b", None),

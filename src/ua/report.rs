@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Ua;
 use super::clock::{SECOND, Timer, seconds};
 use super::io::SessionId;
-use super::media::{MediaCommand, MediaStats};
+use super::media::{MediaCommand, MediaStats, PathFacts};
 
 impl Ua {
     /// At the answer: the first report now, the next every `report_interval`.
@@ -26,6 +26,7 @@ impl Ua {
         session.stats = stats;
         if session.is_answered() {
             self.tell_report(id);
+            self.watch_microphone(id);
         }
     }
 
@@ -51,13 +52,30 @@ impl Ua {
         }
     }
 
+    /// The path of the media, or its keys.
+    pub(super) fn on_path(&mut self, id: SessionId, facts: PathFacts) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.path = facts;
+        }
+    }
+
+    /// The media has no path or no keys, and will have none.
+    pub(super) fn on_broken(&mut self, id: SessionId, reason: String) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        tracing::warn!(session = id.0, "the media is lost: {reason}");
+        session.because = Some(reason);
+        self.give_up(id, "WebRTC Error", 488);
+    }
+
     /// RTP stalls, or flows again.
     pub(super) fn on_media_flow(&mut self, id: SessionId, stalled: bool) {
         let now = self.now.mono;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.stalled_since = stalled.then_some(now);
+        let sends = session.negotiated.as_ref().is_some_and(|n| n.direction.send()) && !session.held();
         let limit = self.settings.phone.rtp_timeout;
-        self.tell_session(id, "media", json!({"state": if stalled { "stalled" } else { "flowing" }}));
+        let state = if stalled { "stalled" } else { "flowing" };
+        self.tell_session(id, "media", json!({"state": state, "oneWay": stalled && sends}));
         if stalled && limit > 0 {
             self.after(seconds(limit.saturating_sub(2).max(1)), Timer::Silence(id));
         }

@@ -48,7 +48,7 @@ impl Ua {
                 self.at_hand = Some(id);
                 self.on_reinvite_response(id, tx, sent, msg);
             }
-            Owner::Info(id, digit) => self.on_info_response(id, digit, sent, msg),
+            Owner::Info(id) => self.on_info_response(id, sent, msg),
             Owner::Refer(id) => {
                 self.at_hand = Some(id);
                 self.on_refer_response(id, &sent, msg.status(), Some(msg));
@@ -83,13 +83,16 @@ impl Ua {
         match sent.owner {
             Owner::Refer(id) => self.on_refer_response(id, &sent, code, None),
             Owner::Register(name) => {
+                if code == 408 {
+                    self.doubt(sent.link.hop.flow);
+                }
                 if self.accounts.get(&name).is_some_and(|a| a.registration.awaits(tx)) {
                     self.registration_failed(&name, None, cause, None);
                 }
             }
             Owner::Invite(id) if self.is_calling(id, tx) => self.on_invite_failed(id, code, cause, None),
             Owner::Reinvite(id) => self.on_reinvite_unanswered(id, tx),
-            Owner::Info(id, _) => self.on_digit_lost(id, code),
+            Owner::Info(id) => self.on_digit_lost(id, code),
             Owner::Invite(_) | Owner::Update(_) | Owner::Abandoned | Owner::Nobody => {}
         }
         self.check_drained();
@@ -143,6 +146,7 @@ impl Ua {
         if let Some(negotiated) = negotiated {
             calling.early.push(tag);
             session.negotiated = Some(negotiated.clone());
+            self.share_microphone(id);
             self.media(id, MediaCommand::Remote(negotiated));
         }
         self.tell_status(id);
@@ -176,21 +180,25 @@ impl Ua {
         let now = self.now;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let early = session.negotiated.clone();
-        let described = (!msg.body().is_empty()).then(|| SessionDescription::parse(msg.body()).ok()).flatten();
-        let negotiated = match (described, session.local.as_mut()) {
-            (Some(answer), Some(local)) => local.accept(&answer, Direction::SendRecv).ok(),
-            (None, _) if msg.body().is_empty() => early,
-            _ => None,
+        let negotiated = match session.local.as_mut() {
+            _ if msg.body().is_empty() => early.ok_or(("Missing SDP", None)),
+            None => Err(("Internal Error", None)),
+            Some(local) => SessionDescription::parse(msg.body())
+                .and_then(|answer| local.accept(&answer, Direction::SendRecv))
+                .map_err(|error| (error.cause(), Some(error.reason))),
         };
         session.peer_updates = msg.has_token("Allow", "UPDATE");
+        session.dtmf.learn(msg);
         session.link = Some(link);
         session.answered = Some(now.mono);
         session.answered_wall = now.wall;
         session.state = State::Talking(Box::new(Talking::new(dialog)));
-        let Some(negotiated) = negotiated else {
-            let missing = if msg.body().is_empty() { "Missing SDP" } else { "Bad Media Description" };
-            self.send_ack(ack, link);
-            return self.fail_answered(id, missing);
+        let negotiated = match negotiated {
+            Ok(negotiated) => negotiated,
+            Err((cause, reason)) => {
+                self.send_ack(ack, link);
+                return self.fail_answered(id, cause, reason.as_deref());
+            }
         };
         session.negotiated = Some(negotiated.clone());
         self.media(id, MediaCommand::Remote(negotiated));
@@ -264,6 +272,7 @@ impl Ua {
         let link = self.dialog_link(&dialog.next_hop_uri(), sent.link);
         let ack = dialog.ack(invite.cseq());
         self.send_ack(ack, link);
+        dialog.local_cseq += sent.pracks;
         let tag = dialog.remote_tag.clone();
         let Some(entry) = self.sent.get_mut(&tx) else { return };
         if entry.losers.contains(&tag) || entry.losers.len() >= FORKS {
@@ -310,7 +319,7 @@ impl Ua {
 
     /// 3xx: the Contacts are tried, at most five in a row (RFC 3261 §8.1.3.4).
     fn on_redirect(&mut self, id: SessionId, msg: &Message) {
-        let contact = msg.contact().and_then(|c| c.sip_uri().ok()).filter(|u| u.scheme == "sip");
+        let contact = msg.contact().and_then(|c| c.sip_uri().ok()).filter(|u| u.scheme.starts_with("sip"));
         let Some(calling) = self.calling(id) else { return };
         let mut retry = calling.retry.clone();
         let text = contact.as_ref().map(|u| SipUri { headers: String::new(), ..u.clone() }.to_string());

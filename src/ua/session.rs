@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::conference::Place;
 use super::dtmf::DtmfQueue;
 use super::io::{Mono, ReplyId, SessionId, Target};
-use super::media::{LocalMedia, MediaStats};
+use super::media::{LocalMedia, MediaStats, PathFacts};
+use super::microphone::Microphone;
 use super::prack::{EarlyDialog, Reliable};
 use super::refer::Refers;
 use super::route::Link;
@@ -15,7 +16,7 @@ use super::session_timer::Refresh;
 use super::status::{
     CallState, CallStatus, CommunicationType, RecordStatus, StaticCallStatus, Stream, Timer, Track, TransferParent,
 };
-use crate::sdp::{LocalSide, Negotiated};
+use crate::sdp::{LocalSide, Negotiated, Protection};
 use crate::sip::dialog::Dialog;
 use crate::sip::flow::FlowId;
 use crate::sip::transaction::TxId;
@@ -50,11 +51,15 @@ pub(super) struct Session {
     pub sip_call_id: String,
     pub local_tag: String,
     pub link: Option<Link>,
+    /// Its flow was lost since the peer last had our Contact; and how often it was told since.
+    pub moved: Option<u8>,
     pub media: Option<LocalMedia>,
     /// The media engine was asked for a port, and is to be told the end.
     pub media_asked: bool,
     pub local: Option<LocalSide>,
     pub negotiated: Option<Negotiated>,
+    /// What the media engine says of the path (ICE, DTLS).
+    pub path: PathFacts,
     pub stats: MediaStats,
     pub remote_ssrc: Option<u32>,
     pub created: Mono,
@@ -72,9 +77,12 @@ pub(super) struct Session {
     /// For the call detail record: the file that it was recorded to, and who it was transferred to.
     pub recorded_to: Option<String>,
     pub transferred_to: Option<String>,
+    /// Why it ends, where its cause alone does not say it.
+    pub because: Option<String>,
     /// The peer takes UPDATE.
     pub peer_updates: bool,
     pub dtmf: DtmfQueue,
+    pub microphone: Microphone,
     /// What is recorded, here or at the PBX.
     pub record_status: RecordStatus,
     /// The status that the last event told.
@@ -240,13 +248,27 @@ impl Session {
         matches!(&self.state, State::Talking(t) if t.held)
     }
 
-    /// Its microphone would be live: in talk, or about to be, and not held.
+    /// Its microphone would be live: in talk, or about to be, and not held; before the answer with early media.
     pub fn wants_microphone(&self) -> bool {
         match &self.state {
             State::Talking(t) => !t.held,
             State::Accepting(_) => true,
-            _ => false,
+            State::Preparing(_) | State::Calling(_) | State::Incoming(_) => self.negotiated.is_some(),
         }
+    }
+
+    /// The suite that protects the audio; none in clear, and before a handshake is done.
+    pub fn suite(&self) -> Option<&str> {
+        match &self.negotiated.as_ref()?.protection {
+            Protection::Clear => None,
+            Protection::Sdes(sdes) => Some(sdes.suite.name()),
+            Protection::Dtls(_) => self.path.srtp.as_deref(),
+        }
+    }
+
+    /// Inbound, and its 200 is not out: though a user has answered, it waits for the seat's microphone.
+    pub fn rings(&self) -> bool {
+        matches!(self.state, State::Incoming(_)) && self.answered.is_none()
     }
 
     /// It is answered.
@@ -299,7 +321,7 @@ impl Session {
             call_id: self.call_id.clone(),
             communication_type: self.direction,
             is_video: false,
-            is_ring: matches!(&self.state, State::Incoming(i) if i.answering.is_none()),
+            is_ring: self.rings(),
             is_hold: self.held(),
             is_mute: self.muted,
             call_status: self.call_state(),

@@ -65,10 +65,13 @@ impl Ua {
         self.may_refer(id)?;
         let Some(session) = self.sessions.get(&id) else { return Ok(()) };
         let resume = !session.held();
-        let uri = self.dialled(self.account(&session.account)?, &wish.number)?.uri;
+        let dialled = self.dialled(self.account(&session.account)?, &wish.number)?;
+        if !dialled.emergency {
+            self.count_caller(wish.by)?;
+        }
         let transfer = Transfer {
             reply: Some(reply),
-            refer_to: format!("<{uri}>"),
+            refer_to: format!("<{}>", dialled.uri),
             number: wish.number,
             other: None,
             at_once: wish.hangup == TransferHangup::Immediately,

@@ -6,12 +6,16 @@
 pub mod agent;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod baresip;
+#[allow(dead_code, clippy::unwrap_used)]
+pub mod chromium;
 #[allow(dead_code)]
 pub mod contract;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod daemon;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod kamailio;
+#[allow(dead_code, clippy::unwrap_used)]
+pub mod pki;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod process;
 #[allow(dead_code, clippy::unwrap_used)]

@@ -6,6 +6,9 @@ mod net;
 
 mod a_2xx_is_acknowledged_for_ever;
 mod a_conference_is_one_call;
+mod a_microphone_is_watched;
+mod a_phone_is_destroyed;
+mod an_agent_is_ready_or_not;
 mod an_announcement_before_the_answer;
 mod any_order_of_operations;
 mod attended_transfer_joins_the_far_ends;
@@ -15,13 +18,18 @@ mod cancel_races_are_won;
 mod digests_only_to_whom_we_registered_with;
 mod digits_go_out_in_order;
 mod each_session_leaves_one_record;
+mod encryption_is_kept;
+mod every_event_is_caused;
+mod every_method_in_every_state;
 mod every_timeline_is_told_in_order;
+mod flows_come_back;
 mod glare_is_resolved;
 mod hold_refused_keeps_the_call;
 mod identity_follows_the_peer;
 mod it_answers_when_the_pbx_asks;
 mod large_requests_go_over_a_stream;
 mod malformed_requests_get_their_status;
+mod nothing_is_hidden_or_put_off;
 mod numbers_follow_dial_rules;
 mod one_microphone_a_seat;
 mod provisionals_are_acknowledged;
@@ -30,13 +38,18 @@ mod refer_received_makes_a_call;
 mod refusals_have_their_codes;
 mod registration_never_gives_up;
 mod replaces_keeps_the_session;
+mod scripts;
 mod session_timers_end_dead_calls;
+mod seven_timelines_to_the_letter;
+mod states;
 mod strangers_get_nothing;
 mod streams_are_opened_again;
 mod targets_are_tried_in_turn;
 mod transfers_in_any_order;
 mod transfers_on_a_bad_network;
 mod update_changes_a_call;
+mod video_is_asked_for;
+mod webrtc_is_chosen_and_ends_in_words;
 mod who_calls_is_asserted;
 mod who_calls_is_looked_up;
 
@@ -51,6 +64,12 @@ fn talking_to_peer(net: &mut Net, phone: Who, peer: Who) -> (String, Dialog) {
     net.expect(peer, "ACK");
     net.wait(phone, "confirmed");
     (call, Dialog::uas(&invite, &ok.to_tag().unwrap()).unwrap())
+}
+
+/// What users see of a session now.
+fn seen_of(net: &mut Net, who: Who, call: &str) -> serde_json::Value {
+    let which = phoned::ua::command::GetSession { call_id: Some(call.into()) };
+    net.ask(who, phoned::ua::command::Command::GetSession(which)).unwrap()["status"].clone()
 }
 
 /// The names of a session's events and, where it is told, what changed.

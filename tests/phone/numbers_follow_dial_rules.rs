@@ -1,7 +1,7 @@
 //! Dial rules: a number that is forbidden never leaves, by no way of writing it and by nobody's wish; others go out as the PBX wants
 //! them; a user makes no more calls a minute than he may; emergency calls go out.
 
-use phoned::sip::message::Method;
+use phoned::sip::message::{Message, Method};
 use phoned::ua::command::{BlindTransfer, Call, Command};
 use phoned::ua::dial::Caller;
 use phoned::ua::error::{Code, Error};
@@ -28,6 +28,7 @@ fn what_is_forbidden_never_leaves() {
         "tel:+49-900-123456",
         "sip:0049900123456@10.0.0.2",
         "sip:%30900123456@10.0.0.9",
+        "sip:0,9.0_0123456@10.0.0.2",
     ] {
         let error = refused(&mut net, alice, number);
         assert_eq!((error.code, error.path), (Code::Forbidden, Some("number")), "{number}");
@@ -43,20 +44,28 @@ fn a_peer_cannot_send_us_there() {
     let alice = net.phone_with("alice", |settings, _| settings.dial = german());
     let carol = net.peer("carol");
     let (call, mut dialog) = talking_to_peer(&mut net, alice, carol);
-    let wish = BlindTransfer { call_id: call, number: "0900 123456".into(), hangup: Default::default() };
+    let wish = BlindTransfer { call_id: call, number: "0900 123456".into(), hangup: Default::default(), by: None };
     assert_eq!(net.ask(alice, Command::BlindTransfer(wish)).unwrap_err().code, Code::Forbidden);
     let mut refer = net.in_dialog(carol, &mut dialog, Method::Refer);
     refer.push("Refer-To", "<sip:+49900123456@10.0.0.2>");
     net.send(carol, alice, &refer);
     net.expect(carol, "SIP/2.0 603");
+}
 
+#[test]
+fn a_redirection_leads_to_no_forbidden_number() {
+    let mut net = Net::new(6);
+    let alice = net.phone_with("alice", |settings, _| settings.dial = german());
+    let carol = net.peer("carol");
     let address = net.addr(carol).ip();
     net.call(alice, serde_json::json!({ "number": format!("sip:0301234567@{address}") }));
     let invite = net.expect(carol, "INVITE");
-    let mut moved = net.response(carol, &invite, 302);
+    let mut moved = Message::response(&invite, 302, "");
+    moved.set_to_tag("moved");
     moved.push("Contact", format!("<sip:0900123456@{address}>"));
     net.send_back(carol, &moved);
     assert_eq!(net.wait(alice, "failed").data["cause"], "Redirected");
+    assert!(net.sent(alice, "INVITE").iter().all(|invite| invite.uri().contains("+49301234567")));
 }
 
 #[test]
@@ -74,7 +83,7 @@ fn numbers_go_out_as_the_pbx_wants_them() {
         let call = net.call(who, serde_json::json!({ "number": format!("sip:0301234567@{address}") }));
         let invite = net.expect(carol, "INVITE");
         assert_eq!(invite.uri(), format!("sip:{user}@{address}"));
-        let status = crate::status_of(&net, who, &call);
+        let status = crate::seen_of(&mut net, who, &call);
         assert_eq!(
             (&status["number"], &status["calledNumber"]),
             (&"+49301234567".into(), &format!("sip:0301234567@{address}").into())
@@ -112,4 +121,22 @@ fn a_user_makes_so_many_calls_a_minute() {
     );
     net.run_for(60_000);
     assert_eq!(dial(&mut net, "8", 7, false), Ok(()));
+}
+
+#[test]
+fn a_transfer_counts_as_a_call() {
+    let mut net = Net::new(5);
+    let alice = net.phone_with("alice", |settings, _| {
+        settings.dial.calls_per_minute = CallsPerMinute { admin: 0, call: 1 };
+    });
+    let carol = net.peer("carol");
+    let by = Some(Caller { user: 7, admin: false });
+    let called = net.ask(alice, Command::Call(Call { number: net.uri(carol), by, ..Call::default() })).unwrap();
+    let call_id = called["callId"].as_str().unwrap().to_owned();
+    let invite = net.expect(carol, "INVITE");
+    net.reply(carol, &invite, 200);
+    net.wait(alice, "confirmed");
+    let wish = BlindTransfer { call_id, number: "2".into(), hangup: Default::default(), by };
+    assert_eq!(net.ask(alice, Command::BlindTransfer(wish)).unwrap_err().code, Code::TooManyDials);
+    assert!(net.sent(alice, "REFER").is_empty());
 }

@@ -4,7 +4,7 @@ use phoned::ua::contact::{Contact, Lookup, Person};
 use serde_json::json;
 
 use crate::net::{Net, Who};
-use crate::status_of;
+use crate::seen_of;
 
 fn found(number: &str, name: &str) -> Contact {
     let person = Person { name: Some(name.into()), company: Some("Lee & Co".into()), avatar: None };
@@ -31,7 +31,7 @@ fn the_answer_counts_for_whom_it_was_asked() {
     net.contact(alice, wanted[0].session, Contact { number: "+4930123456".into(), lookup: Lookup::Nothing });
     assert!(!net.phone_of(alice).names().contains(&"staticStatusChange"));
     net.contact(alice, wanted[0].session, found("+4930123456", "Ann Lee"));
-    let status = status_of(&net, alice, &call);
+    let status = seen_of(&mut net, alice, &call);
     assert_eq!(
         (&status["name"], &status["company"], &status["avatar"]),
         (&json!("Ann Lee"), &json!("Lee & Co"), &json!(""))

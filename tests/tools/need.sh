@@ -21,13 +21,20 @@ L
   bench) echo 'baresip-core|command -v baresip' ;;
   test) cat <<'L'
 kamailio|command -v kamailio
+kamailio-tls-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/modules/tls.so' -print -quit 2>/dev/null)"
+kamailio-websocket-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/modules/websocket.so' -print -quit 2>/dev/null)"
 sip-tester|command -v sipp
 baresip-core|command -v baresip
+coturn|command -v turnserver
+chromium|command -v chromium
+npm|command -v npm
 pulseaudio|command -v pulseaudio
 pulseaudio-utils|command -v pactl
 libasound2-plugins|test -n "$(find /usr/lib -name libasound_module_pcm_pulse.so -print -quit)"
 sox|command -v sox
 espeak-ng|command -v espeak-ng
+e2fsprogs|test -e /usr/sbin/mkfs.ext4 -o -e /sbin/mkfs.ext4
+nodejs|node -e "process.exit(parseInt(process.versions.node) < 18)"
 netcat-openbsd|nc -h 2>&1 | grep -q -- -U
 python3|python3 -c "import json, socket, wave"
 python3-venv|python3 -c "import ensurepip, venv"
@@ -83,7 +90,11 @@ for purpose in "$@"; do
   case $purpose in
   rust) rust ;;
   build | demo | bench) install "$purpose" ;;
-  test) install build test && tests/tools/py.sh baresip-python==0.5.2a3 >/dev/null ;;
+  test)
+    install build test
+    tests/tools/py.sh baresip-python==0.5.2a3 standardwebhooks==1.1.0 >/dev/null
+    tests/tools/npm.sh jssip@3.13.8 >/dev/null
+    ;;
   *) echo "need.sh: what is $purpose?" >&2; exit 2 ;;
   esac
 done

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use phoned::sdp::{Direction, Negotiated};
+use phoned::sdp::{Direction, KeySeed, LocalDtls, LocalIce, Negotiated};
 use phoned::ua::io::SessionId;
 use phoned::ua::media::{LocalMedia, MediaCommand, MediaEvent, MediaStats, RecordCommand, RecordEvent};
 
@@ -21,8 +21,10 @@ pub struct Stream {
     pub muted: bool,
     /// The conference that it is in.
     pub conference: Option<u64>,
-    /// A recording is open.
+    /// A recording is open, or about to be.
     pub recording: bool,
+    /// The phone knows that it is open.
+    pub recorded: bool,
     started: bool,
 }
 
@@ -49,7 +51,7 @@ impl Net {
 
     pub(super) fn on_media_command(&mut self, who: Who, session: SessionId, command: MediaCommand) {
         self.phone_mut(who).media.push((session, command.clone()));
-        if let MediaCommand::Open { local_ip, .. } = command {
+        if let MediaCommand::Open { local_ip, ice, .. } = command {
             self.count += 1;
             let local = SocketAddr::new(local_ip, 20_000 + 2 * (self.count % 5_000) as u16);
             let stream = Stream {
@@ -59,11 +61,14 @@ impl Net {
                 muted: false,
                 conference: None,
                 recording: false,
+                recorded: false,
                 started: false,
             };
             let before = self.phone_mut(who).streams.insert(session, stream);
             assert!(before.is_none(), "opened twice");
-            let local = LocalMedia { rtp: local, ssrc: self.count as u32, network: "ethernet".into() };
+            let dtls = self.local_dtls(local, ice);
+            let seed = KeySeed::new([self.count as u8; 32]);
+            let local = LocalMedia { rtp: local, ssrc: self.count as u32, network: "ethernet".into(), seed, dtls };
             return self.plan(0, Happening::Media { who, session, event: MediaEvent::Local(local) });
         }
         let (hears, records) = (self.phone_of(who).hears, self.phone_of(who).records);
@@ -91,9 +96,14 @@ impl Net {
                     self.plan(delay + 5_000, Happening::Media { who, session, event });
                 }
             }
+            MediaCommand::Tones { digit, duration_ms } => {
+                let event = MediaEvent::DtmfSent { digit };
+                self.plan(u64::from(duration_ms) * 1000, Happening::Media { who, session, event });
+            }
             MediaCommand::Report => {
                 let codec = stream.remote.as_ref().map_or("", |remote| remote.codec.kind.name());
-                let stats = MediaStats { codec: codec.into(), mos: 4.4, r_factor: 93.0, ..MediaStats::default() };
+                let (codec, figures) = (codec.into(), self.phone_of(who).figures.clone());
+                let stats = MediaStats { codec, mos: 4.4, r_factor: 93.0, ..figures };
                 self.plan(0, Happening::Media { who, session, event: MediaEvent::Report(Box::new(stats)) });
             }
             MediaCommand::Record(command) => {
@@ -105,6 +115,7 @@ impl Net {
                     _ => return,
                 };
                 stream.recording = matches!(event, RecordEvent::Started { .. });
+                stream.recorded &= stream.recording;
                 self.plan(20_000, Happening::Media { who, session, event: MediaEvent::Record(event) });
             }
             MediaCommand::Close => {
@@ -114,6 +125,22 @@ impl Net {
                 self.phone_mut(who).streams.remove(&session);
             }
             MediaCommand::Open { .. } | MediaCommand::Devices { .. } => {}
+        }
+    }
+
+    /// A certificate, and one address for a path to it.
+    fn local_dtls(&self, local: SocketAddr, ice: bool) -> LocalDtls {
+        let fingerprint = format!("sha-256 {}", vec![format!("{:02X}", self.count % 256); 32].join(":"));
+        let candidate = format!("1 1 udp 2130706431 {} {} typ host", local.ip(), local.port());
+        let ice = ice.then(|| LocalIce { candidates: vec![candidate], default: local });
+        LocalDtls { fingerprint, ice }
+    }
+
+    /// A phone is about to learn something of its recorder.
+    pub(super) fn note_recording(&mut self, who: Who, session: SessionId, event: &MediaEvent) {
+        let MediaEvent::Record(RecordEvent::Started { .. }) = event else { return };
+        if let Some(stream) = self.phone_mut(who).streams.get_mut(&session) {
+            stream.recorded = stream.recording;
         }
     }
 

@@ -14,7 +14,7 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 #[path = "../contract.rs"]
-mod contract;
+pub mod contract;
 mod media;
 mod peer;
 mod phone;
@@ -64,6 +64,7 @@ enum Happening {
     FlowUp {
         who: Who,
         flow: FlowId,
+        transport: Transport,
         local: SocketAddr,
         remote: SocketAddr,
     },
@@ -100,7 +101,17 @@ pub struct Net {
     streams: BTreeMap<(Who, FlowId), wire::End>,
     /// Nodes that take no streams.
     datagrams_only: BTreeSet<Who>,
+    /// Nodes that the network has forgotten: nothing reaches them, and nobody is told.
+    cut_off: BTreeSet<Who>,
+    /// Nodes that answer no ping.
+    no_pongs: BTreeSet<Who>,
+    /// When streams were asked for, µs, and to whom.
+    pub attempts: Vec<(Mono, Who, SocketAddr)>,
+    /// When a double CRLF was sent, µs, by whom and to whom.
+    pub pings: Vec<(Mono, Who, SocketAddr)>,
     taps: Vec<Tap>,
+    /// The requests of phones by Call-ID and tags: branch → CSeq and flow.
+    sent_in: BTreeMap<[String; 3], BTreeMap<String, (u32, FlowId)>>,
 }
 
 impl Net {
@@ -118,7 +129,12 @@ impl Net {
             names: BTreeMap::new(),
             streams: BTreeMap::new(),
             datagrams_only: BTreeSet::new(),
+            cut_off: BTreeSet::new(),
+            no_pongs: BTreeSet::new(),
+            attempts: Vec::new(),
+            pings: Vec::new(),
             taps: Vec::new(),
+            sent_in: BTreeMap::new(),
         }
     }
 
@@ -217,25 +233,39 @@ impl Net {
         match happening {
             Happening::Arrives { to, flow, from, bytes } => match &mut self.nodes[to.0] {
                 Node::Phone(_) => self.feed(to, Input::Received { flow, from, bytes: &bytes }),
-                Node::Peer(peer) => peer.receive(&bytes),
+                Node::Peer(peer) => {
+                    peer.receive(&bytes);
+                    if peer.registrar {
+                        self.register(to);
+                    }
+                }
             },
-            Happening::FlowUp { who, flow, local, remote } => {
-                self.feed(who, Input::FlowUp { flow, transport: Transport::Tcp, local, remote: Some(remote) });
+            Happening::FlowUp { who, flow, transport, local, remote } => {
+                self.feed(who, Input::FlowUp { flow, transport, local, remote: Some(remote) });
             }
             Happening::FlowClosed { who, flow } => {
                 self.feed(who, Input::FlowClosed { flow, reason: "closed".into() });
             }
             Happening::Resolved { who, query, targets } => self.feed(who, Input::Resolved(query, targets)),
-            Happening::Media { who, session, event } => self.feed(who, Input::Media(session, event)),
+            Happening::Media { who, session, event } => {
+                self.note_recording(who, session, &event);
+                self.feed(who, Input::Media(session, event));
+            }
         }
     }
 
     /// Gives a phone an input and does what it wants done.
-    fn feed(&mut self, who: Who, input: Input<'_>) {
-        let now = self.clock();
+    pub fn feed(&mut self, who: Who, input: Input<'_>) {
+        let (now, traced) = (self.clock(), self.logging);
         let Node::Phone(phone) = &mut self.nodes[who.0] else { return };
+        if let (Input::Received { bytes, .. }, true) = (&input, traced) {
+            phone.trace.extend(wire::word(bytes).map(|word| (None, format!("<{word}>"))));
+        }
         phone.ua.handle(now, input);
         let outputs: Vec<Output> = std::iter::from_fn(|| phone.ua.poll_output()).collect();
+        if traced {
+            phone.trace.extend(outputs.iter().filter_map(trace));
+        }
         for output in outputs {
             self.do_output(who, output);
         }
@@ -244,7 +274,7 @@ impl Net {
     fn do_output(&mut self, who: Who, output: Output) {
         match output {
             Output::Send { flow, to, bytes } => self.transmit(who, flow, to, bytes),
-            Output::OpenFlow { flow, target } => self.open_stream(who, flow, target.addr),
+            Output::OpenFlow { flow, target, .. } => self.open_stream(who, flow, &target),
             Output::CloseFlow(flow) => self.close_stream(who, flow),
             Output::Resolve(query, host) => {
                 let targets = self.targets(who, &host);
@@ -256,7 +286,9 @@ impl Net {
                 let before = self.phone_mut(who).replies.insert(id, result);
                 assert!(before.is_none(), "{id:?} was answered twice");
             }
-            Output::Event(event) => self.phone_mut(who).note(event),
+            Output::Event(event) => {
+                self.phone_mut(who).note(event);
+            }
         }
     }
 
@@ -271,8 +303,24 @@ impl Net {
         let target = |mut addr: SocketAddr| {
             addr.set_port(host.port.unwrap_or(addr.port()));
             let transport = host.transport.unwrap_or(Transport::Udp);
-            Target { addr, transport, local_ip: self.addr(who).ip() }
+            Target { addr, transport, local_ip: self.addr(who).ip(), name: host.name.clone() }
         };
         addresses.into_iter().map(target).collect()
+    }
+}
+
+/// An output in a word, if it is one that a timeline tells.
+fn trace(output: &Output) -> Option<(Option<String>, String)> {
+    match output {
+        Output::Send { bytes, .. } => wire::word(bytes).map(|word| (None, format!("[{word}]"))),
+        Output::Reply(..) => Some((None, "[result]".into())),
+        Output::Event(event) if event.name == "updateTimer" => None,
+        Output::Event(event) => {
+            let changed =
+                event.data["changed"].as_array().map(|all| all.iter().filter_map(|one| one.as_str()).collect());
+            let more = changed.map(|all: Vec<&str>| all.join(",")).or(event.data["cause"].as_str().map(str::to_owned));
+            Some((event.call_id.clone(), more.map_or(event.name.clone(), |more| format!("{}({more})", event.name))))
+        }
+        _ => None,
     }
 }
