@@ -110,13 +110,14 @@ fn who_calls_is_told_once_it_is_known() {
         true => Says::Answer(
             Duration::from_millis(700),
             200,
-            json!({"contact": {"name": "Ann\r\nLee", "firm": "Lee & Co"}, "photo": "https://x/a.png"}).to_string(),
+            json!({"contact": {"name": "Front\r\nDesk", "firm": "Example Ltd"}, "photo": "https://x/a.png"})
+                .to_string(),
         ),
         false => Says::Answer(Duration::ZERO, 404, String::new()),
     });
     let daemon = daemon(&web, "");
     let mut client = daemon.connect();
-    let wanted = json!({ "name": "AnnLee", "company": "Lee & Co", "avatar": "https://x/a.png" });
+    let wanted = json!({ "name": "FrontDesk", "company": "Example Ltd", "avatar": "https://x/a.png" });
 
     // By hand first: the answer comes too late.
     let (call, ringing, _) = ring(&daemon, &mut client);

@@ -85,7 +85,7 @@ fn a_thousand_events_outlive_kills() {
         3 => says(500),
         5 => Says::Close,
         7 => Says::Answer(Duration::from_millis(30), 503, String::new()),
-        _ if seq(asked) % 40 == 0 => Says::Answer(Duration::from_millis(200), 200, "{}".into()),
+        _ if seq(asked).is_multiple_of(40) => Says::Answer(Duration::from_millis(200), 200, "{}".into()),
         _ => says(200),
     });
     let dir = tempfile::tempdir().unwrap();

@@ -35,6 +35,9 @@ pub(super) struct Answer {
 impl Http {
     /// Reads whom the system trusts: on a thread that may wait.
     pub fn new() -> Http {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
         let builder = match HttpsConnectorBuilder::new().with_provider_and_native_roots(ring::default_provider()) {
             Ok(builder) => builder,
             Err(error) => {
@@ -42,7 +45,7 @@ impl Http {
                 HttpsConnectorBuilder::new().with_tls_config(nobody())
             }
         };
-        let connector = builder.https_or_http().enable_http1().build();
+        let connector = builder.https_or_http().enable_http1().wrap_connector(tcp);
         let mut client = Client::builder(TokioExecutor::new());
         client.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).pool_max_idle_per_host(4);
         Http(client.build(connector))

@@ -1,7 +1,7 @@
 //! One webhook: a place in the event log that moves on with each event that its server took. There is no queue beside the log.
 //!
 //! Events go out one by one, in the log's order, so the order of each session is kept. A server that does not answer is waited
-//! for; the place is on the disk before the next event goes, so after a crash at most the last one comes twice, with the same
+//! for; the place is written before the next event goes, so after a crash at most the last one comes twice, with the same
 //! `webhook-id`.
 
 mod message;
@@ -30,8 +30,6 @@ const BATCH: usize = 64 * 1024;
 const LOOK: Duration = Duration::from_secs(1);
 /// The longest wait between two tries.
 const LONGEST: Duration = Duration::from_secs(600);
-/// Events that nobody wants may pass before the place is written.
-const PASSED: u64 = 500;
 /// A test takes no longer: who asked for it waits 10 s.
 const TEST: Duration = Duration::from_secs(8);
 
@@ -119,8 +117,8 @@ impl Webhook {
                 self.state.met(seq);
                 if self.wants(&logged) {
                     self.deliver(Message::of(&logged)).await;
-                } else if self.state.passed(seq) >= PASSED {
-                    self.state.save().await;
+                } else {
+                    self.state.passed(seq).await;
                 }
             }
         }

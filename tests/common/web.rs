@@ -49,8 +49,10 @@ pub struct Web {
     listens: Option<JoinHandle<()>>,
 }
 
+type Answering = dyn Fn(&Asked, usize) -> Says + Send + Sync;
+
 struct Own {
-    answer: Box<dyn Fn(&Asked, usize) -> Says + Send + Sync>,
+    answer: Box<Answering>,
     tls: Option<Arc<ServerConfig>>,
     asked: Mutex<Vec<Asked>>,
     open: Mutex<Vec<TcpStream>>,
@@ -93,7 +95,9 @@ impl Web {
     pub fn die(&mut self) {
         self.own.dead.store(true, Ordering::SeqCst);
         drop(TcpStream::connect(("127.0.0.1", self.port)));
-        self.listens.take().map(|thread| thread.join().unwrap());
+        if let Some(thread) = self.listens.take() {
+            thread.join().unwrap();
+        }
         self.own.open.lock().unwrap().drain(..).for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
     }
 

@@ -33,6 +33,7 @@ mod nothing_is_hidden_or_put_off;
 mod numbers_follow_dial_rules;
 mod one_microphone_a_seat;
 mod provisionals_are_acknowledged;
+mod reasons_are_told;
 mod record_follows_its_session;
 mod refer_received_makes_a_call;
 mod refusals_have_their_codes;

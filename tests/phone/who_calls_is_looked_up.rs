@@ -7,7 +7,7 @@ use crate::net::{Net, Who};
 use crate::seen_of;
 
 fn found(number: &str, name: &str) -> Contact {
-    let person = Person { name: Some(name.into()), company: Some("Lee & Co".into()), avatar: None };
+    let person = Person { name: Some(name.into()), company: Some("Example Ltd".into()), avatar: None };
     Contact { number: number.into(), lookup: Lookup::Found(person) }
 }
 
@@ -30,11 +30,11 @@ fn the_answer_counts_for_whom_it_was_asked() {
     net.contact(alice, wanted[0].session, found("+4930999", "Nobody"));
     net.contact(alice, wanted[0].session, Contact { number: "+4930123456".into(), lookup: Lookup::Nothing });
     assert!(!net.phone_of(alice).names().contains(&"staticStatusChange"));
-    net.contact(alice, wanted[0].session, found("+4930123456", "Ann Lee"));
+    net.contact(alice, wanted[0].session, found("+4930123456", "Front Desk"));
     let status = seen_of(&mut net, alice, &call);
     assert_eq!(
         (&status["name"], &status["company"], &status["avatar"]),
-        (&json!("Ann Lee"), &json!("Lee & Co"), &json!(""))
+        (&json!("Front Desk"), &json!("Example Ltd"), &json!(""))
     );
     assert_eq!(net.phone_of(alice).names().iter().filter(|name| **name == "staticStatusChange").count(), 1);
 }

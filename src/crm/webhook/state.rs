@@ -1,8 +1,11 @@
 //! Where a webhook is: on the disk what must outlive the daemon, beside it what `webhook.list` tells.
+//!
+//! Two files: `NAME.json` holds everything, whole or not at all, and is on the disk itself; `NAME.next` holds the place alone, is
+//! written over after each event and outlives a killed daemon, but not a cut of power: then the events of a second come again.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::message::{Message, wall};
 use crate::config::WebhookConfig;
@@ -18,6 +22,8 @@ use crate::ua::event::rfc3339;
 
 /// Dead letters that are named; older ones are counted only.
 const NAMED: usize = 100;
+/// While its place moves, everything is written so often.
+const WRITTEN: Duration = Duration::from_secs(1);
 
 /// What is written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -46,11 +52,24 @@ struct Letter {
     reason: String,
 }
 
+impl Kept {
+    /// As far as the place says that it came.
+    fn further(self, place: &str) -> Kept {
+        let mut numbers = place.split_whitespace().map_while(|number| number.parse::<u64>().ok());
+        match (numbers.next(), numbers.next()) {
+            (Some(next), Some(delivered)) if next >= self.next && delivered >= self.delivered => {
+                Kept { next, delivered, ..self }
+            }
+            _ => self,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Now {
     kept: Kept,
-    /// The place that is written.
-    written: u64,
+    /// When all was written.
+    written: Option<Instant>,
     /// The disk took it.
     kept_well: bool,
     failures: u32,
@@ -62,6 +81,8 @@ struct Now {
 pub(super) struct State {
     name: String,
     path: PathBuf,
+    /// `NAME.next`
+    place: Option<File>,
     now: Mutex<Now>,
 }
 
@@ -70,7 +91,12 @@ impl State {
     pub fn load(dir: &Path, name: &str, url: &str, first: u64) -> State {
         let path = dir.join("webhooks").join(format!("{name}.json"));
         let server: String = Sha256::digest(url).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let old = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
+        let place = path.with_extension("next");
+        let old = read(&path).unwrap_or_else(|error| {
+            tracing::error!(webhook = name, %error, "its place cannot be read: it goes on with the next event");
+            None
+        });
+        let old = old.map(|old| old.further(&fs::read_to_string(&place).unwrap_or_default()));
         let kept = match old {
             // A log that begins anew has no event of that number yet.
             Some(old) if old.next > first => Kept { server, next: first, ..old },
@@ -78,12 +104,12 @@ impl State {
             Some(old) => Kept { server, disabled: false, ..old },
             None => Kept { server, next: first, ..Kept::default() },
         };
-        let state = State {
-            name: name.to_owned(),
-            path,
-            now: Mutex::new(Now { kept: kept.clone(), kept_well: true, ..Now::default() }),
-        };
-        state.wrote(kept.next, write(&state.path, &kept));
+        let result = write(&path, &kept);
+        let place = OpenOptions::new().create(true).truncate(true).write(true).mode(0o640).open(&place).ok();
+        let now = Mutex::new(Now { kept, kept_well: true, ..Now::default() });
+        let state = State { name: name.to_owned(), path, place, now };
+        state.wrote(result);
+        state.step();
         state
     }
 
@@ -118,11 +144,10 @@ impl State {
         }
     }
 
-    /// Nobody wants this one; how many since the place was written.
-    pub fn passed(&self, seq: u64) -> u64 {
-        let mut now = self.now();
-        now.kept.next = seq + 1;
-        now.kept.next - now.written
+    /// Nobody wants this one.
+    pub async fn passed(&self, seq: u64) {
+        self.now().kept.next = seq + 1;
+        self.keep().await;
     }
 
     pub async fn delivered(&self, seq: u64) {
@@ -132,7 +157,24 @@ impl State {
             now.kept.next = seq + 1;
             now.kept.delivered += 1;
         }
-        self.save().await;
+        self.keep().await;
+    }
+
+    /// The place has moved.
+    async fn keep(&self) {
+        let is_due = self.now().written.is_none_or(|written| written.elapsed() >= WRITTEN);
+        if !self.step() || is_due {
+            self.save().await;
+        }
+    }
+
+    /// Writes the place: a few bytes that the system takes at once.
+    fn step(&self) -> bool {
+        let text = {
+            let now = self.now();
+            format!("{:020} {:020}\n", now.kept.next, now.kept.delivered)
+        };
+        self.place.as_ref().is_some_and(|place| place.write_all_at(text.as_bytes(), 0).is_ok())
     }
 
     /// A try failed; the next comes after that.
@@ -182,17 +224,17 @@ impl State {
         }
     }
 
-    /// Writes it, on a thread that may wait for the disk.
-    pub async fn save(&self) {
+    /// Writes all of it, on a thread that may wait for the disk.
+    async fn save(&self) {
         let (path, kept) = (self.path.clone(), self.now().kept.clone());
-        let next = kept.next;
         let result = tokio::task::spawn_blocking(move || write(&path, &kept)).await;
-        self.wrote(next, result.unwrap_or_else(|error| Err(io::Error::other(error))));
+        self.wrote(result.unwrap_or_else(|error| Err(io::Error::other(error))));
+        self.step();
     }
 
-    fn wrote(&self, next: u64, result: io::Result<()>) {
+    fn wrote(&self, result: io::Result<()>) {
         let mut now = self.now();
-        now.written = next;
+        now.written = Some(Instant::now());
         let was_kept = std::mem::replace(&mut now.kept_well, result.is_ok());
         if let (Err(error), true) = (result, was_kept) {
             tracing::warn!(webhook = self.name, %error, "its place is not kept: after a crash events come twice");
@@ -226,6 +268,14 @@ impl State {
 
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read(path: &Path) -> io::Result<Option<Kept>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
