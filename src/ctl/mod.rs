@@ -6,6 +6,7 @@ mod client;
 mod log;
 mod show;
 mod top;
+mod webhooks;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -36,7 +37,7 @@ A CALLID may be left out where there is one call, or for the current one. docs/A
 enum Verb {
     /// Call a number or a SIP URI
     Dial {
-        /// A number, sip: or tel: URI
+        /// A number, or a sip: or tel: link
         number: String,
         /// The account to call from
         #[arg(long, short)]
@@ -193,6 +194,11 @@ enum Verb {
         #[command(subcommand)]
         what: Option<log::RecordingsVerb>,
     },
+    /// Show who is told what happens, what was not taken, or try it
+    Webhooks {
+        #[command(subcommand)]
+        what: Option<webhooks::Verb>,
+    },
     /// Say whether the daemon is well: 0, or 1 when an account is not registered that shall be
     Status,
     /// End every call, unregister and stop the daemon
@@ -325,6 +331,7 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         Verb::Events(which) => log::events(&mut client, out, which),
         Verb::Cdrs(which) => log::cdrs(&mut client, out, which),
         Verb::Recordings { what } => log::recordings(&mut client, out, what.unwrap_or_default()),
+        Verb::Webhooks { what } => webhooks::run(&mut client, out, what.unwrap_or(webhooks::Verb::Ls)),
         Verb::Status => accounts::status(&mut client, out),
         Verb::Shutdown => out.done(&client.call("daemon.shutdown", json!({}))?),
         Verb::Rpc { method, .. } => {

@@ -93,7 +93,7 @@ for purpose in "$@"; do
   build | demo | bench) install "$purpose" ;;
   test)
     install build test
-    tests/tools/py.sh baresip-python==0.5.2a3 >/dev/null
+    tests/tools/py.sh baresip-python==0.5.2a3 standardwebhooks==1.1.0 >/dev/null
     tests/tools/npm.sh jssip@3.13.8 >/dev/null
     ;;
   *) echo "need.sh: what is $purpose?" >&2; exit 2 ;;
