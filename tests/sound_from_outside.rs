@@ -90,6 +90,23 @@ fn announcements_and_music_reach_whom_they_are_for() {
     for (file, code) in [("/etc/passwd", -231), ("../phoned.toml", -231), ("log", -221), ("", -32602)] {
         assert_eq!(play(&mut call.a, &call.id, file, "remote").unwrap_err().code, code, "{file}");
     }
+    let ctl = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_phonectl"));
+        let output = command.arg("--socket").arg(call.agent.socket()).args(words).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    ctl(&["play", "hello.wav", "--loop"]);
+    hears(&call.far, "far", &[f64::from(AGENT), FILE]);
+    ctl(&["stop-play"]);
+    hears(&call.far, "far", &[f64::from(AGENT)]);
+    let path = ctl(&["audio", "agentEar", "customerMouth", "--mode", "replace"]);
+    assert!(std::path::Path::new(path.trim()).exists(), "{path}");
+    std::thread::sleep(secs(1));
+    hears(&call.agent, "agent", &[f64::from(CUSTOMER)]); // nobody has come to put anything in its place
+    let name = path.trim().rsplit('/').next().unwrap().trim_end_matches(".sock").to_owned();
+    assert_eq!(call.a.call("audio.close", json!({ "callId": call.id, "audioId": name })).unwrap(), true);
+    hears(&call.agent, "agent", &[f64::from(CUSTOMER)]);
     call.a.verb("hold", &call.id);
     hears(&call.far, "far", &[MUSIC]);
     call.agent.hears_nothing("agent");

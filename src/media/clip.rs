@@ -321,10 +321,7 @@ mod tests {
         assert!((219..=221).contains(&crossings), "{crossings} periods in half a second");
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-        assert!(
-            Clip::load(&path).is_ok_and(|half| half.duration_ms() < 900),
-            "what was cut off plays as far as it goes"
-        );
+        assert!(Clip::load(&path).unwrap_err().contains("broken") && probe(&path).is_err(), "cut off within a page");
         let vorbis: Vec<u8> = String::from_utf8_lossy(&bytes).replace("OpusHead", "vorbisHd").into_bytes();
         std::fs::write(&path, vorbis).unwrap();
         assert!(probe(&path).is_err());

@@ -121,7 +121,7 @@ impl Ua {
         };
         for session in self.sessions.values() {
             match &session.state {
-                State::Incoming(incoming) if incoming.answering.is_none() && !self.answers_at_once(session) => {
+                State::Incoming(incoming) if incoming.answering.is_none() && session.auto_answer != Some(0) => {
                     let ringer = self.ringer_of(session);
                     if ringer.is_none() && !self.is_heard(&session.output) {
                         continue;
@@ -147,10 +147,6 @@ impl Ua {
             want(after.tone, &after.device, Vec::new());
         }
         wanted
-    }
-
-    fn answers_at_once(&self, session: &Session) -> bool {
-        self.accounts.get(&session.account).is_some_and(|account| account.settings.auto_answer == Some(0))
     }
 
     /// The other calls that the agent has in hand: those that talk, or are on their way.

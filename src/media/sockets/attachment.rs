@@ -80,6 +80,9 @@ impl Attachment {
         if self.mode == AudioMode::Tap || !self.ports[port as usize] {
             return;
         }
+        if !self.shared.is_read.load(Ordering::Relaxed) {
+            return; // nobody has come yet
+        }
         if self.shared.rate.swap(clock, Ordering::Relaxed) != clock {
             self.sounds.iter_mut().flatten().for_each(Sound::clear);
         }

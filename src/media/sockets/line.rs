@@ -168,7 +168,7 @@ impl Line {
             }
         }
         let mut at = 0;
-        let goes_on = loop {
+        let all_read = loop {
             match wire::read(&self.unread[at..]) {
                 Read::Wrong(why) => return Err(why),
                 Read::More => break self.is_silent,
@@ -193,7 +193,9 @@ impl Line {
         };
         self.unread.drain(..at);
         let heard = self.far.sounds.iter().flatten().all(|ring| ring.slots() == ring.buffer().capacity());
-        if goes_on && heard { Err("the client is gone") } else { Ok(()) }
+        // who listens too may have said all: writing tells when it is gone
+        let speaks_only = self.far.frames.is_none();
+        if all_read && heard && speaks_only { Err("the client is gone") } else { Ok(()) }
     }
 }
 

@@ -76,7 +76,7 @@ struct Frame {
 struct Shared {
     /// The rate at which the worker wants sound, Hz; 0: not known yet.
     rate: AtomicU32,
-    /// A reader is there: what is lost now is lost to it.
+    /// A client is there: what is lost now is lost to it, and nothing is put in place of anything before.
     is_read: AtomicBool,
     /// Frames that found no room.
     dropped: AtomicU64,
