@@ -3,6 +3,7 @@
 # make bench   the load table, phoned beside baresip, into docs/BENCHMARKS.md
 # make run     the daemon in the foreground with config/phoned.toml, socket target/phoned.sock
 # make lint    clippy and rustfmt
+# make contract  writes tests/data/openrpc.json and docs/API.md anew, after the API has changed
 # make fuzz    10 million mutated messages
 # make soak    all tests in release with the long proofs in full: 200,000 calls on a bad network, 500 sessions for a
 #              minute, 2,000 real calls, 10 million messages
@@ -13,7 +14,7 @@ SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 NEED := tests/tools/need.sh
 
-.PHONY: demo test bench run lint fuzz soak build
+.PHONY: demo test bench run lint contract fuzz soak build
 .DEFAULT_GOAL := build
 
 build:
@@ -40,6 +41,10 @@ lint:
 	@$(NEED) rust build
 	cargo clippy --all-targets -- -D warnings
 	cargo fmt --check
+
+contract:
+	@$(NEED) rust build
+	PHONED_BLESS=1 cargo test --test rpc_discover_describes_the_api
 
 fuzz:
 	@$(NEED) rust build

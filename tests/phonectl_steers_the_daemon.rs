@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fake_phone::{FakePhone, event};
 use phoned::ua::command::{self, Command as Asked};
+use phoned::ua::settings::AccountSettings;
 use serde_json::{Value, json};
 
 fn phonectl(phone: &FakePhone) -> Command {
@@ -59,6 +60,72 @@ async fn each_verb_asks_its_method() {
                 hangup: Default::default(),
             }),
         ),
+        (&["complete", "3"], Asked::AttendedTransfer(command::AttendedTransfer { call_id: "3".into(), number: None })),
+        (
+            &["consult", "200"],
+            Asked::Call(command::Call {
+                number: "200".into(),
+                transfer_id: Some("1".into()),
+                account: Some("a".into()),
+                option: None,
+            }),
+        ),
+        (&["reject"], Asked::Reject(command::Reject { call_id: "2".into(), code: Some(486) })),
+        (&["reject", "3", "--code", "603"], Asked::Reject(command::Reject { call_id: "3".into(), code: Some(603) })),
+        (&["progress"], Asked::Progress(command::Progress { call_id: "2".into(), code: 180 })),
+        (&["progress", "--early-media"], Asked::Progress(command::Progress { call_id: "2".into(), code: 183 })),
+        (
+            &["tag", "vip", "--call", "2", "--company", "Lee & Co"],
+            Asked::SetStatus(command::SetStatus {
+                call_id: "2".into(),
+                status: command::StatusPatch {
+                    company: Some("Lee & Co".into()),
+                    tags: Some(vec!["vip".into()]),
+                    ..Default::default()
+                },
+            }),
+        ),
+        (&["account", "rm", "office"], Asked::AccountRemove(command::AccountRef { name: "office".into() })),
+        (&["account", "show", "office"], Asked::AccountGet(command::AccountRef { name: "office".into() })),
+        (
+            &["account", "add", "office", "sip:1@h", "--proxy", "sip:p", "--no-register"],
+            Asked::AccountAdd(command::AccountAdd {
+                name: "office".into(),
+                account: AccountSettings {
+                    uri: "sip:1@h".into(),
+                    proxies: vec!["sip:p".into()],
+                    register: Some(false),
+                    ..Default::default()
+                },
+            }),
+        ),
+        (&["register"], Asked::ReRegister),
+        (&["register", "office"], Asked::AccountRegister(command::AccountRef { name: "office".into() })),
+        (&["unregister"], Asked::Disconnect),
+        (&["unregister", "office"], Asked::AccountUnregister(command::AccountRef { name: "office".into() })),
+        (
+            &["use", "pulse:headset", "--as", "ringer"],
+            Asked::DeviceSetRole(command::SetRole {
+                id: "pulse:headset".into(),
+                role: command::DeviceRole::Ringer,
+                account: None,
+            }),
+        ),
+        (
+            &["recordings", "ls", "--limit", "5", "--account", "office"],
+            Asked::Recordings(command::Recordings::List(command::RecordingList {
+                account: Some("office".into()),
+                page: Some(0),
+                size: Some(5),
+                ..Default::default()
+            })),
+        ),
+        (
+            &["recordings", "rm", "a.wav"],
+            Asked::Recordings(command::Recordings::Delete(command::RecordingRef { id: "a.wav".into() })),
+        ),
+        (&["status"], Asked::PhoneGet),
+        (&["shutdown"], Asked::Shutdown),
         (&["attended"], Asked::AttendedTransfer(command::AttendedTransfer { call_id: "1".into(), number: None })),
         (&["dial", "100"], Asked::Call(command::Call { number: "100".into(), ..Default::default() })),
         (
@@ -96,6 +163,9 @@ async fn exit_codes() {
         (&["rpc", "phone.get", "{"], 2, "not JSON"),
         (&["merge", "1"], 2, "2 values required"),
         (&["dance"], 2, "unrecognized subcommand"),
+        (&["use", "default"], 2, "--as <ROLE>"),
+        (&["recordings", "verify"], 2, "<IDS>..."),
+        (&["cdrs"], 1, "nothing is kept here"),
         (&[], 2, "Usage"),
         (&["--socket", "/nowhere/phoned.sock", "ls"], 3, "no phoned at /nowhere/phoned.sock"),
     ];

@@ -1,6 +1,8 @@
 //! `phonectl`: the daemon's API from a shell.
 
+mod accounts;
 mod client;
+mod log;
 mod show;
 
 use std::io::{self, IsTerminal, Write};
@@ -25,7 +27,8 @@ pub struct Arguments {
     verb: Verb,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused by the daemon, 2 wrong usage, 3 no daemon there, 4 not allowed";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused by the daemon, 2 wrong usage, 3 no daemon there, 4 not allowed\n\n\
+A CALLID may be left out where there is one call, or for the current one. docs/API.md describes what `rpc` can call.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -76,8 +79,52 @@ enum Verb {
         #[command(flatten)]
         which: Which,
     },
-    /// Join the other sides of a consultation and the call it is about
-    Attended(Which),
+    /// Hold the call and ask somebody else about it
+    Consult {
+        /// A number, sip: or tel: URI
+        number: String,
+        #[command(flatten)]
+        which: Which,
+        /// Return when the consultation is answered (0) or over (1)
+        #[arg(long, short)]
+        wait: bool,
+    },
+    /// Join the other sides of a consultation and the call it is about, and leave
+    #[command(visible_alias = "attended")]
+    Complete(Which),
+    /// Refuse the ringing call
+    Reject {
+        #[command(flatten)]
+        which: Which,
+        /// The SIP status, 400 to 699
+        #[arg(long, default_value_t = 486)]
+        code: u16,
+    },
+    /// Tell the caller that it rings, or play something before the answer
+    Progress {
+        #[command(flatten)]
+        which: Which,
+        /// 183: the caller hears us before the answer; else 180
+        #[arg(long)]
+        early_media: bool,
+    },
+    /// Give the call tags, its other side a name
+    Tag {
+        /// The tags it has from now on; none: they stay
+        tags: Vec<String>,
+        /// The call; left out: the only one, or the current one
+        #[arg(long, value_name = "CALLID")]
+        call: Option<String>,
+        /// Name of the other side
+        #[arg(long)]
+        name: Option<String>,
+        /// Its company
+        #[arg(long)]
+        company: Option<String>,
+        /// A picture's URL
+        #[arg(long, value_name = "URL")]
+        avatar: Option<String>,
+    },
     /// Put calls into one conference
     Merge {
         /// Two calls or more
@@ -95,13 +142,55 @@ enum Verb {
     Show(Which),
     /// List the accounts
     Accounts,
+    /// Add, show or remove an account
+    Account {
+        #[command(subcommand)]
+        what: accounts::AccountVerb,
+    },
+    /// Register an account now
+    Register {
+        /// Left out: every account that shall be registered
+        account: Option<String>,
+    },
+    /// Unregister an account
+    Unregister {
+        /// Left out: every account
+        account: Option<String>,
+    },
     /// List the sound devices
     Devices,
+    /// Say what a sound device is used for
+    Use {
+        /// As devices lists it, or default, null, tone:HZ, file:PATH
+        device: String,
+        /// What for: input, output, ringer
+        #[arg(long = "as", value_name = "ROLE")]
+        role: String,
+        /// For one account only
+        #[arg(long, short)]
+        account: Option<String>,
+    },
     /// Print events as they come
     Watch {
         /// Event names, device.* for a family; none: all
         topics: Vec<String>,
+        /// Begin with what the log has from this event on
+        #[arg(long, value_name = "SEQ")]
+        from: Option<u64>,
     },
+    /// Print events that were, out of the log
+    Events(log::Events),
+    /// List call detail records, newest first
+    Cdrs(log::Cdrs),
+    /// List, show, prove or delete recordings
+    Recordings {
+        #[command(subcommand)]
+        what: Option<log::RecordingsVerb>,
+    },
+    /// Say whether the daemon is well: 0, or 1 when an account is not registered that shall be
+    Status,
+    /// End every call, unregister and stop the daemon
+    Shutdown,
     /// Call any method
     Rpc {
         /// As rpc.discover lists them
@@ -152,7 +241,9 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
     };
     let mut client = Client::connect(arguments.socket)?;
     match arguments.verb {
-        Verb::Dial { number, account, wait } => dial(&mut client, out, &number, account, wait),
+        Verb::Dial { number, account, wait } => {
+            dial(&mut client, out, given([("number", Some(number)), ("account", account)]), wait)
+        }
         Verb::Answer(which) => verb(&mut client, out, "session.answer", which),
         Verb::Hangup(which) => verb(&mut client, out, "session.hangup", which),
         Verb::Hold(which) => verb(&mut client, out, "session.hold", which),
@@ -161,25 +252,39 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         Verb::Unmute(which) => verb(&mut client, out, "session.unmute", which),
         Verb::Dtmf { digits, which } => {
             let call_id = session(&mut client, which, false)?;
-            let done = client.call("session.dtmf", json!({ "callId": call_id, "dtmf": digits }))?;
-            out.document(&done, |_| Vec::new())
+            out.done(&client.call("session.dtmf", json!({ "callId": call_id, "dtmf": digits }))?)
         }
         Verb::Record { what, which, target } => record(&mut client, out, what, which, &target),
         Verb::Transfer { number, which } => {
             let call_id = session(&mut client, which, false)?;
-            let done = client.call("session.blindTransfer", json!({ "callId": call_id, "number": number }))?;
-            out.document(&done, |_| Vec::new())
+            out.done(&client.call("session.blindTransfer", json!({ "callId": call_id, "number": number }))?)
         }
-        Verb::Attended(which) => verb(&mut client, out, "session.attendedTransfer", which),
-        Verb::Merge { call_ids } => {
-            let done = client.call("phone.merge", json!({ "callIds": call_ids }))?;
-            out.document(&done, |_| Vec::new())
+        Verb::Consult { number, which, wait } => {
+            let call_id = session(&mut client, which, false)?;
+            let about = client.call("session.get", json!({ "callId": call_id }))?;
+            let params = json!({ "number": number, "transferId": call_id, "account": about["status"]["account"] });
+            dial(&mut client, out, params, wait)
         }
-        Verb::Split { call_id } => {
-            let params = call_id.map_or_else(|| json!({}), |call_id| json!({ "callId": call_id }));
-            let done = client.call("phone.split", params)?;
-            out.document(&done, |_| Vec::new())
+        Verb::Complete(which) => verb(&mut client, out, "session.attendedTransfer", which),
+        Verb::Reject { which, code } => {
+            let call_id = session(&mut client, which, true)?;
+            out.done(&client.call("session.reject", json!({ "callId": call_id, "code": code }))?)
         }
+        Verb::Progress { which, early_media } => {
+            let call_id = session(&mut client, which, true)?;
+            let code = if early_media { 183 } else { 180 };
+            out.done(&client.call("session.progress", json!({ "callId": call_id, "code": code }))?)
+        }
+        Verb::Tag { tags, call, name, company, avatar } => {
+            let call_id = session(&mut client, Which { call_id: call }, false)?;
+            let mut status = given([("name", name), ("company", company), ("avatar", avatar)]);
+            if !tags.is_empty() {
+                status["tags"] = json!(tags);
+            }
+            out.done(&client.call("session.setStatus", json!({ "callId": call_id, "status": status }))?)
+        }
+        Verb::Merge { call_ids } => out.done(&client.call("phone.merge", json!({ "callIds": call_ids }))?),
+        Verb::Split { call_id } => out.done(&client.call("phone.split", given([("callId", call_id)]))?),
         Verb::Ls => {
             let sessions = client.call("phone.getSession", json!({}))?;
             out.documents(&sessions, show::sessions)
@@ -197,7 +302,23 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             let devices = client.call("device.list", json!({}))?;
             out.documents(&devices["devices"], show::devices)
         }
-        Verb::Watch { topics } => watch(&mut client, out, topics),
+        Verb::Account { what } => accounts::account(&mut client, out, what),
+        Verb::Register { account: Some(name) } => out.done(&client.call("account.register", json!({ "name": name }))?),
+        Verb::Register { account: None } => out.done(&client.call("phone.reRegister", json!({}))?),
+        Verb::Unregister { account: Some(name) } => {
+            out.done(&client.call("account.unregister", json!({ "name": name }))?)
+        }
+        Verb::Unregister { account: None } => out.done(&client.call("phone.disconnect", json!({}))?),
+        Verb::Use { device, role, account } => {
+            let params = given([("id", Some(device)), ("role", Some(role)), ("account", account)]);
+            out.done(&client.call("device.setRole", params)?)
+        }
+        Verb::Watch { topics, from } => watch(&mut client, out, topics, from),
+        Verb::Events(which) => log::events(&mut client, out, which),
+        Verb::Cdrs(which) => log::cdrs(&mut client, out, which),
+        Verb::Recordings { what } => log::recordings(&mut client, out, what.unwrap_or_default()),
+        Verb::Status => accounts::status(&mut client, out),
+        Verb::Shutdown => out.done(&client.call("daemon.shutdown", json!({}))?),
         Verb::Rpc { method, .. } => {
             let result = client.call(&method, params)?;
             out.document(&result, show::pretty)
@@ -207,8 +328,13 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
 
 fn verb(client: &mut Client, out: &mut Out, method: &str, which: Which) -> Result<(), Failure> {
     let call_id = session(client, which, method == "session.answer")?;
-    let done = client.call(method, json!({ "callId": call_id }))?;
-    out.document(&done, |_| Vec::new())
+    out.done(&client.call(method, json!({ "callId": call_id }))?)
+}
+
+/// Params of what was given.
+fn given<const N: usize>(params: [(&str, Option<String>); N]) -> Value {
+    let there = params.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?))));
+    Value::Object(there.collect())
 }
 
 fn record(client: &mut Client, out: &mut Out, what: RecordVerb, which: Which, target: &str) -> Result<(), Failure> {
@@ -241,17 +367,13 @@ fn session(client: &mut Client, which: Which, ringing: bool) -> Result<String, F
     current.ok_or_else(|| Failure::Usage(format!("there are several calls, name one: {}", ids.join(" "))))
 }
 
-fn dial(client: &mut Client, out: &mut Out, number: &str, account: Option<String>, wait: bool) -> Result<(), Failure> {
+fn dial(client: &mut Client, out: &mut Out, params: Value, wait: bool) -> Result<(), Failure> {
     if wait {
         // Before the call, so that nothing is missed.
         client.call(
             "events.subscribe",
             json!({ "topics": ["progress", "accepted", "confirmed", "ended", "failed", "clientError"] }),
         )?;
-    }
-    let mut params = json!({ "number": number });
-    if let Some(account) = account {
-        params["account"] = account.into();
     }
     let called = client.call("phone.call", params)?;
     out.document(&called, |called| vec![show::clean(called["callId"].as_str().unwrap_or_default())])?;
@@ -277,8 +399,12 @@ fn dial(client: &mut Client, out: &mut Out, number: &str, account: Option<String
     }
 }
 
-fn watch(client: &mut Client, out: &mut Out, topics: Vec<String>) -> Result<(), Failure> {
-    client.call("events.subscribe", if topics.is_empty() { json!({}) } else { json!({ "topics": topics }) })?;
+fn watch(client: &mut Client, out: &mut Out, topics: Vec<String>, from: Option<u64>) -> Result<(), Failure> {
+    let mut params = if topics.is_empty() { json!({}) } else { json!({ "topics": topics }) };
+    if let Some(seq) = from {
+        params["fromSeq"] = seq.into();
+    }
+    client.call("events.subscribe", params)?;
     loop {
         let (event, colour) = (client.event()?, out.colour);
         out.document(&event, |event| vec![show::event(event, colour)])?;
@@ -292,6 +418,11 @@ struct Out {
 }
 
 impl Out {
+    /// Nothing to tell people; the answer for programs.
+    fn done(&mut self, answer: &Value) -> Result<(), Failure> {
+        self.document(answer, |_| Vec::new())
+    }
+
     /// One document, or the lines that tell it.
     fn document(&mut self, value: &Value, lines: impl Fn(&Value) -> Vec<String>) -> Result<(), Failure> {
         if self.json { self.lines(&[value.to_string()]) } else { self.lines(&lines(value)) }

@@ -24,7 +24,6 @@ pub(super) fn sessions(sessions: &[Value], colour: bool) -> Vec<String> {
             [("isHold", "held"), ("isRemoteHold", "held by peer"), ("isMute", "muted"), ("isConference", "conference")];
         let flags: Vec<&str> = flags.iter().filter(|(key, _)| status[key] == true).map(|(_, word)| *word).collect();
         let state = if status["isRing"] == true { "ringing here".to_owned() } else { text(&status["callStatus"]) };
-        let seconds = session["timer"]["callDuration"].as_u64().unwrap_or_default();
         vec![
             text(&session["callId"]),
             text(&status["communicationType"]),
@@ -32,7 +31,7 @@ pub(super) fn sessions(sessions: &[Value], colour: bool) -> Vec<String> {
             text(&status["name"]),
             text(&status["account"]),
             state,
-            format!("{}:{:02}", seconds / 60, seconds % 60),
+            clock(Some(session["timer"]["callDuration"].as_u64().unwrap_or_default())),
             flags.join(", "),
         ]
     };
@@ -74,6 +73,54 @@ pub(super) fn devices(devices: &[Value], colour: bool) -> Vec<String> {
         vec![text(&device["id"]), text(&device["name"]), can.join(", ")]
     };
     table(&["ID", "NAME", "CAN"], devices.iter().map(row), colour)
+}
+
+/// Call detail records, a line each.
+pub(super) fn cdrs(cdrs: &[Value], colour: bool) -> Vec<String> {
+    let row = |cdr: &Value| {
+        let missed = cdr["direction"] == "inbound" && cdr["answerTime"].is_null();
+        let mos = cdr["mos"].as_f64().map(|mos| format!("{mos:.2}")).unwrap_or_default();
+        vec![
+            text(&cdr["startTime"]),
+            if missed { "missed".to_owned() } else { text(&cdr["direction"]) },
+            text(&cdr["number"]),
+            text(&cdr["name"]),
+            text(&cdr["account"]),
+            clock(cdr["ringSec"].as_u64()),
+            clock(cdr["talkSec"].as_u64()),
+            text(&cdr["cause"]),
+            mos,
+        ]
+    };
+    if cdrs.is_empty() {
+        return vec!["no records".into()];
+    }
+    let titles = ["START", "DIRECTION", "NUMBER", "NAME", "ACCOUNT", "RANG", "TALKED", "CAUSE", "MOS"];
+    table(&titles, cdrs.iter().map(row), colour)
+}
+
+/// Recordings, a line each.
+pub(super) fn recordings(recordings: &[Value], colour: bool) -> Vec<String> {
+    let row = |one: &Value| {
+        vec![
+            text(&one["startedAt"]),
+            clock(one["durationMs"].as_u64().map(|ms| ms / 1000)),
+            text(&one["number"]),
+            text(&one["name"]),
+            text(&one["account"]),
+            text(&one["state"]),
+            text(&one["id"]),
+        ]
+    };
+    if recordings.is_empty() {
+        return vec!["no recordings".into()];
+    }
+    table(&["START", "LENGTH", "NUMBER", "NAME", "ACCOUNT", "STATE", "ID"], recordings.iter().map(row), colour)
+}
+
+/// Seconds as minutes and seconds.
+pub(super) fn clock(seconds: Option<u64>) -> String {
+    seconds.map(|seconds| format!("{}:{:02}", seconds / 60, seconds % 60)).unwrap_or_default()
 }
 
 /// An event on one line: its time, name, session and what matters of its data.
@@ -121,9 +168,7 @@ pub(super) fn event(event: &Value, colour: bool) -> String {
         let shown = ["communicationType", "number", "name", "account"].iter().map(|key| text(&person[*key]));
         parts.extend(shown.filter(|part| !part.is_empty()));
     }
-    if let Some(seconds) = data["timer"]["callDuration"].as_u64() {
-        parts.push(format!("{}:{:02}", seconds / 60, seconds % 60));
-    }
+    parts.extend(data["timer"]["callDuration"].as_u64().map(|seconds| clock(Some(seconds))));
     // 0: nothing has been heard yet.
     if let Some(mos) = data["metrics"]["mos"].as_f64().filter(|mos| *mos > 0.0) {
         parts.push(format!("mos={mos:.2}"));

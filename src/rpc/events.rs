@@ -1,101 +1,128 @@
-//! The events that users can be told of: for topics and for `rpc.discover`.
+//! The events that users can be told of: name, type of its data (of `payloads`), when it comes, an example. For topics and for
+//! `rpc.discover`.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use super::examples::{CALL, FIRST, OTHER, account, record, report, session, status};
+use super::payloads as of;
 
 /// An event's name, its data and when it comes.
 pub(super) struct Known {
     pub name: &'static str,
-    /// Members of `data`; a `?` marks those that may be left out.
-    pub data: &'static [&'static str],
     pub when: &'static str,
     /// The newest replaces the older of the same session; it is not counted.
     pub sample: bool,
+    /// The schema of its data.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// A `data` that is like a real one.
+    pub example: fn() -> Value,
 }
 
-const fn event(name: &'static str, data: &'static [&'static str], when: &'static str) -> Known {
-    Known { name, data, when, sample: false }
-}
-
-const fn sample(name: &'static str, data: &'static [&'static str], when: &'static str) -> Known {
-    Known { name, data, when, sample: true }
+macro_rules! events {
+    ($($kind:ident $name:literal $data:ident $when:literal $example:tt;)*) => {
+        /// Every event that has a name of its own.
+        pub(super) const NAMES: &[Known] = &[$(Known {
+            name: $name,
+            when: $when,
+            sample: matches!(stringify!($kind).as_bytes(), b"sample"),
+            schema: |generator| of::$data::json_schema(generator),
+            example: || json!($example),
+        }),*];
+    };
 }
 
 /// Families whose members are told by `family.member`.
 pub(super) const FAMILIES: &[&str] = &["device", "account", "daemon", "recording", "agent"];
 
-/// Every event that has a name of its own.
-pub(super) const NAMES: &[Known] = &[
-    event("newRTCSession", &["callId", "originator", "session", "referredBy?"], "a session exists"),
-    event("incoming", &["callId", "session"], "it is an inbound one and rings"),
-    event(
-        "startSession",
-        &["callId", "originator", "session", "referredBy?"],
-        "an outbound session begins, or an inbound one is being answered",
-    ),
-    event("progress", &["callId", "code", "earlyMedia"], "a provisional response came or was sent"),
-    event("accepted", &["callId", "session"], "200 OK received (outbound) or sent (inbound)"),
-    event("confirmed", &["callId", "session"], "ACK sent (outbound) or received (inbound)"),
-    event("ended", &["callId", "cause", "by", "sipCode?", "q850?"], "an answered session is over"),
-    event("failed", &["callId", "cause", "code", "by"], "a session that was never answered is over"),
-    event("clientError", &["callId", "cause"], "a local fault stopped the call from being made"),
-    event("deleteSession", &["callId"], "the session is forgotten"),
-    event(
-        "statusChange",
-        &["callId", "newStatus", "oldStatus", "changed"],
-        "the status changed, save name, avatar, company",
-    ),
-    event("staticStatusChange", &["callId", "newStatus", "oldStatus"], "name, avatar or company changed"),
-    event("streamAdded", &["callId", "communicationType", "stream"], "a remote stream starts"),
-    event("reinvite", &["callId", "session", "reason"], "the peer re-invited, or was replaced by another"),
-    event("dtmf", &["callId", "dtmf", "durationMs", "method"], "a digit was received"),
-    event("dtmfSent", &["callId", "dtmf", "method"], "a digit was sent"),
-    event("identity", &["callId", "number", "name", "oldNumber", "oldName"], "who we talk to became known or changed"),
-    event("media", &["callId", "state", "reason?"], "media flows, stalls or goes one way"),
-    event(
-        "alert",
-        &["callId?", "kind", "state?", "reason?", "code?"],
-        "something wants a look: a silent microphone, clipping, the disk",
-    ),
-    event("transferProgress", &["callId", "code", "number", "otherCallId?"], "a transfer goes on"),
-    event(
-        "transferred",
-        &["callId", "number", "otherCallId?"],
-        "a transfer succeeded; the session, and the other leg, end",
-    ),
-    event(
-        "transferFailed",
-        &["callId", "code?", "cause", "number", "otherCallId?"],
-        "a transfer failed; the call is kept",
-    ),
-    event("connected", &["account", "transport", "server"], "the way to the registrar is there"),
-    event("disconnected", &["account", "cause", "reason?"], "the way to the registrar is gone"),
-    event("registered", &["account", "expires", "contact"], "an account is registered"),
-    event(
-        "registrationFailed",
-        &["account", "cause", "code", "failures", "retryInMs"],
-        "a registration failed; the next try is planned",
-    ),
-    event(
-        "isRegisteredChange",
-        &["account", "isRegistered", "code?"],
-        "an account became, or is no longer, registered",
-    ),
-    event("currentSessionChange", &["callId", "oldCallId"], "another session of the seat is the current one"),
-    event("callRejected", &["account", "number", "code", "cause"], "an INVITE was refused before it could ring"),
-    event("recordPermissionsChange", &["recordPermissions", "oldRecordPermissions"], "what may be recorded changed"),
-    event(
-        "recording.started",
-        &["callId", "target", "path?"],
-        "it records: the file is open, or the code is on its way",
-    ),
-    event("recording.paused", &["callId", "target"], "silence from here on"),
-    event("recording.resumed", &["callId", "target"], "sound again"),
-    event(
-        "recording.stopped",
-        &["callId", "target", "path?", "sha256?", "durationMs?"],
-        "the file is closed; may come after deleteSession",
-    ),
-    event("recording.failed", &["callId", "target", "reason", "path?"], "the disk failed; the call goes on"),
-    event("cdrChange", &["callId", "cdr"], "the call detail record of a session that is over"),
-    sample("callReport", &["callId", "callReport", "metrics"], "at the answer, then every 3 s while talking"),
-    sample("updateTimer", &["callId", "timer"], "each second"),
-    sample("lagged", &["fromSeq", "toSeq"], "this subscription lost these events, because they were not read in time"),
-];
+events! {
+    event "newRTCSession" Begun "A session begins."
+        { "callId": CALL, "originator": "local", "session": session(CALL, "calling") };
+    event "incoming" Snapshot "Somebody calls; it rings here."
+        { "callId": OTHER, "session": session(OTHER, "connecting") };
+    event "startSession" Begun "We call, or an inbound session is being answered."
+        { "callId": CALL, "originator": "local", "session": session(CALL, "calling") };
+    event "progress" Progress "A 1xx came, or was sent."
+        { "callId": CALL, "code": 180, "earlyMedia": false };
+    event "accepted" Snapshot "The 200, received (outbound) or sent (inbound)."
+        { "callId": CALL, "session": session(CALL, "talking") };
+    event "confirmed" Snapshot "The ACK, sent (outbound) or received (inbound)."
+        { "callId": CALL, "session": session(CALL, "talking") };
+    event "ended" Ended "An answered session is over."
+        { "callId": CALL, "cause": "Terminated", "by": "remote", "q850": 16 };
+    event "failed" Failed "A session that was never answered is over."
+        { "callId": CALL, "cause": "Busy", "code": 486, "by": "remote" };
+    event "clientError" ClientError "A fault here kept the call from being made."
+        { "callId": CALL, "cause": "User Denied Media Access" };
+    event "deleteSession" Deleted "The session is forgotten."
+        { "callId": CALL };
+    event "statusChange" StatusChange "Anything of the status changed but name, avatar and company."
+        { "callId": CALL, "newStatus": status(CALL, "talking"), "oldStatus": status(CALL, "ringing"), "changed": ["callStartTime", "callStatus"] };
+    event "staticStatusChange" StaticStatusChange "Name, avatar or company changed."
+        { "callId": CALL, "newStatus": { "name": "Ann Lee", "avatar": "", "company": "Lee & Co" }, "oldStatus": { "name": "", "avatar": "", "company": "" } };
+    event "streamAdded" StreamAdded "The first sound of the peer."
+        { "callId": CALL, "communicationType": "outbound", "stream": session(CALL, "talking")["remoteStream"] };
+    event "reinvite" Reinvite "The peer changed the session, or another took its place."
+        { "callId": CALL, "session": session(CALL, "talking"), "reason": "refresh" };
+    event "dtmf" DtmfReceived "A digit came."
+        { "callId": CALL, "dtmf": "5", "durationMs": 100, "method": "rtp" };
+    event "dtmfSent" DtmfSent "A digit has gone."
+        { "callId": CALL, "dtmf": "5", "method": "rtp" };
+    event "identity" Identity "We talk to somebody else now, or know more of whom."
+        { "callId": CALL, "number": "1003", "name": "Bo Ek", "oldNumber": "1002", "oldName": "Ann Lee" };
+    event "media" Media "Its voice stalls, flows again, or changed otherwise."
+        { "callId": CALL, "state": "stalled" };
+    event "alert" Alert "Something wants a look."
+        { "kind": "disk", "state": "full", "reason": "No space left on device (os error 28)" };
+    event "transferProgress" TransferProgress "Our transfer goes on."
+        { "callId": CALL, "code": 180, "number": "1003" };
+    event "transferred" Transferred "Our transfer succeeded; the session, and the other leg, end."
+        { "callId": CALL, "number": "1003" };
+    event "transferFailed" TransferFailed "Our transfer failed, or nothing was heard of it for 30 s; the call is kept."
+        { "callId": CALL, "cause": "Busy", "code": 486, "number": "1003" };
+    event "connected" Connected "The registrar answers."
+        { "account": "office", "transport": "udp", "server": "192.0.2.10:5060" };
+    event "disconnected" Disconnected "The registrar does not answer any more."
+        { "account": "office", "cause": "Request Timeout" };
+    event "registered" Registered "An account is registered; refreshes are not told."
+        { "account": "office", "expires": 300, "contact": "<sip:1001@192.0.2.20:5060>" };
+    event "registrationFailed" RegistrationFailed "A registration failed; it is tried again."
+        { "account": "office", "cause": "Rejected", "code": 403, "failures": 1, "retryInMs": 61200 };
+    event "isRegisteredChange" IsRegisteredChange "An account became registered, or is it no longer."
+        { "account": "office", "isRegistered": true, "code": null };
+    event "account.added" AccountChanged "`account.add` was called." { "account": "office" };
+    event "account.updated" AccountChanged "`account.update` was called." { "account": "office" };
+    event "account.removed" AccountChanged "`account.remove` was called." { "account": "office" };
+    event "account.notify" AccountNotify "The PBX sent a NOTIFY that nobody asked for: messages that wait (RFC 3842)."
+        { "account": account()["name"], "event": "message-summary", "body": "Messages-Waiting: yes\r\n" };
+    event "currentSessionChange" CurrentSessionChange "Another session is the current one."
+        { "callId": OTHER, "oldCallId": CALL };
+    event "callRejected" CallRejected "An INVITE was refused before it could ring."
+        { "account": "office", "number": "1009", "code": 486, "cause": "Busy" };
+    event "recordPermissionsChange" RecordPermissionsChange "What users may do about recording changed."
+        { "recordPermissions": 1, "oldRecordPermissions": 2 };
+    event "recording.started" RecordingChanged "The file is open, or the PBX's code is on its way."
+        { "callId": CALL, "target": "local", "path": FIRST };
+    event "recording.paused" RecordingChanged "Silence in the recording from here on."
+        { "callId": CALL, "target": "local" };
+    event "recording.resumed" RecordingChanged "Sound again."
+        { "callId": CALL, "target": "local" };
+    event "recording.stopped" RecordingStopped "The file is closed; when the call's end closed it, after `deleteSession`."
+        { "callId": CALL, "target": "local", "path": FIRST, "sha256": super::examples::HASH, "durationMs": 61240 };
+    event "recording.failed" RecordingFailed "The disk failed; the call goes on, what was written plays."
+        { "callId": CALL, "target": "local", "reason": "No space left on device (os error 28)", "path": FIRST };
+    event "device.added" DeviceMoved "A sound device was plugged in."
+        { "device": super::examples::device() };
+    event "device.removed" DeviceMoved "A sound device is gone."
+        { "device": super::examples::device() };
+    event "device.changed" DeviceChanged "`device.setRole` was called."
+        { "id": "pulse:headset", "role": "input", "account": null };
+    event "cdrChange" CdrChange "The record of a session that is over, once."
+        { "callId": CALL, "cdr": record() };
+    sample "callReport" Reported "At the answer, then every `[phone] report_interval` (3 s)."
+        { "callId": CALL, "callReport": report(), "metrics": session(CALL, "talking")["metrics"] };
+    sample "updateTimer" TimerUpdate "Every second."
+        { "callId": CALL, "timer": session(CALL, "talking")["timer"] };
+    sample "lagged" Lagged "This subscription lost these events, because they were not read in time."
+        { "fromSeq": 120, "toSeq": 164 };
+}

@@ -1,5 +1,5 @@
 //! The one table: method → who may call it, its params in positional order, how they become a command, what comes back.
-//! A method that is not here does not exist.
+//! A method that is not here does not exist. What comes back is a type of `data`; the example that each needs stands in `examples`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::filter::{EventsSubscribe, Filter, is_topic};
 use super::params::read;
 use super::replay::EventsReplay;
-use super::{Command, Role, Since, Subscribe, SubscribeAnswer, errors};
+use super::{Command, Role, Since, Subscribe, SubscribeAnswer, data, errors};
 use crate::config;
 use crate::store::CdrQuery;
 use crate::ua::command::{self as ua, Command as Ua};
@@ -30,39 +30,13 @@ pub struct Method {
     pub summary: &'static str,
     /// Errors of its own, besides those that every method has.
     pub errors: &'static [Code],
-    /// What it returns.
-    pub result: Shape,
     pub(super) read: Read,
     pub(super) schema: fn(&mut SchemaGenerator) -> Schema,
+    pub(super) result: fn(&mut SchemaGenerator) -> Schema,
 }
 
 type Read = fn(&[&str], Option<&RawValue>) -> Result<Command, ErrorObjectOwned>;
 type Made = Result<Command, ErrorObjectOwned>;
-
-/// What a method returns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    /// `true`: done.
-    True,
-    /// A session snapshot.
-    Session,
-    /// A session snapshot, or null.
-    SessionOrNull,
-    /// A session snapshot, or an array of them.
-    Sessions,
-    /// `{code: 200, msg: "SUCCESS"}`
-    Success,
-    /// `{code: 200, msg: "SUCCESS", callId, session}`
-    Called,
-    /// A subscription's id.
-    Subscription,
-    /// `{subscription, seq, epoch, snapshot?}`
-    Begin,
-    /// An object that the summary describes.
-    Object,
-    /// An array that the summary describes.
-    Array,
-}
 
 /// The `phone.*` methods that are the same as `session.*`: all but these, whose `phone.*` names mean something else.
 const NOT_TWINS: [&str; 3] = ["session.get", "session.on", "session.off"];
@@ -95,15 +69,16 @@ macro_rules! methods {
             params: &[$($param),*],
             summary: $summary,
             errors: $errors,
-            result: Shape::$result,
             read: |names, raw| { let params: $params = read(names, raw)?; ($make)(params) },
             schema: |generator| generator.subschema_for::<$params>(),
+            result: |generator| generator.subschema_for::<data::$result>(),
         }),*];
     };
 }
 
 const NONE: &[Code] = &[];
 const ACCOUNT: &[Code] = &[Code::NoAccount];
+const REGISTER: &[Code] = &[Code::NoAccount, Code::RegistryFailed, Code::RegisterAttempts];
 const DEVICE: &[Code] = &[Code::NoInput, Code::NoAccount, Code::DeviceRefused, Code::DeviceFailed];
 const SESSION: &[Code] = &[Code::NoSession];
 const STATE: &[Code] = &[Code::NoSession, Code::WrongState];
@@ -134,28 +109,28 @@ const CALL: &[Code] = &[
 ];
 
 methods! {
-    "rpc.discover" Observe [] Nothing => |_| Ok(Command::Discover), Object NONE "This document.";
-    "daemon.info" Observe [] Nothing => |_| Ok(Command::Info), Object NONE "Name, version, pid, uptimeMs, epoch.";
-    "daemon.health" Observe [] Nothing => |_| Ok(Command::Health), Object NONE "ok (every account that shall be registered is) and accounts.";
+    "rpc.discover" Observe [] Nothing => |_| Ok(Command::Discover), Document NONE "The API as an OpenRPC document.";
+    "daemon.info" Observe [] Nothing => |_| Ok(Command::Info), Info NONE "Which daemon this is, and since when.";
+    "daemon.health" Observe [] Nothing => |_| Ok(Command::Health), Health NONE "Whether every account that shall be registered is.";
     "daemon.shutdown" Admin [] Nothing => |_| own(Ua::Shutdown), True NONE "Ends every call, unregisters, stops.";
 
-    "account.add" Admin ["name", "account"] ua::AccountAdd => |p| account(p, true).map(Ua::AccountAdd).and_then(own), Object ADD "Adds an account until the daemon stops.";
-    "account.update" Admin ["name", "account"] ua::AccountAdd => |p| account(p, false).map(Ua::AccountUpdate).and_then(own), Object ACCOUNT "Changes an account.";
+    "account.add" Admin ["name", "account"] ua::AccountAdd => |p| account(p, true).map(Ua::AccountAdd).and_then(own), Account ADD "Adds an account until the daemon stops.";
+    "account.update" Admin ["name", "account"] ua::AccountAdd => |p| account(p, false).map(Ua::AccountUpdate).and_then(own), Account ACCOUNT "Changes an account.";
     "account.remove" Admin ["name"] ua::AccountRef => |p| own(Ua::AccountRemove(p)), True ACCOUNT "Removes an account.";
-    "account.list" Observe [] Nothing => |_| own(Ua::AccountList), Array NONE "Every account and how it is registered.";
-    "account.get" Observe ["name"] ua::AccountRef => |p| own(Ua::AccountGet(p)), Object ACCOUNT "One account and how it is registered.";
-    "account.register" Call ["name"] ua::AccountRef => |p| own(Ua::AccountRegister(p)), True ACCOUNT "Registers an account.";
-    "account.unregister" Call ["name"] ua::AccountRef => |p| own(Ua::AccountUnregister(p)), True ACCOUNT "Unregisters an account.";
+    "account.list" Observe [] Nothing => |_| own(Ua::AccountList), Accounts NONE "Every account and how it is registered.";
+    "account.get" Observe ["name"] ua::AccountRef => |p| own(Ua::AccountGet(p)), Account ACCOUNT "One account and how it is registered.";
+    "account.register" Call ["name"] ua::AccountRef => |p| own(Ua::AccountRegister(p)), True REGISTER "Registers an account; true once the registrar has it.";
+    "account.unregister" Call ["name"] ua::AccountRef => |p| own(Ua::AccountUnregister(p)), True ACCOUNT "Unregisters an account; true once that is done.";
 
-    "device.list" Observe [] Nothing => |_| own(Ua::DeviceList), Array NONE "The sound devices of the host.";
-    "device.get" Observe ["id"] ua::DeviceRef => |p| own(Ua::DeviceGet(p)), Object DEVICE "One sound device.";
+    "device.list" Observe [] Nothing => |_| own(Ua::DeviceList), Devices NONE "The sound devices of the host.";
+    "device.get" Observe ["id"] ua::DeviceRef => |p| own(Ua::DeviceGet(p)), Device DEVICE "One sound device.";
     "device.setRole" Call ["id", "role", "account"] ua::SetRole => |p| own(Ua::DeviceSetRole(p)), True DEVICE "Says what a device is used for.";
 
     "phone.start" Call [] Nothing => |_| own(Ua::Start), True NONE "Registers every account that shall be.";
     "phone.disconnect" Call [] Nothing => |_| own(Ua::Disconnect), True NONE "Unregisters every account.";
     "phone.reRegister" Call [] Nothing => |_| own(Ua::ReRegister), True NONE "Registers every account anew, now.";
     "phone.call" Call ["number", "option", "transferId", "account"] ua::Call => |p| own(Ua::Call(p)), Called CALL "Calls; returns once the INVITE is on the wire.";
-    "phone.get" Observe [] Nothing => |_| own(Ua::PhoneGet), Object NONE "The phone: its settings and counts.";
+    "phone.get" Observe [] Nothing => |_| own(Ua::PhoneGet), Phone NONE "The phone: its settings and counts.";
     "phone.getSession" Observe ["callId"] ua::GetSession => |p| own(Ua::GetSession(p)), Sessions SESSION "One session, or all as an array.";
     "phone.setSessionStaticStatus" Call ["callId", "staticStatus", "startManualModel"] ua::SetStaticStatus => |p| own(Ua::SetStaticStatus(p)), Session SESSION "As session.setStaticStatus.";
     "phone.getCurrentSession" Observe [] Nothing => |_| own(Ua::GetCurrentSession), SessionOrNull NONE "The current session.";
@@ -167,9 +142,9 @@ methods! {
 
     "phone.setRecordPermissions" Admin ["permissions"] ua::SetRecordPermissions => record_permissions, True NONE "What users may do about recording until the daemon stops: 0 nothing, 1 pause and resume, 2 also start and stop.";
 
-    "recording.list" Observe ["callId", "account", "page", "size"] ua::RecordingList => |p| own(Ua::Recordings(ua::Recordings::List(p))), Object STORAGE "Recordings, newest first: total, page, size, recordings.";
-    "recording.get" Observe ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Get(p))), Object STORAGE "A recording: who, when, where, its markers and hash.";
-    "recording.verify" Observe ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Verify(p))), Object VERIFY "valid: the file is what its hash says; sha256, expected.";
+    "recording.list" Observe ["callId", "account", "page", "size"] ua::RecordingList => |p| own(Ua::Recordings(ua::Recordings::List(p))), RecordingPage STORAGE "The recordings, newest first.";
+    "recording.get" Observe ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Get(p))), Recording STORAGE "A recording: who, when, where, its markers and hash.";
+    "recording.verify" Observe ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Verify(p))), Verified VERIFY "Whether a recording is what its hash says.";
     "recording.delete" Admin ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Delete(p))), True VERIFY "Deletes a recording that is closed.";
 
     "session.get" Observe ["callId"] ua::CallRef => |p: ua::CallRef| own(Ua::GetSession(ua::GetSession { call_id: Some(p.call_id) })), Session SESSION "The session's snapshot.";
@@ -191,14 +166,14 @@ methods! {
     "session.stopTimer" Call ["callId"] ua::CallRef => |p| own(Ua::StopTimer(p)), Session SESSION "Stops the counting and updateTimer.";
     "session.startRecord" Call ["callId", "target"] ua::Record => |p| own(Ua::StartRecord(p)), True START_RECORD "Records, or goes on after a pause; true once the file is open.";
     "session.pauseRecord" Call ["callId", "target"] ua::Record => |p| own(Ua::PauseRecord(p)), True RECORD "Silence in the recording from now on.";
-    "session.stopRecord" Call ["callId"] ua::CallRef => |p| own(Ua::StopRecord(p)), Object START_RECORD "Closes the file: path, sha256, durationMs; true where only the PBX recorded.";
+    "session.stopRecord" Call ["callId"] ua::CallRef => |p| own(Ua::StopRecord(p)), Stopped START_RECORD "Closes the file; true where only the PBX recorded.";
     "session.setStatus" Call ["callId", "status"] ua::SetStatus => |p| own(Ua::SetStatus(p)), Session SESSION "Merges name, avatar, company, tags.";
     "session.setStaticStatus" Call ["callId", "staticStatus", "startManualModel"] ua::SetStaticStatus => |p| own(Ua::SetStaticStatus(p)), Session SESSION "Merges name, avatar, company; true stops automatic updates.";
     "session.destroy" Call ["callId"] ua::CallRef => |p| own(Ua::Destroy(p)), True SESSION "Ends the session if it lives, and forgets it.";
 
     "events.subscribe" Observe ["topics", "callId", "account", "fromSeq", "snapshot", "epoch"] EventsSubscribe => subscribe, Begin SUBSCRIBE "Subscribes to events, with no gap after the snapshot, or after what the log has from fromSeq on.";
-    "events.replay" Observe ["fromSeq", "toSeq", "limit", "epoch"] EventsReplay => |p| Ok(Command::Replay(p)), Object REPLAY "events from the log, nextSeq (null: no more), epoch.";
-    "cdr.query" Observe ["page", "size", "sortBy", "orderBy", "filter"] CdrQuery => cdrs, Object STORAGE "total, page, size and cdrs: call detail records.";
+    "events.replay" Observe ["fromSeq", "toSeq", "limit", "epoch"] EventsReplay => |p| Ok(Command::Replay(p)), Replayed REPLAY "Events out of the log; ask again from nextSeq until it is null.";
+    "cdr.query" Observe ["page", "size", "sortBy", "orderBy", "filter"] CdrQuery => cdrs, Cdrs STORAGE "Call detail records.";
     "events.unsubscribe" Observe ["subscription"] Off => |p: Off| Ok(Command::Unsubscribe(p.subscription)), True NONE "Ends a subscription of this connection.";
 }
 

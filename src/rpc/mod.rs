@@ -29,8 +29,10 @@
 //! order, and a reply and the events around it reach a connection in the order in which the phone made them.
 
 mod connection;
+pub mod data;
 mod errors;
 mod events;
+mod examples;
 mod filter;
 mod hub;
 mod keys;
@@ -38,11 +40,13 @@ mod methods;
 mod openrpc;
 mod outbox;
 mod params;
+pub mod payloads;
 mod replay;
 mod roles;
 mod server;
 mod wire;
 
+pub use examples::examples_amiss;
 pub use filter::{EventsSubscribe, Filter};
 pub use hub::Hub;
 pub use methods::{METHODS, Method};

@@ -11,7 +11,7 @@ use super::io::{Now, Output, SessionId};
 use super::status::CommunicationType;
 
 /// What is kept of a session when it is over.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cdr {
     /// The session.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::contract;
 use super::process::Process;
 use super::tone::Sound;
 use super::wait::{free_port, now, poll, secs, until};
@@ -180,10 +181,12 @@ impl Client {
         Client { stream, bytes: Vec::new(), id: 0, events: Vec::new(), taken: 0 }
     }
 
-    /// Sends a request and waits for its reply, 15 s at most.
+    /// Sends a request and waits for its reply, 15 s at most. Results and events have to be as the contract says.
     pub fn call(&mut self, method: &str, params: Value) -> Result<Value, Refusal> {
         let id = self.send(method, params);
         self.reply(id, secs(15))
+            .inspect(|result| contract::result(method, result))
+            .inspect_err(|refusal| contract::refusal(method, refusal.code))
     }
 
     /// Sends a request; its id.
@@ -298,6 +301,8 @@ impl Client {
 
     fn keep(&mut self, line: Value) {
         if line["method"] == "event" {
+            let event = &line["params"]["result"];
+            contract::event(event["event"].as_str().unwrap_or_default(), &event["data"]);
             self.events.push(line["params"]["result"].clone());
         }
     }

@@ -106,7 +106,7 @@ impl Ua {
         }
         if !was {
             self.tell_account("registered", name, json!({"expires": granted, "contact": contact}));
-            self.tell_account("isRegisteredChange", name, json!({"isRegistered": true}));
+            self.tell_account("isRegisteredChange", name, json!({"isRegistered": true, "code": null}));
         }
         waiting.into_iter().for_each(|reply| self.reply(reply, Ok(Value::Bool(true))));
     }

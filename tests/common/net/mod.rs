@@ -13,6 +13,8 @@
 //! `seq` and every message on the wire is checked on the way. Use: `#[path = "common/net/mod.rs"] mod net;`.
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
+#[path = "../contract.rs"]
+mod contract;
 mod media;
 mod peer;
 mod phone;

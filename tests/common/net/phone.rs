@@ -12,6 +12,7 @@ use phoned::ua::settings::{AccountSettings, AudioSettings, Settings};
 use rand_chacha::rand_core::Rng;
 use serde_json::Value;
 
+use super::contract;
 use super::media::Stream;
 use super::{Net, Node, UDP, Who};
 
@@ -40,11 +41,12 @@ pub struct Phone {
 }
 
 impl Phone {
-    /// Keeps an event. `seq` counts every event that is no sample (API.md §4).
+    /// Keeps an event, which is as the contract says. `seq` counts every event that is no sample (API.md §4).
     pub(super) fn note(&mut self, event: Event) {
         let expected = self.last_seq + u64::from(!event.sample);
         assert_eq!(event.seq, expected, "{event:?}");
         self.last_seq = event.seq;
+        contract::event(&event.name, &event.data);
         self.events.push(event);
     }
 

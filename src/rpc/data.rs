@@ -1,0 +1,193 @@
+//! What the methods return, as types: for the documents, and for the tests that hold every answer against them.
+//!
+//! The phone makes its answers as JSON; nothing here is ever built. An `Option` is null where there is nothing; with
+//! `skip_serializing_if` it is left out.
+
+mod log;
+mod recording;
+mod session;
+
+pub use log::*;
+pub use recording::*;
+pub use session::*;
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::ua::io::DeviceInfo;
+
+/// `true`: done.
+#[derive(Debug)]
+pub struct True;
+
+impl JsonSchema for True {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "True".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "const": true })
+    }
+}
+
+/// A document of OpenRPC.
+#[derive(Debug)]
+pub struct Document;
+
+impl JsonSchema for Document {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Document".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "required": ["openrpc", "info", "methods"], "additionalProperties": true })
+    }
+}
+
+/// The number of a subscription: its events carry it, and `events.unsubscribe` takes it.
+pub type Subscription = u64;
+
+/// A session, or null.
+pub type SessionOrNull = Option<Session>;
+
+/// The daemon itself.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Info {
+    /// `phoned`
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Since its start.
+    pub uptime_ms: u64,
+    /// The life of the event log: a seq means something only together with it.
+    pub epoch: String,
+}
+
+/// Whether the daemon can do its work.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// Every account that shall be registered is.
+    pub ok: bool,
+    /// Every account.
+    pub accounts: Vec<Account>,
+}
+
+/// An account, without its secrets.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// Its address of record.
+    pub uri: String,
+    /// Where it registers; null where it does not.
+    pub registrar: Option<String>,
+    /// The proxies that its requests go through.
+    pub proxies: Vec<String>,
+    /// The name shown to others.
+    pub display_name: Option<String>,
+    /// It is to be registered.
+    pub register: bool,
+    /// It is.
+    pub is_registered: bool,
+    /// How its registration stands.
+    pub registration: Registration,
+    /// `udp` or `tcp`; null before anything was sent.
+    pub transport: Option<String>,
+    /// The seat, where the settings name one.
+    pub seat: Option<String>,
+    /// Its microphone, where it has one of its own.
+    pub input: Option<String>,
+    /// Its loudspeaker, where it has one of its own.
+    pub output: Option<String>,
+    /// It answers by itself after so many ms.
+    pub auto_answer: Option<u64>,
+}
+
+/// How a registration stands.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// How far it is.
+    pub state: RegistrationState,
+    /// Seconds until the registrar forgets it.
+    pub expires_in: Option<u64>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Until the next try.
+    pub retry_in_ms: Option<u64>,
+}
+
+/// How far a registration is.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistrationState {
+    /// Nobody wants it.
+    Off,
+    /// The way to the registrar is sought.
+    Connecting,
+    /// The REGISTER is out.
+    Registering,
+    /// The registrar has it.
+    Registered,
+    /// It failed and is tried again after `retryInMs`.
+    Waiting,
+    /// It is being taken back.
+    Unregistering,
+}
+
+/// The sound devices, and what they are used for.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Devices {
+    /// The devices of the host.
+    pub devices: Vec<DeviceInfo>,
+    /// The default of all accounts.
+    pub roles: Roles,
+}
+
+/// Which device does what.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "DeviceRoles")]
+pub struct Roles {
+    /// The microphone.
+    pub input: String,
+    /// The loudspeaker.
+    pub output: String,
+    /// Where incoming calls ring.
+    pub ringer: String,
+}
+
+/// The phone as a whole.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Phone {
+    /// An account is registered.
+    pub is_registered: bool,
+    /// How many accounts there are.
+    pub accounts: usize,
+    /// The callIds of the sessions.
+    pub sessions: Vec<String>,
+    /// The callId of the current one.
+    pub current_session: Option<String>,
+    /// What users may do about recording: 0 nothing, 1 pause and resume, 2 also start and stop.
+    pub record_permissions: u8,
+    /// The seq of the last event.
+    pub seq: u64,
+}
+
+/// Every account.
+pub type Accounts = Vec<Account>;
+
+/// A sound device.
+pub type Device = DeviceInfo;

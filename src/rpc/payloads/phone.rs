@@ -1,0 +1,198 @@
+//! What happens to accounts, devices and the phone as a whole.
+
+use schemars::JsonSchema;
+
+use super::Cause;
+use crate::ua::command::DeviceRole;
+use crate::ua::io::DeviceInfo;
+
+/// `alert`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Alert {
+    /// The session, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<String>,
+    /// What about.
+    pub kind: AlertKind,
+    /// Of `disk`: `stalled`, `full`, `failed` or `ok`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Why, in plain words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Of `dtmfRefused`: the SIP status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// Of `recordingGap`: where in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_ms: Option<u64>,
+    /// Of `recordingGap`: how much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length_ms: Option<u64>,
+}
+
+/// What wants a look.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AlertKind {
+    /// The disk of the event log.
+    Disk,
+    /// The peer refused a digit.
+    DtmfRefused,
+    /// A recording broke off.
+    RecordingFailed,
+    /// The disk does not keep up with a recording.
+    RecordingStalled,
+    /// It does again; silence stands in the place of what was lost.
+    RecordingGap,
+}
+
+/// `connected`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Connected {
+    /// The account.
+    pub account: String,
+    /// `udp` or `tcp`.
+    pub transport: String,
+    /// The server's address.
+    pub server: String,
+}
+
+/// `disconnected`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Disconnected {
+    /// The account.
+    pub account: String,
+    /// Why.
+    pub cause: Cause,
+    /// Why, in plain words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `registered`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Registered {
+    /// The account.
+    pub account: String,
+    /// What the registrar granted, s.
+    pub expires: u32,
+    /// The Contact that it knows.
+    pub contact: String,
+}
+
+/// `registrationFailed`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrationFailed {
+    /// The account.
+    pub account: String,
+    /// Why.
+    pub cause: Cause,
+    /// The registrar's status; null where it did not answer.
+    pub code: Option<u16>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Until the next try; null: there is none.
+    pub retry_in_ms: Option<u64>,
+}
+
+/// `isRegisteredChange`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IsRegisteredChange {
+    /// The account.
+    pub account: String,
+    /// It is registered.
+    pub is_registered: bool,
+    /// The status that ended it, where one did.
+    pub code: Option<u16>,
+}
+
+/// `account.added`, `account.updated`, `account.removed`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountChanged {
+    /// The account.
+    pub account: String,
+}
+
+/// `account.notify`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountNotify {
+    /// The account.
+    pub account: String,
+    /// The NOTIFY's Event, e.g. `message-summary`.
+    pub event: Option<String>,
+    /// Its body as it came.
+    pub body: String,
+}
+
+/// `currentSessionChange`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CurrentSessionChange {
+    /// The session that is current now.
+    pub call_id: Option<String>,
+    /// The one that was.
+    pub old_call_id: Option<String>,
+}
+
+/// `callRejected`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CallRejected {
+    /// The account that was called.
+    pub account: String,
+    /// Who called.
+    pub number: String,
+    /// What he got.
+    pub code: u16,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// `recordPermissionsChange`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordPermissionsChange {
+    /// What users may do now.
+    pub record_permissions: u8,
+    /// What they could do before.
+    pub old_record_permissions: u8,
+}
+
+/// `device.added`, `device.removed`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceMoved {
+    /// The device.
+    pub device: DeviceInfo,
+}
+
+/// `device.changed`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceChanged {
+    /// The device.
+    pub id: String,
+    /// What it does now.
+    pub role: DeviceRole,
+    /// For which account; null: for all.
+    pub account: Option<String>,
+}
+
+/// `lagged`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Lagged {
+    /// The first event that was lost.
+    pub from_seq: u64,
+    /// The last one.
+    pub to_seq: u64,
+}
