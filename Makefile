@@ -2,6 +2,7 @@
 # make test    all tests, against real peers (under 30 minutes)
 # make bench   the load table, phoned beside baresip, into docs/BENCHMARKS.md
 # make run     the daemon in the foreground with config/phoned.toml, socket target/phoned.sock
+# make deb     target/debian/phoned_*.deb: both programs, units, man pages, completions; checked by lintian
 # make lint    clippy and rustfmt
 # make contract  writes tests/data/openrpc.json and docs/API.md anew, after the API has changed
 # make fuzz    10 million mutated messages
@@ -14,7 +15,7 @@ SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 NEED := tests/tools/need.sh
 
-.PHONY: demo test bench run lint contract fuzz soak build
+.PHONY: deb demo test bench run lint contract fuzz soak build
 .DEFAULT_GOAL := build
 
 build:
@@ -36,6 +37,12 @@ bench:
 
 run: build
 	target/release/phoned --config config/phoned.toml --socket target/phoned.sock
+
+deb: build
+	@$(NEED) deb
+	target/release/phonectl generate target/generated
+	cargo deb --no-build
+	lintian --fail-on error target/debian/phoned_*.deb
 
 lint:
 	@$(NEED) rust build

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use super::Config;
 use crate::ua::settings::{AccountSettings, Secret};
@@ -130,8 +131,14 @@ pub fn account_faults(name: &str, account: &AccountSettings, whole: bool) -> Vec
     for (key, text) in [("display_name", &account.display_name), ("username", &account.username)] {
         fault(key, when(text.as_deref().is_none_or(printable), "one line of printable text"));
     }
-    let both = account.password.is_some() && account.password_file.is_some();
-    fault("password_file", when(!both, "either password or password_file"));
+    let ways = [account.password.is_some(), account.password_file.is_some(), account.password_credential.is_some()];
+    let several = ways.iter().filter(|way| **way).count() > 1;
+    let key = if account.password_file.is_some() { "password_file" } else { "password_credential" };
+    fault(key, when(!several, "one of password, password_file, password_credential"));
+    if let Some(name) = &account.password_credential {
+        let plain = !name.is_empty() && !name.contains('/') && !name.starts_with('.') && printable(name);
+        fault("password_credential", when(plain, "the name of a LoadCredential= of the unit, as \"office\""));
+    }
     if let Some(expires) = account.expires {
         fault("expires", when((10..=86_400).contains(&expires), "10 to 86400"));
     }
@@ -146,15 +153,29 @@ pub fn account_faults(name: &str, account: &AccountSettings, whole: bool) -> Vec
     faults
 }
 
-/// Reads `password_file`, where there is one, into `password`. The error never holds what the file does.
+/// The key that says where the password is, if it is not in the configuration itself.
+pub(super) fn password_key(account: &AccountSettings) -> &'static str {
+    if account.password_credential.is_some() { "password_credential" } else { "password_file" }
+}
+
+/// Reads `password_file` or `password_credential`, where there is one, into `password`. The error never holds what the file does.
 pub fn read_password(account: &mut AccountSettings) -> Result<(), String> {
-    let Some(path) = &account.password_file else { return Ok(()) };
+    let path = match (&account.password_file, &account.password_credential) {
+        (Some(path), _) => PathBuf::from(path),
+        (None, Some(name)) => {
+            let folder = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
+            let folder =
+                folder.ok_or("with a unit that has LoadCredential= of that name; there are no credentials here")?;
+            PathBuf::from(folder).join(name)
+        }
+        (None, None) => return Ok(()),
+    };
     let failed = |why: &dyn std::fmt::Display| format!("a file whose first line is the password; {path:?}: {why}");
-    let metadata = std::fs::metadata(path).map_err(|error| failed(&error))?;
+    let metadata = std::fs::metadata(&path).map_err(|error| failed(&error))?;
     if !metadata.is_file() || metadata.len() > MAX_PASSWORD {
         return Err(failed(&"not a small ordinary file"));
     }
-    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
+    let file = std::fs::File::open(&path).map_err(|error| failed(&error))?;
     let mut line = String::new();
     BufReader::new(file).read_line(&mut line).map_err(|_| failed(&"not UTF-8 text"))?;
     let password = line.trim_end_matches(['\r', '\n']);

@@ -21,11 +21,12 @@ use crate::sip::uri::SipUri;
 impl Ua {
     /// `phone.call`. The reply comes when the INVITE is on the wire, or with what stopped it.
     pub(super) fn call(&mut self, reply: ReplyId, call: Call) -> Result<(), Error> {
-        if !self.draining.is_empty() {
-            return Err(Error::new(Code::Draining, "the daemon is about to stop"));
-        }
+        self.refuse_dial()?;
         let name = self.calling_account(call.account.as_deref())?;
         let account = self.account(&name)?;
+        if account.leaving {
+            return Err(Error::new(Code::NoAccount, format!("account {name:?} is no longer configured")));
+        }
         let Some(uri) = request_uri(&call.number, &account.domain()) else {
             return Err(Error::new(
                 Code::InvalidNumber,

@@ -56,6 +56,8 @@ pub(super) enum Timer {
     Forget(TxId),
     /// A stream flow's ping (RFC 5626 §3.5.1), a UDP flow's keep-alive.
     KeepAlive(FlowId),
+    /// A drain is over, whatever calls there are: the shell looks.
+    DrainLimit,
     /// The daemon waits no longer for its peers.
     Drained,
 }
@@ -69,7 +71,7 @@ impl Timer {
             Timer::SeatWait(id) | Timer::Silence(id) | Timer::Unanswered(id, _) => Some(*id),
             Timer::Refresh(id) | Timer::Provisional(id) | Timer::Transfer(id) => Some(*id),
             Timer::Account(_) | Timer::OrphanOk(..) | Timer::Reply(_) | Timer::Forget(_) => None,
-            Timer::KeepAlive(_) | Timer::Drained => None,
+            Timer::KeepAlive(_) | Timer::Drained | Timer::DrainLimit => None,
         }
     }
 }
@@ -116,6 +118,7 @@ impl Ua {
                 self.sent.remove(&tx);
             }
             Timer::KeepAlive(flow) => self.keep_alive(flow),
+            Timer::DrainLimit => {}
             Timer::Drained => self.on_drained(),
         }
     }

@@ -138,7 +138,7 @@ impl Ua {
         let referrer = session.refers.referred_by;
         let code = data.get("code").and_then(Value::as_u64).map_or(503, |code| code as u16);
         let key = (session.sip_call_id.clone(), session.local_tag.clone());
-        let (seat, place) = (session.seat.clone(), session.place);
+        let (seat, place, account) = (session.seat.clone(), session.place, session.account.clone());
         if session.media_asked {
             self.media(id, MediaCommand::Close);
         }
@@ -167,6 +167,7 @@ impl Ua {
         if let Some(old) = referrer {
             self.referral_failed(old, code);
         }
+        self.release_account(&account);
         self.check_drained();
     }
 
@@ -178,6 +179,7 @@ impl Ua {
 
     /// `Shutdown`: every call ends, every binding is removed; the reply comes when the peers know, 2 s at most.
     pub(super) fn shutdown(&mut self, reply: ReplyId) {
+        self.tell_drained();
         self.draining.push(reply);
         let calls: Vec<SessionId> = self.sessions.keys().copied().collect();
         calls.into_iter().for_each(|id| self.end_by_us(id, "Terminated", "system"));

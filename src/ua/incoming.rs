@@ -28,8 +28,11 @@ impl Ua {
             return self.on_replaces(tx, hop, &msg);
         }
         let Some(caller) = caller(&msg) else { return self.respond(tx, &msg, 400) };
-        if !self.draining.is_empty() {
-            return self.refuse_unseen(tx, &msg, &name, 503, "Unavailable");
+        if self.is_closing() {
+            return self.refuse_closing(tx, &msg, &name);
+        }
+        if self.accounts.get(&name).is_some_and(|account| account.leaving) {
+            return self.refuse_unseen(tx, &msg, &name, 480, "Unavailable");
         }
         let id = SessionId(self.fresh_id());
         let Some(account) = self.accounts.get(&name) else { return };

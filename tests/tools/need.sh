@@ -18,6 +18,7 @@ libasound2-dev|pkg-config --exists alsa
 L
     ;;
   demo) echo 'python3|python3 -c "import json, socket, wave"' ;;
+  deb) echo 'lintian|command -v lintian' ;;
   bench) echo 'baresip-core|command -v baresip' ;;
   test) cat <<'L'
 kamailio|command -v kamailio
@@ -82,6 +83,7 @@ install() {
 for purpose in "$@"; do
   case $purpose in
   rust) rust ;;
+  deb) install deb && { command -v cargo-deb >/dev/null || cargo install cargo-deb --locked; } ;;
   build | demo | bench) install "$purpose" ;;
   test) install build test && tests/tools/py.sh baresip-python==0.5.2a3 >/dev/null ;;
   *) echo "need.sh: what is $purpose?" >&2; exit 2 ;;

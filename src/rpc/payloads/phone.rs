@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 
 use super::Cause;
-use crate::ua::command::DeviceRole;
+pub use crate::rpc::data::{Draining, Reloaded};
+use crate::ua::command::{ConfigFault, DeviceRole};
 use crate::ua::io::DeviceInfo;
 
 /// `alert`
@@ -185,6 +186,22 @@ pub struct DeviceChanged {
     pub role: DeviceRole,
     /// For which account; null: for all.
     pub account: Option<String>,
+}
+
+/// `daemon.reloadFailed`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReloadFailed {
+    /// Everything that is wrong in the configuration.
+    pub faults: Vec<ConfigFault>,
+}
+
+/// `daemon.drained`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Drained {
+    /// The sessions that were left and are ended now.
+    pub ended: usize,
 }
 
 /// `lagged`
