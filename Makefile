@@ -7,7 +7,7 @@
 # make contract  writes tests/data/openrpc.json and docs/API.md anew, after the API has changed
 # make fuzz    10 million mutated messages
 # make soak    all tests in release with the long proofs in full: 200,000 calls on a bad network, 500 sessions for a
-#              minute, 2,000 real calls, 10 million messages
+#              minute, 10,000 real calls, 200 kills, 10 million messages
 #
 # What is missing is installed with apt and said first. Rust itself is yours to install; the line is printed.
 

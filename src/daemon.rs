@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -25,6 +26,7 @@ use crate::ua::Ua;
 use crate::ua::command::{Command, Configure, Drain};
 use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target};
 use crate::ua::media::MediaEvent;
+use crate::ua::settings::Settings;
 
 /// Events of the media engine that may wait.
 const MEDIA_INBOX: usize = 256;
@@ -145,14 +147,15 @@ impl Daemon {
         };
         let (roles, rule) = watch::channel(config.rpc.roles.clone());
         let (to_net, net_inbox) = mpsc::channel(net::INBOX);
-        let net = Net::start(&config.sip.listen, to_net).map_err(StartError::Sip)?;
+        let net = Net::start(&config.sip.listen, &config.tls, to_net).map_err(StartError::Sip)?;
         let (facts, device_inbox) = mpsc::channel(DEVICE_INBOX);
         let devices = Devices::start(audio_config(&config), facts);
         let (to_media, media_inbox) = mpsc::channel(MEDIA_INBOX);
         let engine = Engine::start(media_config(&config), devices.clone(), to_media).map_err(StartError::Media)?;
         let (answers, recording_inbox) = mpsc::channel(ANSWER_INBOX);
         let recordings = Recordings::start(record_config(&config), answers);
-        let mut ua = Ua::new(config.settings(), random().map_err(StartError::System)?);
+        let settings = Settings { instance: instance(&config), ..config.settings() };
+        let mut ua = Ua::new(settings, random().map_err(StartError::System)?);
         let epoch: [u8; 32] = random().map_err(StartError::System)?;
         let mut hub = Hub::new(hex(&epoch[..8]));
         let (gate, written) = watch::channel(if config.store.enabled { 0 } else { u64::MAX });
@@ -272,7 +275,7 @@ impl Daemon {
     fn on_time(&mut self) {
         let (ua, engine) = (&self.ua, &mut self.engine);
         let status = || {
-            let (registered, accounts, calls) = ua.counts();
+            let (registered, accounts, calls) = ua.standing();
             format!("{registered} of {accounts} accounts registered, {calls} calls")
         };
         self.manager.look(status, || engine.is_alive());
@@ -329,7 +332,9 @@ impl Daemon {
         self.manager.reloading();
         let (replies, origin) = (std::mem::take(&mut self.reload.asked), self.reload.origin.clone());
         let done = self.reload.done.clone();
-        drop(tokio::task::spawn_blocking(move || done.blocking_send((replies, origin.load()))));
+        drop(tokio::task::spawn_blocking(move || {
+            let _ = done.blocking_send((replies, origin.load())); // the loop may be gone
+        }));
     }
 
     fn on_config(&mut self, replies: &[ReplyId], read: Result<Config, Faults>) {
@@ -339,7 +344,7 @@ impl Daemon {
                 let (changed, waiting) = (changes(&reload.last, &now).live, changes(&reload.first, &now).at_restart);
                 tracing::info!(?changed, needs_restart = ?waiting, "the configuration is read anew");
                 self.roles.send_replace(now.rpc.roles.clone());
-                let (was, will) = (reload.last.settings(), now.settings());
+                let (was, will) = (Box::new(reload.last.settings()), Box::new(now.settings()));
                 reload.last = now;
                 Configure::Apply { was, will, changed, needs_restart: waiting }
             }
@@ -390,7 +395,7 @@ impl Daemon {
         while let Some(output) = self.ua.poll_output() {
             match output {
                 Output::Send { flow, to, bytes } => self.net.send(flow, to, bytes),
-                Output::OpenFlow { flow, target } => self.net.open(flow, &target),
+                Output::OpenFlow { flow, target, access } => self.net.open(flow, target, *access),
                 Output::CloseFlow(flow) => self.net.close(flow),
                 Output::Resolve(query, host) => {
                     let targets = self.net.resolve(query, host);
@@ -478,6 +483,13 @@ fn random() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes)
+}
+
+/// What this host and this installation have to themselves; nothing where the host has no id.
+fn instance(config: &Config) -> String {
+    let host = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let own = format!("{} {}", host.trim(), config.store.directory().display());
+    if host.trim().is_empty() { String::new() } else { hex(&Sha256::digest(own)) }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -8,10 +8,6 @@ use phoned::config::{Config, Origin};
 use phoned::daemon::{Daemon, End};
 use phoned::journal;
 
-/// Events are made on one thread and freed on another, thousands a second: this allocator is made for that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Exit codes: 0 stopped as asked, 1 could not start or was cut off, 2 wrong arguments or configuration.
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

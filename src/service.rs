@@ -27,7 +27,6 @@ pub struct Manager {
 
 impl Manager {
     /// As the environment says.
-    #[expect(clippy::disallowed_methods, reason = "edge: the manager's deadlines are in real time")]
     pub fn from_environment() -> Manager {
         let now = Instant::now();
         // A quarter: a late one is no death.
@@ -62,7 +61,6 @@ impl Manager {
     }
 
     /// Tells the status where it is another one, and that we live, where that is due and true.
-    #[expect(clippy::disallowed_methods, reason = "edge: the manager's deadlines are in real time")]
     pub fn look(&mut self, status: impl FnOnce() -> String, alive: impl FnOnce() -> bool) {
         let now = Instant::now();
         if self.due.is_none_or(|due| due > now) {

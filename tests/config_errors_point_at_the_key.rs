@@ -55,7 +55,16 @@ const TABLE: &[Row] = &[
         "[accounts.a]\nuri = \"sip:a@h\"\nproxies = [\"sip:ok\", \"http://x\"]\n",
         &[("3:11: accounts.a.proxies", "a SIP URI")],
     ),
-    ("[accounts.a]\nuri = \"sip:a@h\"\ntransport = \"ws\"\n", &[("3:13: accounts.a.transport", "udp or tcp")]),
+    ("[accounts.a]\nuri = \"sip:a@h\"\ntransport = \"sctp\"\n", &[("3:13: accounts.a.transport", "tls")]),
+    ("[sip]\nlisten = [\"tls:[::]:5061\"]\n", &[("2:10: sip.listen", "a [tls] certificate")]),
+    ("[tls]\ncertificate = \"/dev/null\"\n", &[("2:15: tls.certificate", "and its key")]),
+    ("[tls]\nca_file = \"nowhere.pem\"\n", &[("2:11: tls.ca_file", "may read")]),
+    ("[accounts.a]\nuri = \"sip:a@h\"\ntls_key = \"/dev/null\"\n", &[("3:11: accounts.a.tls_key", "both")]),
+    ("[accounts.a]\nuri = \"sip:a@h\"\nws_path = \"ws?a\"\n", &[("3:11: accounts.a.ws_path", "ws_query")]),
+    (
+        "[accounts.a]\nuri = \"sip:a@h\"\nws_headers = [\"Upgrade: x\"]\n",
+        &[("3:14: accounts.a.ws_headers", "Name: value")],
+    ),
     ("[accounts.a]\nuri = \"sip:a@h\"\ntrusted = [\"10.0.0.0/33\"]\n", &[("3:11: accounts.a.trusted", "networks")]),
     (
         "[accounts.a]\nuri = \"sip:a@h\"\npassword = \"x\"\npassword_file = \"/x\"\n",
@@ -109,6 +118,10 @@ fn a_password_is_never_shown() {
         "password = \"4711",
         "passwort = \"4711\"",
         "password = '4711\npassword_file=1",
+        "ws_query = 4711",
+        "ws_query = \"4711#\"",
+        "ws_headers = [4711]",
+        "ws_headers = [\"4711\"]",
     ] {
         let told = check(&format!("{account}{line}\n")).expect_err(line);
         assert!(!format!("{told} {told:?}").contains("4711"), "{told}");

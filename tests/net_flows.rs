@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use phoned::net::{FlowId, INBOX, Net, NetEvent, Transport, parse_listen};
 use phoned::ua::io::{Host, QueryId, Target};
+use phoned::ua::settings::{Access, TlsSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
@@ -17,7 +18,7 @@ Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
 fn start(listen: &[&str]) -> (Net, mpsc::Receiver<NetEvent>) {
     let (inbox, events) = mpsc::channel(INBOX);
     let listen: Vec<String> = listen.iter().map(|entry| entry.to_string()).collect();
-    (Net::start(&listen, inbox).expect("free ports"), events)
+    (Net::start(&listen, &TlsSettings::default(), inbox).expect("free ports"), events)
 }
 
 /// The next event, but that a TCP socket listens.
@@ -52,7 +53,7 @@ async fn quiet(events: &mut mpsc::Receiver<NetEvent>) {
 }
 
 fn tcp(addr: SocketAddr) -> Target {
-    Target { addr, transport: Transport::Tcp, local_ip: addr.ip() }
+    Target { addr, transport: Transport::Tcp, local_ip: addr.ip(), name: addr.ip().to_string() }
 }
 
 #[tokio::test]
@@ -130,7 +131,7 @@ async fn a_stream_to_a_peer() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let addr = listener.local_addr().expect("bound");
     let flow = FlowId(7);
-    net.open(flow, &tcp(addr));
+    net.open(flow, tcp(addr), Access::default());
     // What is sent before the connection stands is not lost.
     net.send(flow, addr, MESSAGE.to_vec());
     let (mut peer, from) = listener.accept().await.expect("accepted");
@@ -147,7 +148,7 @@ async fn a_stream_to_a_peer() {
 async fn a_stream_that_nobody_accepts() {
     let (net, mut events) = start(&[]);
     let free = TcpListener::bind("127.0.0.1:0").await.expect("a socket").local_addr().expect("bound");
-    net.open(FlowId(1), &tcp(free));
+    net.open(FlowId(1), tcp(free), Access::default());
     let NetEvent::Closed { flow: FlowId(1), reason } = next(&mut events).await else { panic!("no Closed") };
     assert!(reason.contains("refused"), "{reason}");
     quiet(&mut events).await;
@@ -222,9 +223,10 @@ async fn what_cannot_be_listened_on_says_which() {
     let (net, _events) = start(&["udp:127.0.0.1:0"]);
     let taken = format!("udp:{}", net.listening()[0].1);
     let (inbox, _) = mpsc::channel(1);
-    let error = Net::start(std::slice::from_ref(&taken), inbox).err().expect("an error").to_string();
+    let error =
+        Net::start(std::slice::from_ref(&taken), &TlsSettings::default(), inbox).err().expect("an error").to_string();
     assert!(error.starts_with(&taken), "{error}");
-    for bad in ["", "udp", "tls:127.0.0.1:5061", "udp:localhost:5060", "udp:127.0.0.1", "udp:::1:5060"] {
+    for bad in ["", "udp", "ws:127.0.0.1:5061", "udp:localhost:5060", "udp:127.0.0.1", "udp:::1:5060"] {
         parse_listen(bad).expect_err(bad);
     }
     assert_eq!(parse_listen("tcp:[::]:5060"), Ok((Transport::Tcp, "[::]:5060".parse().expect("an address"))));

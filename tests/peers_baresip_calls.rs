@@ -1,5 +1,5 @@
 //! phoned and baresip call each other through Kamailio: a tone is heard both ways with PCMU, PCMA and Opus, keys arrive both ways,
-//! each can hold the other and take it up again, and whoever hangs up, both know.
+//! each can hold the other and take it up again, both can at once, and whoever hangs up, both know.
 
 mod common;
 
@@ -152,4 +152,58 @@ fn each_holds_the_other() {
     bob.hears(440.0);
     bob.hangup();
     client.wait_event("ended", |_| true);
+}
+
+#[test]
+fn both_hold_and_either_resumes_first() {
+    let (kamailio, phoned, mut client) = alice("[\"pcmu\"]");
+    let proxy = format!("127.0.0.1:{}", kamailio.port);
+    let mut bob = Agent::start("bob", DOMAIN, &password("bob"), &proxy, 700, "pcmu");
+    let call = client.dial("alice", "bob");
+    bob.event("incoming");
+    bob.accept();
+    client.wait_event("confirmed", |_| true);
+    bob.event("established");
+    for bob_is_first in [false, true] {
+        phoned.hears("alice", 700.0);
+        bob.hears(440.0);
+        let (reason, held) = if bob_is_first {
+            bob.hold();
+            let reinvite = client.wait_event("reinvite", |e| e["data"]["reason"] == "hold");
+            client.verb("hold", &call);
+            (reinvite, client.verb("get", &call))
+        } else {
+            client.verb("hold", &call);
+            bob.event("held");
+            bob.hold();
+            (
+                client.wait_event("statusChange", |e| e["data"]["newStatus"]["isRemoteHold"] == true),
+                client.verb("get", &call),
+            )
+        };
+        assert_eq!(
+            (&held["status"]["isHold"], &held["status"]["isRemoteHold"]),
+            (&json!(true), &json!(true)),
+            "{reason} {held}"
+        );
+        phoned.hears_nothing("alice");
+        bob.hears_nothing();
+        // Who resumes alone still waits for the other.
+        if bob_is_first {
+            bob.resume();
+            client.wait_event("statusChange", |e| e["data"]["newStatus"]["isRemoteHold"] == false);
+            bob.hears_nothing();
+            client.verb("unhold", &call);
+        } else {
+            client.verb("unhold", &call);
+            assert_eq!(client.verb("get", &call)["status"]["isRemoteHold"], true);
+            phoned.hears_nothing("alice");
+            bob.resume();
+            client.wait_event("statusChange", |e| e["data"]["newStatus"]["isRemoteHold"] == false);
+        }
+    }
+    phoned.hears("alice", 700.0);
+    bob.hears(440.0);
+    client.verb("hangup", &call);
+    bob.event("closed");
 }

@@ -1,5 +1,5 @@
-//! Transfers with baresip (4, by its Python binding; and Debian's) through Kamailio, phoned in each role: it transfers, blind and
-//! attended; it is transferred; it is the one that a call is transferred to. In the end the right two hear each other.
+//! Transfers with baresip (4, by its Python binding; and Debian's) through Kamailio, phoned in each role, blind and attended: it
+//! transfers; it is transferred; it is the one that a call is transferred to. In the end the right two hear each other.
 
 mod common;
 
@@ -51,6 +51,14 @@ fn ended(client: &mut Client, call: &str) {
     client.wait_event("deleteSession", |e| e["callId"] == call);
 }
 
+/// Kamailio passed on these requests: `METHOD USER`.
+fn passed_on(kamailio: &Kamailio, requests: &[&str]) {
+    for (method, user) in requests.iter().filter_map(|r| r.split_once(' ')) {
+        let line = format!("request {method} from {user} ");
+        assert!(kamailio.log().contains(&line), "no {line:?} in {}", kamailio.log());
+    }
+}
+
 #[test]
 fn phoned_transfers_blind() {
     let (kamailio, _phoned, mut client) = alice("");
@@ -65,6 +73,7 @@ fn phoned_transfers_blind() {
     ended(&mut client, &call);
     carol.hears(700.0);
     bob.hears(1000.0);
+    passed_on(&kamailio, &["REFER alice", "NOTIFY bob"]);
 }
 
 #[test]
@@ -99,6 +108,7 @@ fn attended(transfer: &str, bob_is_the_target: bool) {
     });
     bob.hears(1000.0);
     carol.hears(700.0);
+    passed_on(&kamailio, &["REFER alice", if bob_is_the_target { "NOTIFY carol" } else { "NOTIFY bob" }]);
 }
 
 #[test]
@@ -125,6 +135,7 @@ fn phoned_is_transferred_blind() {
     ended(&mut client, &call);
     phoned.hears("alice", 1000.0);
     carol.hears(440.0);
+    passed_on(&kamailio, &["REFER bob", "NOTIFY alice"]);
 }
 
 #[test]
@@ -145,6 +156,31 @@ fn phoned_is_transferred_attended() {
     ended(&mut client, &call);
     phoned.hears("alice", 1000.0);
     carol.hears(440.0);
+    passed_on(&kamailio, &["REFER bob", "NOTIFY alice"]);
+}
+
+#[test]
+fn phoned_is_the_target_of_a_blind_transfer() {
+    let (kamailio, phoned, mut client) = alice("");
+    let (mut bob, mut carol) = (agent(&kamailio, "bob"), agent(&kamailio, "carol"));
+    bob.dial("sip:carol@pbx.test");
+    carol.event("incoming");
+    carol.accept();
+    bob.event("established");
+    carol.event("established");
+    bob.transfer("sip:alice@pbx.test");
+    carol.event("referred");
+    let incoming = client.wait_event("incoming", |_| true);
+    let call = incoming["callId"].as_str().unwrap().to_owned();
+    client.verb("answer", &call);
+    client.wait_event("confirmed", |e| e["callId"] == call.as_str());
+    bob.event("transferred");
+    phoned.hears("alice", 1000.0);
+    carol.hears(440.0);
+    assert_eq!(client.verb("get", &call)["status"]["number"], "carol");
+    passed_on(&kamailio, &["REFER bob", "NOTIFY carol"]);
+    client.verb("hangup", &call);
+    ended(&mut client, &call);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! SIPp calls phoned: answered, refused, cancelled, held and holding, without an offer, with the ACK lost, with the INVITE repeated,
-//! and through a proxy that records its route. SIPp checks every message, phoned's events are checked here.
+//! with reliable provisionals required, and through a proxy that records its route. SIPp checks every message, phoned's events are checked here.
 
 mod common;
 
 use common::daemon::{Client, Daemon, Setup, trunk};
 use common::kamailio::{DOMAIN, Kamailio, Setup as Registrar, password};
 use common::sipp::{Run, Sipp};
-use common::wait::secs;
+use common::wait::{secs, until};
+use serde_json::json;
 
 /// phoned with the account alice that any peer of loopback may call, and SIPp calling it.
 fn called_by(scenario: &str, run: Run) -> (Daemon, Client, Sipp) {
@@ -152,4 +153,35 @@ fn through_a_proxy_that_records_its_route() {
     sipp.passes();
     ends(&mut client, &call, "ended", "Terminated");
     assert!(kamailio.log().contains("request BYE from sipp"), "the BYE went through the proxy");
+}
+
+#[test]
+fn reliable_provisionals_are_sent_again_until_their_prack() {
+    let (_phoned, mut client, sipp) = called_by("uac_prack", Run::default());
+    let call = rings(&mut client);
+    let acknowledged = |count: usize| {
+        until("the PRACK is answered", secs(10), || {
+            let oks = sipp.received().iter().filter(|m| m.contains("SIP/2.0 200") && m.contains(" PRACK\n")).count();
+            (oks >= count).then_some(())
+        })
+    };
+    acknowledged(1);
+    client.call("session.progress", json!({"callId": call, "code": 183})).unwrap();
+    acknowledged(2);
+    client.verb("answer", &call);
+    client.wait_event("confirmed", |_| true);
+    let messages = sipp.passes();
+    let copies = messages.lines().filter(|line| *line == "SIP/2.0 180 Ringing").count();
+    assert!(copies >= 3, "a second without a PRACK is 5 copies at T1 = 100 ms, {copies} came");
+    ends(&mut client, &call, "ended", "Terminated");
+    let story = client.story(&call);
+    assert_eq!(story.iter().filter(|name| *name == "progress").count(), 1, "{story:?}");
+}
+
+#[test]
+fn without_any_prack_the_call_is_refused() {
+    let (_phoned, mut client, sipp) = called_by("uac_never_pracks", Run::default());
+    let call = rings(&mut client);
+    sipp.passes();
+    ends(&mut client, &call, "failed", "Request Timeout");
 }

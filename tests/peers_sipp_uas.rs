@@ -1,5 +1,6 @@
-//! phoned calls SIPp: early media, busy, a CANCEL, a CANCEL that comes too late, a 407, hold both ways, a refused hold, silence that
-//! makes it repeat its INVITE, a 200 that comes again, and through a proxy that records its route. SIPp checks every message.
+//! phoned calls SIPp: early media, busy, a CANCEL, a CANCEL that comes too late, a 407, hold both ways and by both at once, a refused
+//! hold, a refused transfer, reliable provisionals, silence that makes it repeat its INVITE, a 200 that comes again, and through a
+//! proxy that records its route. SIPp checks every message.
 
 mod common;
 
@@ -192,5 +193,57 @@ fn through_a_proxy_that_records_its_route() {
         kamailio.log().contains("request ACK from alice") && kamailio.log().contains("request BYE from alice"),
         "along the route"
     );
+    ends(&mut client, &call, "ended", "Terminated");
+}
+
+#[test]
+fn each_reliable_provisional_gets_one_prack() {
+    let (phoned, mut client, sipp, call) = calling("uas_prack");
+    client.wait_event("progress", |e| e["data"]["code"] == 183 && e["data"]["earlyMedia"] == true);
+    client.wait_event("progress", |e| e["data"]["code"] == 180);
+    client.wait_event("confirmed", |_| true);
+    // The answer was in the 183 alone.
+    phoned.hears("alice", 440.0);
+    client.verb("hangup", &call);
+    let messages = sipp.passes();
+    assert_eq!(messages.lines().filter(|line| line.starts_with("RAck: ")).count(), 2, "{messages}");
+    ends(&mut client, &call, "ended", "Terminated");
+    let story = client.story(&call);
+    assert_eq!(story.iter().filter(|name| *name == "progress").count(), 2, "{story:?}");
+}
+
+#[test]
+fn a_refused_transfer_keeps_the_call() {
+    let (phoned, mut client, sipp, call) = calling("uas_refuses_refer");
+    client.wait_event("confirmed", |_| true);
+    let refusal = client.call("session.blindTransfer", json!({"callId": call, "number": "carol"})).unwrap_err();
+    assert_eq!((refusal.code, &refusal.data["sipCode"]), (-216, &json!(603)), "{refusal:?}");
+    let failed = client.wait_event("transferFailed", |e| e["callId"] == call.as_str());
+    assert_eq!((&failed["data"]["code"], &failed["data"]["cause"]), (&json!(603), &json!("Rejected")), "{failed}");
+    client.wait_event("statusChange", |e| e["data"]["newStatus"]["isHold"] == false);
+    phoned.hears("alice", 440.0);
+    client.verb("hangup", &call);
+    sipp.passes();
+    ends(&mut client, &call, "ended", "Terminated");
+}
+
+#[test]
+fn both_hold_at_once_and_either_resumes() {
+    let (phoned, mut client, sipp, call) = calling("uas_glare");
+    client.wait_event("confirmed", |_| true);
+    phoned.hears("alice", 440.0);
+    // True only when the second try, after the 491, is answered.
+    client.verb("hold", &call);
+    let both = client.verb("get", &call)["status"].clone();
+    assert_eq!((&both["isHold"], &both["isRemoteHold"]), (&json!(true), &json!(true)), "{both}");
+    client.wait_event("reinvite", |e| e["data"]["reason"] == "hold");
+    client.wait_event("statusChange", |e| e["data"]["newStatus"]["isRemoteHold"] == false);
+    assert_eq!(client.verb("get", &call)["status"]["isHold"], true);
+    phoned.hears_nothing("alice");
+    client.verb("unhold", &call);
+    phoned.hears("alice", 440.0);
+    client.verb("hangup", &call);
+    let messages = sipp.passes();
+    assert_eq!(messages.matches("SIP/2.0 491").count(), 2, "{messages}");
     ends(&mut client, &call, "ended", "Terminated");
 }

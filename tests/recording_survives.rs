@@ -1,12 +1,13 @@
-//! Recordings of a daemon: after `kill -9` each plays with at most a second missing, and the next start closes it; a full disk
-//! is told and never touches the call; users list, prove and delete them, and reach nothing else; what is too old goes.
+//! Recordings of a daemon: after `kill -9` each plays with at most a second missing, the next start closes it, and its call has one
+//! record that names it (10 kills; 100 with PHONED_SOAK=1); a full disk is told and never touches the call; users list, prove and
+//! delete them, and reach nothing else; what is too old goes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use common::daemon::{Client, Daemon, Setup, trunk};
-use common::wait::{now, poll, secs};
+use common::wait::{now, poll, secs, soak, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
@@ -26,13 +27,25 @@ fn callee() -> Daemon {
 
 /// A daemon that calls it and records into `dir`.
 fn caller(peer: &Daemon, dir: &Path, record: &str) -> Daemon {
+    caller_in(tempfile::tempdir().expect("a folder"), peer, dir, record)
+}
+
+/// As `caller`, with a folder of the daemon's own.
+fn caller_in(own: tempfile::TempDir, peer: &Daemon, dir: &Path, record: &str) -> Daemon {
     let account = trunk("alice", 440).trim_end().to_owned();
     let tables = format!(
         "{account}\nproxies = [\"sip:127.0.0.1:{};lr\"]\n\n[record]\ndir = \"{}\"\nmin_free_mb = 0\n{record}\n",
         peer.port,
         dir.display()
     );
-    Daemon::start(&Setup { tables, media: "codecs = [\"pcmu\"]".into(), ..Setup::default() })
+    Daemon::start_in(own, &Setup { tables, media: "codecs = [\"pcmu\"]".into(), ..Setup::default() })
+}
+
+/// A folder whose state is in `kept`, which outlives the daemon.
+fn with_state(kept: &Path) -> tempfile::TempDir {
+    let own = tempfile::tempdir().expect("a folder");
+    std::os::unix::fs::symlink(kept, own.path().join("state")).expect("a link");
+    own
 }
 
 fn talk(client: &mut Client, peer: &Daemon) -> String {
@@ -83,12 +96,13 @@ fn plays_ogg(path: &Path) -> f64 {
 
 #[test]
 fn kill_9_costs_a_second_at_most() {
-    let rounds = if std::env::var_os("PHONED_SOAK").is_some() { 100 } else { 10 };
-    let (bob, dir) = (callee(), tempfile::tempdir().expect("a folder"));
+    let rounds = if soak() { 100 } else { 10 };
+    let (bob, dir, kept) = (callee(), tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let mut chance = u64::from(std::process::id()) * 7_919;
     let mut worst: f64 = 0.0;
     for round in 0..rounds {
-        let alice = caller(&bob, dir.path(), if round % 2 == 0 { "" } else { "format = \"ogg\"" });
+        let format = if round % 2 == 0 { "" } else { "format = \"ogg\"" };
+        let alice = caller_in(with_state(kept.path()), &bob, dir.path(), format);
         let mut client = alice.connect();
         let mut begun = Vec::new();
         for _ in 0..3 {
@@ -108,13 +122,27 @@ fn kill_9_costs_a_second_at_most() {
             worst = worst.max(missing);
             assert!(missing <= 1.0, "round {round}: {missing} s are missing in {path:?}");
         }
-        // the next start closes them
-        let alice = caller(&bob, dir.path(), "");
+        // the next start closes them, and owes each call its record
+        let alice = caller_in(with_state(kept.path()), &bob, dir.path(), "");
         let mut client = alice.connect();
+        let newest = json!({"size": 3, "sortBy": "id", "orderBy": "desc"});
+        let page = until("each call's record", secs(10), || {
+            let page = client.call("cdr.query", newest.clone()).expect("records");
+            (page["total"].as_u64() >= Some(3 * (round + 1))).then_some(page)
+        });
+        assert_eq!(page["total"], 3 * (round + 1), "round {round}: one record a call");
         for (call, _) in &begun {
             let list = client.call("recording.list", json!({"callId": call})).expect("a list");
             let found = &list["recordings"][0];
             assert_eq!((&list["total"], &found["state"]), (&1.into(), &"recovered".into()), "{list}");
+            let cdrs: Vec<_> =
+                page["cdrs"].as_array().expect("an array").iter().filter(|cdr| cdr["callId"] == **call).collect();
+            assert_eq!(cdrs.len(), 1, "round {round}: {page}");
+            assert_eq!(
+                (&cdrs[0]["recording"], &cdrs[0]["cause"]),
+                (&found["path"], &"Internal Error".into()),
+                "{page}"
+            );
             let verified = client.call("recording.verify", json!({"id": found["id"]})).expect("an answer");
             assert_eq!(verified["valid"], true);
             let told = found["durationMs"].as_f64().expect("a number") / 1_000.0;

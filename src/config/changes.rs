@@ -40,10 +40,14 @@ pub fn changes(old: &Config, new: &Config) -> Changes {
     let mut keys = BTreeSet::new();
     compare("", &tree(old), &tree(new), &mut keys);
     // Secrets look alike from outside.
-    for (name, account) in &old.accounts {
-        if new.accounts.get(name).is_some_and(|now| now.password != account.password) {
-            keys.insert(format!("accounts.{name}.password"));
-        }
+    for (name, before) in &old.accounts {
+        let Some(now) = new.accounts.get(name) else { continue };
+        let secrets = [
+            ("password", now.password != before.password),
+            ("ws_query", now.ws_query != before.ws_query),
+            ("ws_headers", now.ws_headers != before.ws_headers),
+        ];
+        keys.extend(secrets.iter().filter(|(_, differs)| *differs).map(|(key, _)| format!("accounts.{name}.{key}")));
     }
     let is_live = |key: &String| {
         LIVE.iter().any(|live| key.strip_prefix(live).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))

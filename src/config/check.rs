@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::Config;
+use crate::ua::io::Transport;
 use crate::ua::settings::{AccountSettings, Secret};
 
 /// The longest password that a file may hold, bytes.
@@ -27,6 +28,13 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
         fault(&["rpc", "socket"], when(socket.is_absolute(), "an absolute path"));
     }
     fault(&["sip", "listen"], config.sip.listen.iter().try_for_each(|entry| listen(entry)));
+    let listens = config.sip.listen.iter().any(|entry| entry.starts_with("tls:"));
+    fault(
+        &["sip", "listen"],
+        when(!listens || config.tls.certificate.is_some(), "a [tls] certificate and key beside \"tls:\" entries"),
+    );
+    let half = if config.tls.key.is_some() { "key" } else { "certificate" };
+    fault(&["tls", half], pair(&config.tls.certificate, &config.tls.key));
     fault(&["sip", "user_agent"], when(printable(&config.sip.user_agent), "one line of printable text"));
     if let Some(address) = &config.sip.public_address {
         fault(&["sip", "public_address"], when(address.parse::<IpAddr>().is_ok(), "an IP address, as 203.0.113.7"));
@@ -126,11 +134,36 @@ pub fn account_faults(name: &str, account: &AccountSettings, whole: bool) -> Vec
     }
     fault("proxies", account.proxies.iter().try_for_each(|proxy| sip_uri(proxy, false)));
     if let Some(transport) = &account.transport {
-        fault("transport", when(["udp", "tcp"].contains(&transport.as_str()), "udp or tcp"));
+        let named = Transport::from_name(transport).is_some_and(|t| t.param() == transport);
+        fault("transport", when(named, "udp, tcp, tls, ws or wss"));
     }
     for (key, text) in [("display_name", &account.display_name), ("username", &account.username)] {
         fault(key, when(text.as_deref().is_none_or(printable), "one line of printable text"));
     }
+    let half = if account.tls_key.is_some() { "tls_key" } else { "tls_certificate" };
+    fault(half, pair(&account.tls_certificate, &account.tls_key));
+    if let Some(name) = &account.tls_server_name {
+        fault("tls_server_name", when(is_host(name) || name.parse::<IpAddr>().is_ok(), "a host name or an address"));
+    }
+    if let Some(path) = &account.ws_path {
+        let fine = path.starts_with('/') && path.chars().all(|c| c.is_ascii_graphic() && !"?#".contains(c));
+        fault("ws_path", when(fine, "a path, as \"/ws\"; what follows a ? is ws_query"));
+    }
+    if let Some(query) = &account.ws_query {
+        let fine = query.expose().chars().all(|c| c.is_ascii_graphic() && c != '#');
+        fault("ws_query", when(fine, "what follows the ? of a URL, escaped"));
+    }
+    let value = |text: &str| text.chars().all(|c| c == ' ' || c.is_ascii_graphic());
+    if let Some(origin) = &account.ws_origin {
+        fault("ws_origin", when(!origin.is_empty() && value(origin), "an origin, as \"https://example.com\""));
+    }
+    fault(
+        "ws_headers",
+        when(
+            account.ws_headers.iter().all(|header| ws_header(header.expose())),
+            "entries as \"Name: value\", none of the WebSocket's own",
+        ),
+    );
     let ways = [account.password.is_some(), account.password_file.is_some(), account.password_credential.is_some()];
     let several = ways.iter().filter(|way| **way).count() > 1;
     let key = if account.password_file.is_some() { "password_file" } else { "password_credential" };
@@ -200,16 +233,33 @@ fn when(right: bool, what: &str) -> Result<(), String> {
     if right { Ok(()) } else { Err(what.to_owned()) }
 }
 
+fn pair(certificate: &Option<String>, key: &Option<String>) -> Result<(), String> {
+    when(certificate.is_some() == key.is_some(), "both a certificate and its key, or neither")
+}
+
 fn printable(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
 fn listen(entry: &str) -> Result<(), String> {
-    let address = entry.strip_prefix("udp:").or_else(|| entry.strip_prefix("tcp:"));
+    let address = ["udp:", "tcp:", "tls:"].iter().find_map(|transport| entry.strip_prefix(transport));
     when(
         address.is_some_and(|address| address.parse::<SocketAddr>().is_ok()),
-        "entries as \"udp:0.0.0.0:5060\" or \"tcp:[::]:5060\"",
+        "entries as \"udp:0.0.0.0:5060\", \"tcp:[::]:5060\" or \"tls:0.0.0.0:5061\"",
     )
+}
+
+/// A header of the upgrade request that is not the WebSocket's own (RFC 6455 §4.1).
+fn ws_header(text: &str) -> bool {
+    let Some((name, value)) = text.split_once(':') else { return false };
+    let token = |c: char| c.is_ascii_alphanumeric() || "-_.!#$%&'*+^`|~".contains(c);
+    let name = name.trim().to_ascii_lowercase();
+    let own = ["host", "connection", "upgrade", "origin", "content-length", "transfer-encoding"];
+    !name.is_empty()
+        && name.chars().all(token)
+        && !own.contains(&name.as_str())
+        && !name.starts_with("sec-websocket-")
+        && value.chars().all(|c| c == ' ' || c.is_ascii_graphic())
 }
 
 fn codecs(names: &[String]) -> Result<(), String> {

@@ -100,16 +100,35 @@ pub fn load(sources: &Sources) -> Result<Config, Faults> {
         return Err(Faults(faults));
     }
     let mut config = merge(&documents, &environment).map_err(|fault| Faults(vec![fault]))?;
-    // A relative password file lies beside the file that names it.
     let mut wrong = check::faults(&config);
-    for (name, account) in &mut config.accounts {
-        let keys = ["accounts", name, "password_file"].map(str::to_owned).to_vec();
-        if let (Some(file), Some(document)) =
-            (&account.password_file, documents.iter().rev().find(|document| document.locate(&keys).is_some()))
-        {
-            let file = document.path.with_file_name("").join(file);
-            account.password_file = Some(file.to_string_lossy().into_owned());
+    // A relative file lies beside the file that names it.
+    let beside = |keys: &[String], file: &mut Option<String>| {
+        let named_by = documents.iter().rev().find(|document| document.locate(keys).is_some());
+        if let (Some(file), Some(document)) = (file, named_by) {
+            *file = document.path.with_file_name("").join(&*file).to_string_lossy().into_owned();
         }
+    };
+    let pem = |wrong: &mut Vec<check::Wrong>, keys: Vec<String>, file: &mut Option<String>| {
+        beside(&keys, file);
+        if let Some(Err(error)) = file.as_ref().map(std::fs::File::open) {
+            wrong.push((keys, format!("a PEM file that phoned's user may read; {:?}: {error}", file.as_deref())));
+        }
+    };
+    let tls = &mut config.tls;
+    for (key, file) in [("ca_file", &mut tls.ca_file), ("certificate", &mut tls.certificate), ("key", &mut tls.key)] {
+        pem(&mut wrong, ["tls", key].map(str::to_owned).to_vec(), file);
+    }
+    for (name, account) in &mut config.accounts {
+        let files = [
+            ("tls_ca_file", &mut account.tls_ca_file),
+            ("tls_certificate", &mut account.tls_certificate),
+            ("tls_key", &mut account.tls_key),
+        ];
+        for (key, file) in files {
+            pem(&mut wrong, ["accounts", name, key].map(str::to_owned).to_vec(), file);
+        }
+        let keys = ["accounts", name, "password_file"].map(str::to_owned).to_vec();
+        beside(&keys, &mut account.password_file);
         let keys = ["accounts", name, check::password_key(account)].map(str::to_owned).to_vec();
         if !wrong.iter().any(|(path, _)| *path == keys)
             && let Err(why) = read_password(account)

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
-    AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Settings, SipSettings, TransferSettings,
+    AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Settings, SipSettings, TlsSettings, TransferSettings,
 };
 
 /// The whole configuration.
@@ -28,6 +28,8 @@ pub struct Config {
     pub rpc: RpcConfig,
     /// How we present ourselves to SIP peers.
     pub sip: SipSettings,
+    /// Whom we trust and who we are.
+    pub tls: TlsSettings,
     /// RTP.
     pub media: MediaConfig,
     /// Sound devices.
@@ -51,6 +53,8 @@ impl Config {
     pub fn settings(&self) -> Settings {
         Settings {
             sip: self.sip.clone(),
+            tls: self.tls.clone(),
+            instance: String::new(),
             phone: self.phone.clone(),
             transfer: self.transfer.clone(),
             audio: AudioSettings {

@@ -29,7 +29,7 @@ impl Document {
                     .and_then(|text| text.lines().last())
                     .unwrap_or_default();
                 // A syntax error may quote what stands there.
-                let message = if line.contains("password") { "this is not TOML" } else { error.message() };
+                let message = if is_secret(line) { "this is not TOML" } else { error.message() };
                 Fault {
                     place: place(error.span()),
                     key: String::new(),
@@ -132,7 +132,7 @@ fn explain(place: String, key: &str, message: &str) -> Fault {
     };
     let wrong = match wrong.strip_prefix("unknown field ") {
         Some(_) => "unknown key".to_owned(),
-        None if key.contains("password") => "wrong type".to_owned(),
+        None if is_secret(key) => "wrong type".to_owned(),
         None => wrong,
     };
     let right = match right.as_str() {
@@ -142,6 +142,11 @@ fn explain(place: String, key: &str, message: &str) -> Fault {
         _ => right,
     };
     Fault { place, key: key.to_owned(), wrong: one_line(&wrong), right: one_line(&right) }
+}
+
+/// What stands there may be nobody's business.
+fn is_secret(text: &str) -> bool {
+    ["password", "ws_query", "ws_headers"].iter().any(|key| text.contains(key))
 }
 
 fn one_line(text: &str) -> String {

@@ -1,8 +1,13 @@
-//! The flows: UDP sockets and TCP streams. Bytes in and out, with a bound everywhere; what they mean is the phone's affair.
+//! The flows: UDP sockets, and streams by TCP, TLS and WebSocket. Bytes in and out, with a bound everywhere; what they mean
+//! is the phone's affair.
 
 mod resolve;
+mod stream;
 mod tcp;
+mod tls;
 mod udp;
+mod verify;
+mod ws;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,6 +19,7 @@ use tokio::sync::mpsc;
 
 pub use crate::sip::flow::{FlowId, Transport};
 use crate::ua::io::{Host, QueryId, Target};
+use crate::ua::settings::{Access, TlsSettings};
 
 /// How many events may wait for the phone: then datagrams are dropped and streams wait.
 pub const INBOX: usize = 256;
@@ -75,13 +81,13 @@ struct Shared {
 
 enum Flow {
     Udp(std::net::UdpSocket),
-    Tcp(tcp::Handle),
+    Stream(stream::Handle),
 }
 
 impl Net {
-    /// Opens the sockets named by `listen` (`udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT`; port 0: any free one).
-    /// Every listening socket is told as [`NetEvent::Up`]. The error names the entry that failed.
-    pub fn start(listen: &[String], inbox: mpsc::Sender<NetEvent>) -> io::Result<Net> {
+    /// Opens the sockets named by `listen` (`udp:ADDRESS:PORT`, `tcp:…`, `tls:…`; port 0: any free one); `tls` is what those
+    /// for TLS show. Every listening socket is told as [`NetEvent::Up`]. The error names the entry that failed.
+    pub fn start(listen: &[String], tls: &TlsSettings, inbox: mpsc::Sender<NetEvent>) -> io::Result<Net> {
         let shared = Arc::new(Shared {
             inbox,
             flows: Mutex::default(),
@@ -94,7 +100,8 @@ impl Net {
                 let (transport, addr) = parse_listen(entry).map_err(io::Error::other)?;
                 let local = match transport {
                     Transport::Udp => udp::listen(&shared, &format!("sip-udp-{index}"), addr)?,
-                    Transport::Tcp => tcp::listen(&shared, addr)?,
+                    Transport::Tls => tcp::listen(&shared, addr, Some(tls::acceptor(tls)?))?,
+                    _ => tcp::listen(&shared, addr, None)?,
                 };
                 Ok((transport, local))
             };
@@ -118,22 +125,22 @@ impl Net {
     pub fn send(&self, flow: FlowId, to: SocketAddr, bytes: Vec<u8>) {
         match self.shared.flows().get(&flow) {
             Some(Flow::Udp(socket)) => udp::send(&self.shared, socket, to, &bytes),
-            Some(Flow::Tcp(stream)) => stream.send(bytes),
+            Some(Flow::Stream(stream)) => stream.send(bytes),
             None => tracing::debug!(flow = flow.0, "nothing is sent on a closed flow"),
         }
     }
 
     /// Connects a stream. `Up` or `Closed` tells how it went, within 5 s.
-    pub fn open(&self, flow: FlowId, target: &Target) {
+    pub fn open(&self, flow: FlowId, target: Target, access: Access) {
         match target.transport {
-            Transport::Tcp => tcp::connect(&self.shared, flow, target.addr),
             Transport::Udp => tracing::error!(flow = flow.0, "a UDP flow cannot be connected"),
+            _ => tcp::connect(&self.shared, flow, target, access),
         }
     }
 
     /// Closes a stream once all that was sent on it is out.
     pub fn close(&self, flow: FlowId) {
-        if let Some(Flow::Tcp(stream)) = self.shared.flows().get(&flow) {
+        if let Some(Flow::Stream(stream)) = self.shared.flows().get(&flow) {
             stream.close();
         }
     }
@@ -157,7 +164,8 @@ pub fn parse_listen(entry: &str) -> Result<(Transport, SocketAddr), String> {
     let (transport, addr) = match entry.split_once(':') {
         Some(("udp", addr)) => (Transport::Udp, addr),
         Some(("tcp", addr)) => (Transport::Tcp, addr),
-        _ => return Err("not udp:ADDRESS:PORT nor tcp:ADDRESS:PORT".into()),
+        Some(("tls", addr)) => (Transport::Tls, addr),
+        _ => return Err("not udp:ADDRESS:PORT, tcp:ADDRESS:PORT nor tls:ADDRESS:PORT".into()),
     };
     let addr =
         addr.parse().map_err(|_| format!("{addr:?} is not ADDRESS:PORT (an IPv6 address stands in brackets)"))?;

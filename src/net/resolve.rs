@@ -46,7 +46,8 @@ struct Service {
 pub(super) fn literal(host: &Host) -> Option<Vec<Target>> {
     let name = host.name.trim_end_matches('.');
     let ip = if name.eq_ignore_ascii_case("localhost") { Ipv4Addr::LOCALHOST.into() } else { name.parse().ok()? };
-    Some(targets_at(&[ip], host.port.unwrap_or(5060), host.transport.unwrap_or(Transport::Udp)))
+    let transport = host.transport.unwrap_or(Transport::Udp);
+    Some(targets_at(name, &[ip], host.port.unwrap_or(transport.port()), transport))
 }
 
 impl Resolver {
@@ -98,28 +99,31 @@ async fn targets(dns: &TokioResolver, host: &Host) -> Vec<Target> {
     };
     let (services, plain) = tokio::join!(services, addresses(dns, name));
     if services.is_empty() {
-        return targets_at(&plain, host.port.unwrap_or(5060), host.transport.unwrap_or(Transport::Udp));
+        let transport = host.transport.unwrap_or(Transport::Udp);
+        return targets_at(name, &plain, host.port.unwrap_or(transport.port()), transport);
     }
     services
         .iter()
-        .flat_map(|(service, found)| targets_at(found, service.port, service.transport))
+        .flat_map(|(service, found)| targets_at(name, found, service.port, service.transport))
         .take(MAX_TARGETS)
         .collect()
 }
 
-/// The services of a domain with their addresses: by NAPTR where there are any, else UDP before TCP (§4.1, §4.2).
+/// The services of a domain with their addresses: by NAPTR where there are any, else UDP before TCP before TLS (§4.1, §4.2).
+/// WebSockets have none.
 async fn services(dns: &TokioResolver, name: &str, transport: Option<Transport>) -> Vec<(Service, Vec<IpAddr>)> {
-    let (naptr, udp, tcp) = tokio::join!(
+    let (naptr, udp, tcp, tls) = tokio::join!(
         naptr(dns, name, transport),
         srv(dns, format!("_sip._udp.{name}."), Transport::Udp, transport),
         srv(dns, format!("_sip._tcp.{name}."), Transport::Tcp, transport),
+        srv(dns, format!("_sips._tcp.{name}."), Transport::Tls, transport),
     );
     let mut found = Vec::new();
     for (transport, replacement) in naptr {
         found.extend(srv(dns, replacement, transport, None).await);
     }
     if found.is_empty() {
-        found.extend(udp.into_iter().chain(tcp));
+        found.extend(udp.into_iter().chain(tcp).chain(tls));
     }
     found.truncate(MAX_TARGETS);
     let mut lookups = JoinSet::new();
@@ -148,6 +152,7 @@ async fn naptr(dns: &TokioResolver, name: &str, transport: Option<Transport>) ->
                 let transport = match rule.services.to_ascii_uppercase().as_slice() {
                     b"SIP+D2U" => Transport::Udp,
                     b"SIP+D2T" => Transport::Tcp,
+                    b"SIPS+D2T" => Transport::Tls,
                     _ => return None,
                 };
                 let terminal = rule.flags.eq_ignore_ascii_case(b"s");
@@ -206,14 +211,14 @@ async fn addresses(dns: &TokioResolver, name: &str) -> Vec<IpAddr> {
     }
 }
 
-/// IPv4 first; addresses that this host has no way to are left out.
-fn targets_at(ips: &[IpAddr], port: u16, transport: Transport) -> Vec<Target> {
+/// IPv4 first; addresses that this host has no way to are left out. `name` is what was asked for.
+fn targets_at(name: &str, ips: &[IpAddr], port: u16, transport: Transport) -> Vec<Target> {
     let mut ips: Vec<IpAddr> = ips.to_vec();
     ips.sort_by_key(IpAddr::is_ipv6);
     ips.dedup();
     let target = |ip: IpAddr| {
         let addr = SocketAddr::new(ip, port);
-        Some(Target { addr, transport, local_ip: local_ip(addr)? })
+        Some(Target { addr, transport, local_ip: local_ip(addr)?, name: name.to_owned() })
     };
     ips.into_iter().filter_map(target).collect()
 }

@@ -1,20 +1,19 @@
-//! TCP: a task per stream. It cuts messages from what comes in, answers pings, and writes what waits.
+//! TCP: connections that we make and take, dressed as TLS and WebSocket want it.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc};
+use tokio_rustls::TlsAcceptor;
 
-use super::{Flow, FlowId, MAX_MESSAGE, NetEvent, OUTBOX, Shared, Transport, mark, spawn};
-use crate::sip::framing::{Frame, Framer};
-use crate::sip::message::Message;
+use super::stream::{self, Handle, Queue};
+use super::{Flow, FlowId, NetEvent, Shared, Transport, mark, spawn, tls, ws};
+use crate::ua::io::Target;
+use crate::ua::settings::Access;
 
+/// Connecting, with all handshakes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What we sent and nobody acknowledged for so long is lost, and the stream with it (TCP_USER_TIMEOUT).
 const DEAD_AFTER: Duration = Duration::from_secs(30);
@@ -22,58 +21,8 @@ const DEAD_AFTER: Duration = Duration::from_secs(30);
 const UNKNOWN_PER_ADDRESS: usize = 16;
 const UNKNOWN_AT_ALL: usize = 256;
 
-/// The way to a stream's task.
-pub(super) struct Handle {
-    out: mpsc::Sender<Out>,
-    /// Ends the task without ado.
-    cut: Arc<Notify>,
-    /// Who connected, as long as the phone has said nothing to them.
-    unknown: Option<IpAddr>,
-    answered: AtomicBool,
-}
-
-enum Out {
-    Bytes(Vec<u8>),
-    Close,
-}
-
-impl Handle {
-    fn new(unknown: Option<IpAddr>) -> (Handle, Queue) {
-        let (out, waiting) = mpsc::channel(OUTBOX);
-        let cut = Arc::new(Notify::new());
-        let queue = Queue { pong: out.clone(), waiting, cut: cut.clone() };
-        (Handle { out, cut, unknown, answered: AtomicBool::new(false) }, queue)
-    }
-
-    /// Queues a message. On a reliable transport none may be lost: a peer that lets the queue fill up is cut off.
-    pub(super) fn send(&self, bytes: Vec<u8>) {
-        self.answered.store(true, Ordering::Relaxed);
-        if self.out.try_send(Out::Bytes(bytes)).is_err() {
-            self.cut.notify_one();
-        }
-    }
-
-    /// Closes once the queue is empty.
-    pub(super) fn close(&self) {
-        if self.out.try_send(Out::Close).is_err() {
-            self.cut.notify_one();
-        }
-    }
-
-    fn unknown(&self) -> Option<IpAddr> {
-        self.unknown.filter(|_| !self.answered.load(Ordering::Relaxed))
-    }
-}
-
-/// The task's end of a [`Handle`].
-struct Queue {
-    pong: mpsc::Sender<Out>,
-    waiting: mpsc::Receiver<Out>,
-    cut: Arc<Notify>,
-}
-
-/// Accepts streams from now on. Returns our address.
-pub(super) fn listen(shared: &Arc<Shared>, addr: SocketAddr) -> io::Result<SocketAddr> {
+/// Accepts streams from now on, within TLS where there is an acceptor. Returns our address.
+pub(super) fn listen(shared: &Arc<Shared>, addr: SocketAddr, acceptor: Option<TlsAcceptor>) -> io::Result<SocketAddr> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::STREAM, None)?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -86,11 +35,12 @@ pub(super) fn listen(shared: &Arc<Shared>, addr: SocketAddr) -> io::Result<Socke
     let local = listener.local_addr()?;
     let shared = shared.clone();
     let flow = shared.new_flow();
+    let transport = if acceptor.is_some() { Transport::Tls } else { Transport::Tcp };
     spawn(async move {
         // Nothing is ever sent on it: the phone learns the port that its Contact names.
-        shared.tell(NetEvent::Up { flow, transport: Transport::Tcp, local, remote: None }).await;
+        shared.tell(NetEvent::Up { flow, transport, local, remote: None }).await;
         tokio::select! {
-            () = accept(&shared, &listener) => {}
+            () = accept(&shared, &listener, acceptor.as_ref()) => {}
             () = shared.inbox.closed() => {}
         }
     });
@@ -98,26 +48,66 @@ pub(super) fn listen(shared: &Arc<Shared>, addr: SocketAddr) -> io::Result<Socke
 }
 
 /// Connects; the flow is there at once, and what is sent on it waits for the connection.
-pub(super) fn connect(shared: &Arc<Shared>, flow: FlowId, addr: SocketAddr) {
+pub(super) fn connect(shared: &Arc<Shared>, flow: FlowId, target: Target, access: Access) {
     let (handle, queue) = Handle::new(None);
-    shared.flows().insert(flow, Flow::Tcp(handle));
+    shared.flows().insert(flow, Flow::Stream(handle));
     let shared = shared.clone();
     spawn(async move {
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(addr));
+        let cut = queue.cut.clone();
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, dressed(&target, &access));
         let result = tokio::select! {
-            result = connecting => result,
-            () = queue.cut.notified() => Ok(Err(io::Error::other("given up"))),
+            result = connecting => result.unwrap_or_else(|_| Err("no connection within 5 s".into())),
+            () = cut.notified() => Err("given up".into()),
             () = shared.inbox.closed() => return,
         };
         match result {
-            Ok(Ok(stream)) => run(shared, flow, stream, addr, queue).await,
-            Ok(Err(error)) => shared.ended(flow, format!("{addr}: {error}")).await,
-            Err(_) => shared.ended(flow, format!("{addr}: no connection within 5 s")).await,
+            Ok((local, dressed)) => {
+                let (transport, remote) = (target.transport, Some(target.addr));
+                tracing::debug!(flow = flow.0, %local, remote = %target.addr, "{} stream", transport.param());
+                shared.tell(NetEvent::Up { flow, transport, local, remote }).await;
+                dressed.run(shared, flow, target.addr, queue).await;
+            }
+            Err(reason) => shared.ended(flow, format!("{}: {reason}", target.addr)).await,
         }
     });
 }
 
-async fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
+/// A connection, ready for SIP.
+enum Dressed {
+    Tcp(TcpStream),
+    Tls(Box<tls::Client<TcpStream>>),
+    Ws(Box<tokio_tungstenite::WebSocketStream<TcpStream>>),
+    Wss(Box<tokio_tungstenite::WebSocketStream<tls::Client<TcpStream>>>),
+}
+
+impl Dressed {
+    async fn run(self, shared: Arc<Shared>, flow: FlowId, remote: SocketAddr, queue: Queue) {
+        match self {
+            Dressed::Tcp(stream) => stream::run(shared, flow, stream, remote, queue).await,
+            Dressed::Tls(stream) => stream::run(shared, flow, stream, remote, queue).await,
+            Dressed::Ws(socket) => ws::run(shared, flow, *socket, remote, queue).await,
+            Dressed::Wss(socket) => ws::run(shared, flow, *socket, remote, queue).await,
+        }
+    }
+}
+
+/// The connection and our address on it; the error is for people.
+async fn dressed(target: &Target, access: &Access) -> Result<(SocketAddr, Dressed), String> {
+    let stream = TcpStream::connect(target.addr).await.map_err(|error| error.to_string())?;
+    let local = prepare(&stream, target.addr.ip()).map_err(|error| error.to_string())?;
+    let dressed = match target.transport {
+        Transport::Tls => Dressed::Tls(Box::new(tls::connect(stream, &target.name, access).await?)),
+        Transport::Ws => Dressed::Ws(Box::new(ws::upgrade(stream, target, access).await?)),
+        Transport::Wss => {
+            let stream = tls::connect(stream, &target.name, access).await?;
+            Dressed::Wss(Box::new(ws::upgrade(stream, target, access).await?))
+        }
+        Transport::Tcp | Transport::Udp => Dressed::Tcp(stream),
+    };
+    Ok((local, dressed))
+}
+
+async fn accept(shared: &Arc<Shared>, listener: &TcpListener, acceptor: Option<&TlsAcceptor>) {
     loop {
         let (stream, remote) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -131,7 +121,7 @@ async fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
         let (handle, queue) = Handle::new(Some(remote.ip()));
         let mut flows = shared.flows();
         let unknown = flows.values().filter_map(|flow| match flow {
-            Flow::Tcp(stream) => stream.unknown(),
+            Flow::Stream(stream) => stream.unknown(),
             Flow::Udp(_) => None,
         });
         let (same, all) = unknown.fold((0, 0), |(same, all), ip| (same + usize::from(ip == remote.ip()), all + 1));
@@ -140,29 +130,47 @@ async fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
             continue;
         }
         let flow = shared.new_flow();
-        flows.insert(flow, Flow::Tcp(handle));
+        flows.insert(flow, Flow::Stream(handle));
         drop(flows);
-        spawn(run(shared.clone(), flow, stream, remote, queue));
+        spawn(welcome(shared.clone(), flow, stream, remote, queue, acceptor.cloned()));
     }
 }
 
-/// A stream's life. We never close it for being silent: a trunk may be so for days.
-async fn run(shared: Arc<Shared>, flow: FlowId, stream: TcpStream, remote: SocketAddr, queue: Queue) {
+/// The life of a stream that somebody else opened.
+async fn welcome(
+    shared: Arc<Shared>,
+    flow: FlowId,
+    stream: TcpStream,
+    remote: SocketAddr,
+    queue: Queue,
+    acceptor: Option<TlsAcceptor>,
+) {
     let local = match prepare(&stream, remote.ip()) {
         Ok(local) => local,
         Err(error) => return shared.ended(flow, error.to_string()).await,
     };
-    tracing::debug!(flow = flow.0, %local, %remote, "TCP stream");
-    shared.tell(NetEvent::Up { flow, transport: Transport::Tcp, local, remote: Some(remote) }).await;
-    let (reader, writer) = stream.into_split();
-    let Queue { pong, waiting, cut } = queue;
-    let reason = tokio::select! {
-        reason = read(&shared, flow, remote, reader, pong) => reason,
-        reason = write(writer, waiting) => reason,
-        () = cut.notified() => "the peer does not read".to_owned(),
+    let Some(acceptor) = acceptor else {
+        tracing::debug!(flow = flow.0, %local, %remote, "TCP stream");
+        shared.tell(NetEvent::Up { flow, transport: Transport::Tcp, local, remote: Some(remote) }).await;
+        return stream::run(shared, flow, stream, remote, queue).await;
+    };
+    let shaking = tokio::time::timeout(CONNECT_TIMEOUT, tls::accept(stream, &acceptor));
+    let result = tokio::select! {
+        result = shaking => result.unwrap_or_else(|_| Err("no TLS handshake within 5 s".into())),
         () = shared.inbox.closed() => return,
     };
-    shared.ended(flow, reason).await;
+    match result {
+        Ok(stream) => {
+            tracing::debug!(flow = flow.0, %local, %remote, "TLS stream");
+            shared.tell(NetEvent::Up { flow, transport: Transport::Tls, local, remote: Some(remote) }).await;
+            stream::run(shared, flow, stream, remote, queue).await;
+        }
+        Err(reason) => {
+            // The phone has never heard of it.
+            tracing::debug!(%remote, reason, "no TLS stream");
+            shared.flows().remove(&flow);
+        }
+    }
 }
 
 fn prepare(stream: &TcpStream, remote: IpAddr) -> io::Result<SocketAddr> {
@@ -173,51 +181,4 @@ fn prepare(stream: &TcpStream, remote: IpAddr) -> io::Result<SocketAddr> {
     socket.set_tcp_user_timeout(Some(DEAD_AFTER))?;
     socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)))?;
     stream.local_addr()
-}
-
-async fn read(
-    shared: &Shared,
-    flow: FlowId,
-    from: SocketAddr,
-    mut reader: OwnedReadHalf,
-    pong: mpsc::Sender<Out>,
-) -> String {
-    let mut framer = Framer::new(MAX_MESSAGE);
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        match reader.read(&mut buffer).await {
-            Ok(0) => return "closed by the peer".into(),
-            Ok(length) => framer.push(&buffer[..length]),
-            Err(error) => return error.to_string(),
-        }
-        while let Some(frame) = framer.next() {
-            match frame {
-                Frame::Message(bytes) => shared.tell(NetEvent::Received { flow, from, bytes }).await,
-                // RFC 5626 §4.4.1. With a full queue the peer sees that we live by what is in it.
-                Frame::Ping => drop(pong.try_send(Out::Bytes(b"\r\n".to_vec()))),
-                Frame::Pong => {}
-                // Only the phone knows who may have an answer to it. A head that reads well without the body that it
-                // lacks must not be taken for a message.
-                Frame::Bad(error, head) => {
-                    tracing::debug!(flow = flow.0, reason = ?error.reason, "bad message on a stream");
-                    if Message::parse(&head).is_err() {
-                        shared.tell(NetEvent::Received { flow, from, bytes: head }).await;
-                    }
-                }
-                Frame::Broken(reason) => return reason,
-            }
-        }
-    }
-}
-
-async fn write(mut writer: OwnedWriteHalf, mut waiting: mpsc::Receiver<Out>) -> String {
-    while let Some(Out::Bytes(bytes)) = waiting.recv().await {
-        if let Err(error) = writer.write_all(&bytes).await {
-            return error.to_string();
-        }
-    }
-    match writer.shutdown().await {
-        Ok(()) => "closed by us".into(),
-        Err(error) => error.to_string(),
-    }
 }

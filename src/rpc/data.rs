@@ -204,6 +204,34 @@ pub struct Phone {
     pub record_permissions: u8,
     /// The seq of the last event.
     pub seq: u64,
+    /// What is under way inside.
+    pub counts: Counts,
+}
+
+/// What is under way inside the phone: some half a minute after its last call it is what it was before the first.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Sessions.
+    pub sessions: usize,
+    /// SIP dialogs.
+    pub dialogs: usize,
+    /// Answers whose session is over, still owed their ACK.
+    pub orphans: usize,
+    /// Recordings that are not closed.
+    pub recordings: usize,
+    /// SIP transactions.
+    pub transactions: usize,
+    /// Requests of ours that wait for their end.
+    pub requests: usize,
+    /// Questions to the resolver.
+    pub queries: usize,
+    /// Sockets and streams.
+    pub flows: usize,
+    /// Timers.
+    pub timers: usize,
+    /// Clients that wait for an answer.
+    pub waiting: usize,
 }
 
 /// Every account.

@@ -80,10 +80,10 @@ events! {
         { "callId": CALL, "number": "1003" };
     event "transferFailed" TransferFailed "Our transfer failed, or nothing was heard of it for 30 s; the call is kept."
         { "callId": CALL, "cause": "Busy", "code": 486, "number": "1003" };
-    event "connected" Connected "The registrar answers."
+    event "connected" Connected "The account's server is there."
         { "account": "office", "transport": "udp", "server": "192.0.2.10:5060" };
-    event "disconnected" Disconnected "The registrar does not answer any more."
-        { "account": "office", "cause": "Request Timeout" };
+    event "disconnected" Disconnected "The way to the account's server is lost; calls go on, and it is opened again."
+        { "account": "office", "cause": "Connection Error", "reason": "closed by the peer" };
     event "registered" Registered "An account is registered; refreshes are not told."
         { "account": "office", "expires": 300, "contact": "<sip:1001@192.0.2.20:5060>" };
     event "registrationFailed" RegistrationFailed "A registration failed; it is tried again."

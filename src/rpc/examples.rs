@@ -55,7 +55,8 @@ examples! {
     "phone.reRegister" {} => true;
     "phone.call" { "number": "1002", "option": { "extraHeaders": ["X-Ticket: 42"] }, "account": "office" }
         => { "code": 200, "msg": "SUCCESS", "callId": CALL, "session": session(CALL, "calling") };
-    "phone.get" {} => { "isRegistered": true, "accounts": 1, "sessions": [CALL], "currentSession": CALL, "recordPermissions": 2, "seq": 7 };
+    "phone.get" {} => { "isRegistered": true, "accounts": 1, "sessions": [CALL], "currentSession": CALL, "recordPermissions": 2, "seq": 7,
+        "counts": { "sessions": 1, "dialogs": 1, "orphans": 0, "recordings": 0, "transactions": 2, "requests": 0, "queries": 0, "flows": 2, "timers": 3, "waiting": 0 } };
     "phone.getSession" {} => [session(CALL, "talking")];
     "phone.setSessionStaticStatus" { "callId": CALL, "staticStatus": { "name": "Ann Lee" } } => (session(CALL, "talking"));
     "phone.getCurrentSession" {} => (session(CALL, "talking"));

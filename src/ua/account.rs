@@ -33,6 +33,8 @@ pub(super) struct Account {
     pub link: Option<Link>,
     /// Our address as the registrar sees it, where a NAT changes it.
     pub public: Option<SocketAddr>,
+    /// When its binding by UDP is kept alive next.
+    pub ping: Option<Mono>,
     pub digest: DigestState,
     pub realms: BTreeSet<String>,
     pub registration: Registration,
@@ -45,7 +47,7 @@ impl Account {
     /// Checks the settings: an error says which key and what would be right.
     pub fn check(settings: &AccountSettings) -> Result<SipUri, Error> {
         let uri = |key: &str, text: &str| {
-            let parsed = SipUri::parse(text).ok().filter(|u| u.scheme == "sip" && !u.host.is_empty());
+            let parsed = SipUri::parse(text).ok().filter(|u| u.scheme.starts_with("sip") && !u.host.is_empty());
             parsed.ok_or_else(|| {
                 Error::new(Code::InvalidParams, format!("{key}: {text:?} is not a SIP URI"))
                     .hint("sip:user@domain, as in sip:alice@example.com")
@@ -57,10 +59,9 @@ impl Account {
         for proxy in &settings.proxies {
             uri("proxies", proxy)?;
         }
-        if let Some(other) = settings.transport.as_deref().filter(|t| !matches!(*t, "udp" | "tcp")) {
-            return Err(
-                Error::new(Code::InvalidParams, format!("transport: {other:?} is not known")).hint("udp or tcp")
-            );
+        if let Some(other) = settings.transport.as_deref().filter(|t| Transport::from_name(t).is_none()) {
+            return Err(Error::new(Code::InvalidParams, format!("transport: {other:?} is not known"))
+                .hint("udp, tcp, tls, ws or wss"));
         }
         if let Some(codec) = settings.codecs.iter().find(|c| crate::sdp::CodecKind::from_name(c).is_none()) {
             return Err(
@@ -79,6 +80,12 @@ impl Account {
         self.settings.register.unwrap_or(true)
     }
 
+    /// What the configuration insists on.
+    pub fn forced_transport(&self) -> Option<Transport> {
+        let named = self.settings.transport.as_deref().and_then(Transport::from_name);
+        named.or((self.aor.scheme == "sips").then_some(Transport::Tls))
+    }
+
     /// The URIs of its servers: the proxies, else the registrar.
     pub fn servers(&self) -> Vec<String> {
         if !self.settings.proxies.is_empty() {
@@ -89,7 +96,7 @@ impl Account {
 
     /// The Request-URI of its REGISTER.
     pub fn registrar(&self) -> String {
-        self.settings.registrar.clone().unwrap_or_else(|| format!("sip:{}", self.domain()))
+        self.settings.registrar.clone().unwrap_or_else(|| format!("{}:{}", self.aor.scheme, self.domain()))
     }
 
     /// The AOR's host and port, as a number is dialled at.
@@ -100,7 +107,8 @@ impl Account {
 
     /// The text of From in requests of ours, without a tag.
     pub fn address(&self) -> String {
-        let uri = format!("sip:{}@{}", self.aor.user.as_deref().unwrap_or_default(), self.domain());
+        let user = self.aor.user.as_deref().unwrap_or_default();
+        let uri = format!("{}:{user}@{}", self.aor.scheme, self.domain());
         let name =
             crate::sip::uri::NameAddr { display: self.settings.display_name.clone(), uri, params: Default::default() };
         name.to_string()
@@ -223,7 +231,7 @@ impl Ua {
             account.aor == aor && account.settings.registrar == new.registrar && new.register.unwrap_or(true)
         };
         let binding = Some(account.registration.clone()).filter(|_| stays(&settings));
-        let contact = account.link.filter(|_| account.registration.is_registered()).map(|l| self.contact(&name, l));
+        let contact = account.link.filter(|_| account.registration.is_registered()).map(|l| self.binding(&name, l));
         if binding.is_some() {
             self.suspend_registration(&name);
         } else {
@@ -245,6 +253,7 @@ impl Ua {
         calls.into_iter().for_each(|id| self.end_by_us(id, "Terminated", "system"));
         self.forget_registration(name);
         self.accounts.remove(name);
+        self.sweep_flows();
         self.tell_account("account.removed", name, json!({}));
         Ok(Value::Bool(true))
     }
@@ -255,6 +264,9 @@ impl Ua {
             tracing::warn!(account = name, "left out: its settings are not valid");
             return;
         };
+        if settings.tls_verify == Some(false) {
+            tracing::warn!(account = name, "tls_verify = false: whoever is between us and its servers can read along");
+        }
         let user = aor.user.clone().unwrap_or_default();
         let shared = self.accounts.values().any(|a| a.contact_user == user);
         let registration = Registration::new(call_id(&mut self.rng), tag(&mut self.rng));
@@ -267,6 +279,7 @@ impl Ua {
             trusted: BTreeMap::new(),
             link: None,
             public: None,
+            ping: None,
             digest: DigestState::default(),
             realms: BTreeSet::new(),
             registration,
@@ -289,15 +302,19 @@ impl Ua {
     /// Asks for the addresses of an account's servers.
     pub(super) fn resolve_servers(&mut self, name: &str) {
         let Some(account) = self.accounts.get(name) else { return };
-        let forced =
-            account.settings.transport.as_deref().map(|t| if t == "tcp" { Transport::Tcp } else { Transport::Udp });
+        let forced = account.forced_transport();
         let wanted =
             account.registers() || !account.settings.proxies.is_empty() || account.settings.registrar.is_some();
         let servers = if wanted { account.servers() } else { Vec::new() };
         for (index, server) in servers.iter().enumerate() {
             let Ok(uri) = SipUri::parse(server) else { continue };
             let host = host_of(&uri);
-            let host = Host { transport: host.transport.or(forced), ..host };
+            // `transport=ws` in a URI stands for both (RFC 7118 §5.1).
+            let transport = match (host.transport, forced) {
+                (Some(Transport::Ws), Some(Transport::Wss)) => forced,
+                (named, forced) => named.or(forced),
+            };
+            let host = Host { transport, ..host };
             self.resolve(host, Query::Server(name.into(), index));
         }
     }
@@ -312,6 +329,7 @@ impl Ua {
         if complete {
             self.on_account_link(name);
         }
+        self.sweep_flows();
     }
 
     pub(super) fn on_trusted(&mut self, name: &str, index: usize, targets: Vec<Target>) {
@@ -326,8 +344,13 @@ impl Ua {
 
     pub(super) fn on_account_timer(&mut self, name: &str) {
         let due = self.accounts.get(name).and_then(|a| a.registration.due);
-        if due.is_some_and(|at| at <= self.now.mono) {
+        if due.is_none_or(|at| at > self.now.mono) {
+            return;
+        }
+        if self.accounts.get(name).is_some_and(Account::registers) {
             self.register(name);
+        } else {
+            self.on_account_link(name);
         }
     }
 

@@ -34,6 +34,13 @@ impl Ua {
             )
             .hint("digits with + * #, a user name, sip:user@domain or tel:+4930…"));
         };
+        // Whoever is reached by TLS only calls by TLS only (RFC 3261 §26.2.2).
+        let uri = match uri.strip_prefix("sip:") {
+            Some(rest) if account.aor.scheme == "sips" && !call.number.trim().starts_with("sip:") => {
+                format!("sips:{rest}")
+            }
+            _ => uri,
+        };
         let option = call.option.unwrap_or_default();
         let extra = headers(option.extra_headers.as_deref().unwrap_or_default())?;
         self.count_dial(&name)?;
@@ -179,6 +186,7 @@ impl Ua {
             sip_call_id: call_id(&mut self.rng),
             local_tag: tag(&mut self.rng),
             link: None,
+            moved: None,
             media: None,
             media_asked: false,
             local: None,

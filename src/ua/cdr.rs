@@ -166,6 +166,18 @@ struct Held {
     tags: Vec<String>,
 }
 
+/// What is read of `recording.started`: where the PBX records there is no path.
+#[derive(Deserialize)]
+struct Recorded {
+    path: Option<String>,
+}
+
+/// What is read of `transferred`.
+#[derive(Deserialize)]
+struct Transferred {
+    number: Option<String>,
+}
+
 /// What is read of a session's last event.
 #[derive(Default, Deserialize)]
 struct Over {
@@ -221,6 +233,11 @@ impl Unfinished {
             "incoming" => left.rang = left.rang.or(Some(wall)),
             "progress" => left.rang = left.rang.or(Some(wall)),
             "accepted" => left.answered = left.answered.or(Some(wall)),
+            "recording.started" => {
+                let path = event.data.read().and_then(|Recorded { path }| path);
+                left.cdr.recording = path.or(left.cdr.recording.take());
+            }
+            "transferred" => left.cdr.transferred_to = event.data.read().and_then(|Transferred { number }| number),
             "staticStatusChange" => {
                 left.cdr.name =
                     event.data.read().map(|Changed { new_status: Person { name } }| name).unwrap_or_default();

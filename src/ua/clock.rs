@@ -54,10 +54,18 @@ pub(super) enum Timer {
     Reply(ReplyId),
     /// An INVITE's further 2xx are no longer expected.
     Forget(TxId),
-    /// A stream flow's ping (RFC 5626 §3.5.1), a UDP flow's keep-alive.
+    /// A stream's ping (RFC 5626 §3.5.1).
     KeepAlive(FlowId),
     /// A drain is over, whatever calls there are: the shell looks.
     DrainLimit,
+    /// Its answer.
+    Pong(FlowId),
+    /// The keep-alive of an account's binding by UDP.
+    Ping(String),
+    /// It is a stream's turn to be connected.
+    Open(FlowId),
+    /// The peer is told our new Contact.
+    Move(SessionId),
     /// The daemon waits no longer for its peers.
     Drained,
 }
@@ -69,9 +77,14 @@ impl Timer {
             Timer::Second(id) | Timer::Report(id) | Timer::NoAnswer(id) | Timer::MaxLength(id) => Some(*id),
             Timer::Ok(id) | Timer::Dtmf(id) | Timer::Glare(id) | Timer::AutoAnswer(id) => Some(*id),
             Timer::SeatWait(id) | Timer::Silence(id) | Timer::Unanswered(id, _) => Some(*id),
-            Timer::Refresh(id) | Timer::Provisional(id) | Timer::Transfer(id) => Some(*id),
+            Timer::Refresh(id) | Timer::Provisional(id) | Timer::Transfer(id) | Timer::Move(id) => Some(*id),
             Timer::Account(_) | Timer::OrphanOk(..) | Timer::Reply(_) | Timer::Forget(_) => None,
-            Timer::KeepAlive(_) | Timer::Drained | Timer::DrainLimit => None,
+            Timer::KeepAlive(_)
+            | Timer::Pong(_)
+            | Timer::Ping(_)
+            | Timer::Open(_)
+            | Timer::Drained
+            | Timer::DrainLimit => None,
         }
     }
 }
@@ -119,6 +132,10 @@ impl Ua {
             }
             Timer::KeepAlive(flow) => self.keep_alive(flow),
             Timer::DrainLimit => {}
+            Timer::Pong(flow) => self.on_pong_timer(flow),
+            Timer::Ping(name) => self.on_ping_timer(&name),
+            Timer::Open(flow) => self.open_planned(flow),
+            Timer::Move(id) => self.on_move_timer(id),
             Timer::Drained => self.on_drained(),
         }
     }

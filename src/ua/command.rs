@@ -119,9 +119,9 @@ pub enum Configure {
     /// It is right.
     Apply {
         /// What it said when it was last read.
-        was: Settings,
+        was: Box<Settings>,
         /// What it says now.
-        will: Settings,
+        will: Box<Settings>,
         /// The keys that differ and hold from now on.
         changed: Vec<String>,
         /// The keys that differ from what the daemon was started with, and wait for its next start.

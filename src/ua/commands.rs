@@ -220,7 +220,31 @@ impl Ua {
         let current = self.current.and_then(|id| self.sessions.get(&id)).map(|s| s.call_id.clone());
         let calls: Vec<&str> = self.sessions.values().map(|s| s.call_id.as_str()).collect();
         let registered = self.accounts.values().any(|a| a.registration.is_registered());
-        json!({"isRegistered": registered, "accounts": self.accounts.len(), "sessions": calls, "currentSession": current, "recordPermissions": self.settings.phone.record_permissions, "seq": self.seq})
+        json!({
+            "isRegistered": registered,
+            "accounts": self.accounts.len(),
+            "sessions": calls,
+            "currentSession": current,
+            "recordPermissions": self.settings.phone.record_permissions,
+            "seq": self.seq,
+            "counts": self.counts(),
+        })
+    }
+
+    /// What is under way inside: after the last call, and its memory of 64 × T1, it is what it was before the first.
+    fn counts(&self) -> Value {
+        json!({
+            "sessions": self.sessions.len(),
+            "dialogs": self.dialogs.len(),
+            "orphans": self.orphans.len(),
+            "recordings": self.recordings.len(),
+            "transactions": self.transactions.len(),
+            "requests": self.sent.len(),
+            "queries": self.queries.len(),
+            "flows": self.flows.len(),
+            "timers": self.timers.len(),
+            "waiting": self.waiting.len(),
+        })
     }
 
     fn device_list(&self) -> Value {

@@ -62,7 +62,7 @@ impl Ua {
     }
 
     /// How things stand: accounts that are registered, accounts that are to be, sessions.
-    pub fn counts(&self) -> (usize, usize, usize) {
+    pub fn standing(&self) -> (usize, usize, usize) {
         let wanted = || self.accounts.values().filter(|account| account.registers());
         (wanted().filter(|account| account.registration.is_registered()).count(), wanted().count(), self.sessions.len())
     }

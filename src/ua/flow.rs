@@ -1,23 +1,27 @@
-//! Flows: the sockets and streams there are, how one is opened, and when it is closed again.
+//! Flows: the sockets and streams there are, how one is opened, and what its end means for those who used it.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
 use super::Ua;
-use super::clock::{SECOND, Timer};
+use super::clock::Timer;
 use super::io::{FlowId, Hop, Mono, Output, SessionId, Target, Transport};
+use super::keep_alive::Pulse;
 use super::route::{Link, Owner, Sent};
 use super::session::State;
+use super::settings::Access;
 use crate::sip::message::Message;
 use crate::sip::transaction::TxId;
 
 /// A request larger than this does not go in a datagram (RFC 3261 §18.1.1).
 const DATAGRAM: usize = 1300;
 /// How long a peer that took no stream is not asked again.
-const NO_STREAM: Mono = 600 * SECOND;
+const NO_STREAM: Mono = 600 * super::clock::SECOND;
 /// Messages that wait for a stream to come up.
 const MOST_HELD: usize = 64;
+/// Between the REGISTERs of accounts that share a stream which has just come up.
+const IN_TURN: Mono = 5_000;
 
 /// A socket or a stream, as the phone knows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,13 +30,33 @@ pub(super) struct Flow {
     pub local: SocketAddr,
     /// None: it listens.
     pub remote: Option<SocketAddr>,
-    pub up: bool,
-    /// How we reach the other end: kept for streams that we opened.
-    pub local_ip: Option<IpAddr>,
+    pub stage: Stage,
+    /// Streams of ours: they are opened again, under the same id.
+    pub ours: Option<Ours>,
     /// Who waits for it to come up.
     pub waiting: Vec<Waiter>,
-    /// What is to be sent as soon as it is up.
-    pub held: Vec<Vec<u8>>,
+    /// What is to be sent as soon as it is up, and since when.
+    pub held: Vec<(Mono, Vec<u8>)>,
+    pub pulse: Pulse,
+}
+
+/// Where a stream of ours leads.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Ours {
+    pub target: Target,
+    pub access: Access,
+}
+
+/// How far a flow is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Stage {
+    Up,
+    /// It is being connected.
+    Opening,
+    /// It will be, as soon as the pace of its server allows.
+    Planned(Mono),
+    /// Nobody has asked for it since it was lost.
+    Down,
 }
 
 /// Who waits for a flow.
@@ -49,38 +73,87 @@ pub(super) enum Connection {
     None,
 }
 
+impl Flow {
+    pub fn is_up(&self) -> bool {
+        self.stage == Stage::Up
+    }
+
+    /// It leads there in the same way: nobody's certificate or WebSocket serves another.
+    fn leads(&self, target: &Target, access: &Access) -> bool {
+        let dressed = target.transport.secure() || target.transport.websocket();
+        let same = |ours: &Ours| ours.target.name == target.name && ours.access == *access;
+        self.transport == target.transport
+            && self.remote == Some(target.addr)
+            && (!dressed || self.ours.as_ref().is_none_or(same))
+    }
+}
+
 impl Ua {
-    /// A link to the target; a stream is opened if there is none, and `waiter` is told when it is up or gone.
-    pub(super) fn connect(&mut self, target: &Target, waiter: impl Into<Option<Waiter>>) -> Connection {
+    /// A link to the target for an account; a stream is opened if there is none, and `waiter` is told when it is up or gone.
+    pub(super) fn connect(&mut self, target: &Target, account: &str, waiter: impl Into<Option<Waiter>>) -> Connection {
         if target.transport == Transport::Udp {
-            let fits = |f: &&Flow| f.up && f.transport == Transport::Udp && f.local.is_ipv4() == target.addr.is_ipv4();
+            let fits =
+                |f: &&Flow| f.is_up() && f.transport == Transport::Udp && f.local.is_ipv4() == target.addr.is_ipv4();
             let flow = self.flows.iter().find(|(_, f)| fits(f)).map(|(id, _)| *id);
             return flow
                 .and_then(|f| self.link(f, target.addr, Some(target.local_ip)))
                 .map_or(Connection::None, Connection::Ready);
         }
-        let same = |f: &Flow| f.transport == target.transport && f.remote == Some(target.addr);
-        if let Some((id, flow)) = self.flows.iter_mut().find(|(_, f)| same(f)) {
-            let id = *id;
-            if flow.up {
-                return self.link(id, target.addr, Some(target.local_ip)).map_or(Connection::None, Connection::Ready);
-            }
-            flow.waiting.extend(waiter.into());
-            return Connection::Opening(id);
+        let access = self.accounts.get(account).map(|a| a.settings.access(&self.settings.tls)).unwrap_or_default();
+        let id = match self.flows.iter().find(|(_, f)| f.leads(target, &access)).map(|(id, _)| *id) {
+            Some(id) => id,
+            None => self.new_stream(target, access),
+        };
+        let Some(flow) = self.flows.get_mut(&id) else { return Connection::None };
+        if flow.is_up() {
+            return self.link(id, target.addr, Some(target.local_ip)).map_or(Connection::None, Connection::Ready);
         }
+        let waiter = waiter.into().filter(|waiter| !flow.waiting.contains(waiter));
+        flow.waiting.extend(waiter);
+        self.demand(id);
+        Connection::Opening(id)
+    }
+
+    fn new_stream(&mut self, target: &Target, access: Access) -> FlowId {
         let id = FlowId(self.fresh_id());
         let flow = Flow {
             transport: target.transport,
             local: SocketAddr::new(target.local_ip, 0),
             remote: Some(target.addr),
-            up: false,
-            local_ip: Some(target.local_ip),
-            waiting: waiter.into().into_iter().collect(),
+            stage: Stage::Down,
+            ours: Some(Ours { target: target.clone(), access }),
+            waiting: Vec::new(),
             held: Vec::new(),
+            pulse: Pulse::default(),
         };
         self.flows.insert(id, flow);
-        self.out.push_back(Output::OpenFlow { flow: id, target: target.clone() });
-        Connection::Opening(id)
+        id
+    }
+
+    /// Somebody needs this stream now.
+    pub(super) fn demand(&mut self, id: FlowId) {
+        let down = self.flows.get(&id).filter(|f| f.stage == Stage::Down);
+        let Some(ours) = down.and_then(|f| f.ours.as_ref()) else { return };
+        let at = self.turn(ours.target.addr);
+        if let Some(flow) = self.flows.get_mut(&id) {
+            flow.stage = Stage::Planned(at);
+        }
+        if at > self.now.mono {
+            self.after(at - self.now.mono, Timer::Open(id));
+        } else {
+            self.open_planned(id);
+        }
+    }
+
+    pub(super) fn open_planned(&mut self, id: FlowId) {
+        let now = self.now.mono;
+        let Some(flow) = self.flows.get_mut(&id) else { return };
+        if !matches!(flow.stage, Stage::Planned(at) if at <= now) {
+            return;
+        }
+        let Some(Ours { target, access }) = flow.ours.clone() else { return };
+        flow.stage = Stage::Opening;
+        self.out.push_back(Output::OpenFlow { flow: id, target, access: Box::new(access) });
     }
 
     /// The link of a flow towards an address. `local_ip`: what reaches it, where the flow's own address is unspecified.
@@ -113,18 +186,37 @@ impl Ua {
         remote: Option<SocketAddr>,
     ) {
         let known = self.flows.remove(&id);
-        let (local_ip, waiting, held) = known.map_or_else(Default::default, |f| (f.local_ip, f.waiting, f.held));
-        let (none, empty) = (Vec::new(), Vec::new());
-        self.flows.insert(id, Flow { transport, local, remote, up: true, local_ip, waiting: none, held: empty });
+        let (ours, waiting, held) = known.map_or_else(Default::default, |f| (f.ours, f.waiting, f.held));
+        let flow = Flow {
+            transport,
+            local,
+            remote,
+            stage: Stage::Up,
+            ours,
+            waiting: Vec::new(),
+            held: Vec::new(),
+            pulse: Pulse::new(transport),
+        };
+        self.flows.insert(id, flow);
         if let Some(to) = remote {
-            held.into_iter().for_each(|bytes| self.out.push_back(Output::Send { flow: id, to, bytes }));
+            // What has waited longer than its transaction lives is an answer to nobody.
+            let oldest = self.now.mono.saturating_sub(64 * self.settings.sip.t1_ms * 1000);
+            for (_, bytes) in held.into_iter().filter(|(since, _)| *since >= oldest) {
+                self.out.push_back(Output::Send { flow: id, to, bytes });
+            }
+            self.arm_keep_alive(id);
         }
-        if remote.is_some() {
-            self.after(30 * SECOND, Timer::KeepAlive(id));
-        }
+        let mut wait = 0;
         for waiter in waiting {
             match waiter {
-                Waiter::Account(name) => self.on_account_link(&name),
+                Waiter::Account(name) if wait == 0 => {
+                    self.on_account_link(&name);
+                    wait += IN_TURN;
+                }
+                Waiter::Account(name) => {
+                    self.account_due(&name, wait);
+                    wait += IN_TURN;
+                }
                 Waiter::Session(session) => self.prepare(session),
             }
         }
@@ -136,55 +228,64 @@ impl Ua {
         }
     }
 
+    /// A stream ended, or could not be opened. One to a server of an account stays in mind, and so do the requests that
+    /// wait for it; what was on its way is lost.
     pub(super) fn on_flow_closed(&mut self, id: FlowId, reason: &str) {
-        let Some(flow) = self.flows.remove(&id) else { return };
+        let Some(flow) = self.flows.get_mut(&id) else { return };
+        let was_up = flow.is_up();
+        let reason = if flow.pulse.dead { "the server does not answer" } else { reason };
         tracing::debug!(flow = id.0, "flow closed: {reason:?}");
-        if let Some(remote) = flow.remote.filter(|_| !flow.up) {
+        let (proved, transport) = (was_up && flow.pulse.spoke.is_some(), flow.transport);
+        flow.stage = Stage::Down;
+        let waiting = std::mem::take(&mut flow.waiting);
+        let remote = flow.remote;
+        let serves = self.serves(id);
+        if let Some(remote) = remote.filter(|_| !was_up && transport == Transport::Tcp) {
             self.no_stream.retain(|_, at| at.saturating_add(NO_STREAM) > self.now.mono);
             self.no_stream.insert(remote, self.now.mono);
         }
-        self.transactions.flow_closed(self.now.mono, id);
-        self.settle();
-        for waiter in flow.waiting {
+        if let Some(remote) = remote.filter(|_| serves) {
+            self.note_failure(remote, proved);
+        }
+        let mut users: Vec<String> = self.accounts.values().filter(|a| a.uses(id)).map(|a| a.name.clone()).collect();
+        let mut sessions = Vec::new();
+        for waiter in waiting {
             match waiter {
-                Waiter::Account(name) => self.on_account_flow_closed(&name, reason),
-                Waiter::Session(session) => self.on_target_failed(session),
+                Waiter::Account(name) if !users.contains(&name) => users.push(name),
+                Waiter::Account(_) => {}
+                Waiter::Session(session) => sessions.push(session),
             }
         }
-        let users: Vec<String> = self.accounts.values().filter(|a| a.uses(id)).map(|a| a.name.clone()).collect();
-        users.iter().for_each(|name| self.on_account_flow_closed(name, reason));
-    }
-
-    /// RFC 5626 §3.5.1: a double CRLF on a stream.
-    pub(super) fn keep_alive(&mut self, id: FlowId) {
-        let Some(Flow { up: true, remote: Some(to), .. }) = self.flows.get(&id) else { return };
-        let to = *to;
-        if self.is_idle_stream(id, to) {
-            self.flows.remove(&id);
-            return self.out.push_back(Output::CloseFlow(id));
+        for name in &users {
+            if let Some(account) = self.accounts.get_mut(name) {
+                account.registration.trouble = Some(reason.to_owned());
+            }
         }
-        self.out.push_back(Output::Send { flow: id, to, bytes: b"\r\n\r\n".to_vec() });
-        self.after(30 * SECOND, Timer::KeepAlive(id));
-    }
-
-    /// A stream that we opened and nobody needs: no server of an account, no call and no request uses it.
-    fn is_idle_stream(&self, id: FlowId, to: SocketAddr) -> bool {
-        let ours = id.0 < 1 << 32;
-        let server = self.accounts.values().any(|a| a.uses(id) || a.all_targets().iter().any(|t| t.addr == to));
-        let call = self.sessions.values().any(|s| s.link.is_some_and(|l| l.hop.flow == id || l.hop.addr == to));
-        let request = self.sent.values().any(|s| s.link.hop.flow == id || s.link.hop.addr == to);
-        ours && !server && !call && !request
+        if was_up && serves {
+            self.mark_moved(id);
+        }
+        if was_up || !serves {
+            self.transactions.flow_closed(self.now.mono, id);
+            self.settle();
+        }
+        sessions.into_iter().for_each(|session| self.on_target_failed(session));
+        users.iter().for_each(|name| self.on_account_flow_closed(name, id, reason));
+        let kept = serves || self.is_talked_on(id);
+        if self.flows.get(&id).is_some_and(|f| f.stage == Stage::Down && (f.ours.is_none() || !kept)) {
+            self.flows.remove(&id);
+        }
     }
 
     /// Some UDP socket is there.
     pub(super) fn listens(&self) -> bool {
-        self.flows.values().any(|f| f.up && f.transport == Transport::Udp)
+        self.flows.values().any(|f| f.is_up() && f.transport == Transport::Udp)
     }
 
     /// Sends bytes, or keeps them until their stream is up.
     pub(super) fn transmit(&mut self, hop: Hop, bytes: Vec<u8>) {
-        match self.flows.get_mut(&hop.flow).filter(|f| !f.up) {
-            Some(flow) if flow.held.len() < MOST_HELD => flow.held.push(bytes),
+        let now = self.now.mono;
+        match self.flows.get_mut(&hop.flow).filter(|f| !f.is_up()) {
+            Some(flow) if flow.held.len() < MOST_HELD => flow.held.push((now, bytes)),
             Some(_) => {}
             None => self.out.push_back(Output::Send { flow: hop.flow, to: hop.addr, bytes }),
         }
@@ -199,10 +300,11 @@ impl Ua {
         if link.hop.transport.reliable() || pinned || refused || msg.to_bytes().len() + via <= DATAGRAM {
             return link;
         }
-        let target = Target { addr: link.hop.addr, transport: Transport::Tcp, local_ip: link.local.ip() };
-        let way = match self.connect(&target, None) {
+        let (addr, local_ip) = (link.hop.addr, link.local.ip());
+        let target = Target { addr, transport: Transport::Tcp, local_ip, name: addr.ip().to_string() };
+        let way = match self.connect(&target, account, None) {
             Connection::Ready(way) => Some(way),
-            Connection::Opening(flow) => self.link(flow, link.hop.addr, Some(link.local.ip())),
+            Connection::Opening(flow) => self.link(flow, addr, Some(local_ip)),
             Connection::None => None,
         };
         way.unwrap_or(link)

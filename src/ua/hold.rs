@@ -138,6 +138,10 @@ impl Ua {
             talking.ack = Some((msg.cseq(), bytes));
             talking.pending = None;
         }
+        if link == sent.link {
+            self.has_moved(id); // the Contact that it held is that of today
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         let hold = pending.op.holds(session.held());
         let direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
         let Some(local) = session.local.as_mut() else { return };
@@ -202,6 +206,7 @@ impl Ua {
         }
         self.answer_op(pending.op.reply, Err(error));
         self.hold_is_final(id);
+        self.move_again(id);
         self.advance(id);
     }
 

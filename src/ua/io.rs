@@ -9,6 +9,7 @@ use super::command::Command;
 use super::error::Error;
 use super::event::Event;
 use super::media::{MediaCommand, MediaEvent};
+use super::settings::Access;
 
 /// Microseconds of a clock that never stops nor jumps (CLOCK_BOOTTIME in the daemon).
 pub type Mono = u64;
@@ -56,6 +57,8 @@ pub struct Target {
     pub transport: Transport,
     /// The address of this host that reaches it: what Via, Contact and SDP shall name.
     pub local_ip: IpAddr,
+    /// The name that was resolved: whom a certificate must be for, whatever SRV said.
+    pub name: String,
 }
 
 /// Everything that can happen to the phone.
@@ -70,7 +73,7 @@ pub enum Input<'a> {
         flow: FlowId,
         /// Who sent it.
         from: SocketAddr,
-        /// The bytes.
+        /// The bytes; a lone CRLF is a stream's answer to our keep-alive.
         bytes: &'a [u8],
     },
     /// A socket listens (UDP: it carries messages too), or a stream is connected.
@@ -117,15 +120,17 @@ pub enum Output {
         flow: FlowId,
         /// To this address (a stream flow has one only).
         to: SocketAddr,
-        /// A whole SIP message, or a keep-alive.
+        /// A whole SIP message, or a keep-alive (a double CRLF; on a WebSocket it becomes a ping frame).
         bytes: Vec<u8>,
     },
     /// Connect a stream; the answer is `FlowUp` or `FlowClosed`.
     OpenFlow {
-        /// The id it shall have (< 2³²).
+        /// The id it shall have (< 2³²). That of a flow that has closed may be used again.
         flow: FlowId,
         /// Where to.
         target: Target,
+        /// What TLS and WebSocket need to know besides.
+        access: Box<Access>,
     },
     /// Close a stream.
     CloseFlow(FlowId),

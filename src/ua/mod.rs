@@ -28,10 +28,13 @@ mod flow;
 mod hold;
 mod identity;
 mod incoming;
+mod instance;
+mod keep_alive;
 mod number;
 mod ok;
 mod party;
 mod prack;
+mod reach;
 mod receive;
 mod record;
 mod refer;
@@ -87,6 +90,8 @@ pub struct Ua {
     resolved: BTreeMap<Host, Vec<Target>>,
     /// Who did not take our stream for a request too large for a datagram, and when.
     no_stream: BTreeMap<SocketAddr, Mono>,
+    /// The accounts' servers, and how they can be reached.
+    servers: BTreeMap<SocketAddr, reach::Reach>,
     accounts: BTreeMap<String, Account>,
     sessions: BTreeMap<SessionId, Session>,
     /// SIP Call-ID and our tag → session.
@@ -112,7 +117,10 @@ pub struct Ua {
 
 impl Ua {
     /// A phone that has not done anything yet. The same seed and inputs give the same outputs.
-    pub fn new(settings: Settings, seed: [u8; 32]) -> Ua {
+    pub fn new(mut settings: Settings, seed: [u8; 32]) -> Ua {
+        if settings.instance.is_empty() {
+            settings.instance = instance::of_host(&seed);
+        }
         let mut ua = Ua {
             transactions: Transactions::new(settings.sip.t1_ms * 1000),
             now: Now::default(),
@@ -125,6 +133,7 @@ impl Ua {
             queries: BTreeMap::new(),
             resolved: BTreeMap::new(),
             no_stream: BTreeMap::new(),
+            servers: BTreeMap::new(),
             accounts: BTreeMap::new(),
             sessions: BTreeMap::new(),
             dialogs: BTreeMap::new(),

@@ -3,18 +3,15 @@
 use crate::sip::uri::{SipUri, escape_typed_user};
 
 /// The Request-URI for `number` dialled from an account of `domain` (host, with a port if its URI has one).
-/// None when it is neither a number nor a `sip:`/`tel:` URI.
+/// None when it is neither a number nor a `sip:`, `sips:` or `tel:` URI.
 pub(super) fn request_uri(number: &str, domain: &str) -> Option<String> {
     let number = number.trim();
     if number.is_empty() || number.len() > 255 || number.chars().any(char::is_control) {
         return None;
     }
     let lower = number.to_ascii_lowercase();
-    if lower.starts_with("sip:") || lower.starts_with("tel:") {
+    if ["sip:", "sips:", "tel:"].iter().any(|scheme| lower.starts_with(scheme)) {
         return SipUri::parse(number).ok().filter(|u| u.headers.is_empty()).map(|_| number.to_owned());
-    }
-    if lower.starts_with("sips:") {
-        return None;
     }
     if let Some((user, host)) = number.split_once('@') {
         let uri = format!("sip:{}@{host}", escape_typed_user(user));
@@ -42,6 +39,7 @@ mod tests {
             ("*72#", Some("sip:*72%23@pbx.example")),
             ("alice", Some("sip:alice@pbx.example")),
             ("sip:bob@10.0.0.1:5070", Some("sip:bob@10.0.0.1:5070")),
+            ("sips:bob@pbx.example", Some("sips:bob@pbx.example")),
             ("bob@10.0.0.1", Some("sip:bob@10.0.0.1")),
             ("", None),
             ("a b", None),

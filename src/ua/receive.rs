@@ -16,8 +16,8 @@ impl Ua {
     pub(super) fn on_received(&mut self, flow: FlowId, from: SocketAddr, bytes: &[u8]) {
         let Some(transport) = self.flows.get(&flow).map(|f| f.transport) else { return };
         let hop = Hop { flow, addr: from, transport };
-        if bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
-            return; // a keep-alive
+        if self.note_life(flow, bytes) {
+            return;
         }
         let msg = match Message::parse(bytes) {
             Ok(msg) => msg,

@@ -9,8 +9,8 @@ use super::Ua;
 use super::clock::SECOND;
 use super::error::{Code, Error};
 use super::flow::{Connection, Waiter};
-use super::io::{Mono, ReplyId};
-use super::route::Owner;
+use super::io::{FlowId, Mono, ReplyId};
+use super::route::{Link, Owner};
 use crate::sip::message::{Message, Method};
 use crate::sip::transaction::TxId;
 
@@ -34,6 +34,11 @@ pub(super) struct Registration {
     /// The server has answered something on this link.
     reached: bool,
     pub service_route: Vec<String>,
+    /// The registrar keeps our dialogs on the flow of the binding (RFC 5626), and has a name for us (RFC 5627).
+    pub outbound: bool,
+    pub gruu: Option<String>,
+    /// Why the flow to the server closed last, in plain words.
+    pub trouble: Option<String>,
     /// A Contact of ours that is to be removed with the next REGISTER.
     stale_contact: Option<String>,
     /// How often the Contact moved since a REGISTER found it in place.
@@ -68,6 +73,9 @@ impl Registration {
             server: 0,
             reached: false,
             service_route: Vec::new(),
+            outbound: false,
+            gruu: None,
+            trouble: None,
             stale_contact: None,
             moves: 0,
             waiting: Vec::new(),
@@ -172,7 +180,7 @@ impl Ua {
         if !account.registration.is_registered() {
             account.registration.state = State::Connecting;
         }
-        match self.connect(&target, Waiter::Account(name.into())) {
+        match self.connect(&target, name, Waiter::Account(name.into())) {
             Connection::Ready(link) => {
                 if let Some(account) = self.accounts.get_mut(name) {
                     account.link = Some(link);
@@ -191,19 +199,34 @@ impl Ua {
         let lost = account.registration.is_registered() && account.link.is_none();
         if account.registration.state == State::Connecting || lost {
             self.register(name);
-        } else if !account.registers()
-            && account.link.is_none()
-            && let Some(target) = account.all_targets().first().cloned()
-            && let Connection::Ready(link) = self.connect(&target, Waiter::Account(name.into()))
-            && let Some(account) = self.accounts.get_mut(name)
-        {
-            account.link = Some(link);
+        } else if !account.registers() {
+            self.link_unregistered(name);
         }
     }
 
-    pub(super) fn on_account_flow_closed(&mut self, name: &str, reason: &str) {
+    /// An account that does not register has its flow all the same.
+    fn link_unregistered(&mut self, name: &str) {
+        let Some(account) = self.accounts.get(name).filter(|a| a.link.is_none()) else { return };
+        let Some(target) = account.all_targets().first().cloned() else { return };
+        let Connection::Ready(link) = self.connect(&target, name, Waiter::Account(name.into())) else { return };
         let Some(account) = self.accounts.get_mut(name) else { return };
-        let was_open = account.link.take().is_some();
+        account.link = Some(link);
+        if link.hop.transport.reliable() {
+            account.registration.reached = true;
+            account.registration.trouble = None;
+            self.tell_connected(name, link);
+            self.recover_sessions(name);
+        }
+    }
+
+    fn tell_connected(&mut self, name: &str, link: Link) {
+        let (transport, server) = (link.hop.transport.param(), link.hop.addr.to_string());
+        self.tell_account("connected", name, json!({"transport": transport, "server": server}));
+    }
+
+    pub(super) fn on_account_flow_closed(&mut self, name: &str, id: FlowId, reason: &str) {
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        let was_open = account.link.take_if(|l| l.hop.flow == id).is_some();
         if std::mem::take(&mut account.registration.reached) {
             self.tell_account("disconnected", name, json!({"cause": "Connection Error", "reason": reason}));
         }
@@ -214,18 +237,32 @@ impl Ua {
                 self.registration_failed(name, None, "Connection Error", None);
             }
             State::Registered { refresh: None, .. } => {
-                let jitter = self.chance(SECOND);
-                self.account_due(name, jitter);
+                let wait = self.next_server_wait(name).unwrap_or(1);
+                self.account_due(name, wait);
+            }
+            State::Off if !account.registers() => {
+                let wait = self.next_server_wait(name).unwrap_or(SECOND);
+                self.account_due(name, wait);
             }
             _ => {}
         }
+    }
+
+    /// How long the account's server is left alone, if it was out of reach just now.
+    fn next_server_wait(&self, name: &str) -> Option<Mono> {
+        let account = self.accounts.get(name)?;
+        let targets = account.all_targets();
+        let target = targets.get(account.registration.server.checked_rem(targets.len())?)?;
+        let at = self.tried_again(target.addr).filter(|_| target.transport.reliable())?;
+        Some(at - self.now.mono)
     }
 
     /// `expires` Some(0) removes the binding. Credentials known from before go along.
     fn send_register(&mut self, name: &str, expires: Option<u32>) {
         let Some(account) = self.accounts.get(name) else { return };
         let Some(link) = account.link else { return };
-        let contact = self.contact(name, link);
+        let contact = self.binding(name, link);
+        let streams = link.hop.transport.reliable();
         let Some(account) = self.accounts.get_mut(name) else { return };
         let registration = &mut account.registration;
         registration.cseq += 1;
@@ -241,13 +278,22 @@ impl Ua {
         msg.push("To", account.address());
         msg.push("Call-ID", call_id);
         msg.push("CSeq", format!("{cseq} REGISTER"));
-        msg.push("Contact", format!("{contact};expires={asked}"));
+        let instance = super::instance::urn(&self.settings.instance, &account.settings.uri);
+        let instance = if streams { format!(";reg-id=1;+sip.instance=\"<{instance}>\"") } else { String::new() };
+        msg.push("Contact", format!("{contact};expires={asked}{instance}"));
         if let Some(old) = stale {
             msg.push("Contact", format!("{old};expires=0"));
         }
         msg.push("Expires", asked.to_string());
         msg.push("Allow", super::route::ALLOW);
-        msg.push("Supported", "path");
+        msg.push(
+            "Supported",
+            match link.hop.transport {
+                t if t.websocket() => "path, outbound, gruu",
+                t if t.reliable() => "path, outbound",
+                _ => "path",
+            },
+        );
         if let Some(password) = account.settings.password.clone() {
             let user = account.username();
             let known =
@@ -313,6 +359,7 @@ impl Ua {
         registration.server += 1;
         let unreachable = code.is_none();
         let was_reached = unreachable && std::mem::take(&mut registration.reached);
+        let reason = registration.trouble.take().filter(|_| unreachable);
         let failures = registration.failures;
         let next_server = servers > 1 && !registration.server.is_multiple_of(servers);
         let base = match code {
@@ -321,6 +368,11 @@ impl Ua {
             _ => (SECOND << (failures - 1).min(5)).min(30 * SECOND),
         };
         let delay = (base / 100 * jitter).max(retry_after.unwrap_or(0).min(DAY) * SECOND);
+        // A flow that failed has the backoff of its server, which all accounts share.
+        let paced = self.next_server_wait(name).filter(|_| unreachable);
+        let delay = paced.map_or(delay, |wait| if next_server { wait.max(SECOND / 10) } else { wait });
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        let registration = &mut account.registration;
         let gives_up = limit.is_some_and(|limit| failures >= limit);
         let waiting = std::mem::take(&mut registration.waiting);
         if gives_up {
@@ -329,24 +381,38 @@ impl Ua {
             self.account_due(name, delay);
         }
         if was_reached {
-            self.tell_account("disconnected", name, json!({"cause": cause}));
+            self.tell_account("disconnected", name, with_reason(json!({"cause": cause}), reason.as_deref()));
         }
         let retry = (!gives_up).then_some(delay / 1000);
         self.tell_account(
             "registrationFailed",
             name,
-            json!({"cause": cause, "code": code, "failures": failures, "retryInMs": retry}),
+            with_reason(
+                json!({"cause": cause, "code": code, "failures": failures, "retryInMs": retry}),
+                reason.as_deref(),
+            ),
         );
         if was {
             self.tell_account("isRegisteredChange", name, json!({"isRegistered": false, "code": code}));
         }
         let which = if gives_up { Code::RegisterAttempts } else { Code::RegistryFailed };
-        let error = Error::new(which, format!("not registered: {cause}"))
+        let why = reason.map_or(cause.to_owned(), |reason| format!("{cause}: {reason}"));
+        let error = Error::new(which, format!("not registered: {why}"))
             .hint("registration is tried again; registrationFailed tells each try");
         let error = code.map_or(error.clone(), |c| error.sip(c));
         waiting.into_iter().for_each(|reply| self.reply(reply, Err(error.clone())));
         if unreachable {
             self.resolve_servers(name); // it may have moved
+        } else {
+            self.recover_sessions(name); // it speaks to us, whatever it thinks of our binding
         }
     }
+}
+
+/// What happened, with the reason in plain words where there is one.
+fn with_reason(mut data: Value, reason: Option<&str>) -> Value {
+    if let (Value::Object(map), Some(reason)) = (&mut data, reason) {
+        map.insert("reason".into(), reason.into());
+    }
+    data
 }

@@ -52,6 +52,7 @@ impl Ua {
             talking.unacked = Some(unacked);
         }
         self.learn_party(id, hop, msg, false);
+        self.has_moved(id);
         self.take_over(id, before.as_ref(), negotiated, held);
     }
 

@@ -12,7 +12,7 @@ impl Ua {
     pub(super) fn configure(&mut self, what: Configure) -> Result<Value, Error> {
         match what {
             Configure::Apply { was, will, changed, needs_restart } => {
-                self.apply(&was, will);
+                self.apply(&was, *will);
                 let told = json!({"changed": changed, "needsRestart": needs_restart});
                 self.tell_phone("daemon.reloaded", told.clone());
                 Ok(told)
@@ -43,6 +43,7 @@ impl Ua {
             *new = old;
         }
         let new = *new;
+        will.instance.clone_from(&self.settings.instance); // the shell's, not the files'
         self.settings = will;
         if old != new {
             self.tell_phone("recordPermissionsChange", json!({"recordPermissions": new, "oldRecordPermissions": old}));

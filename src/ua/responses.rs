@@ -83,6 +83,9 @@ impl Ua {
         match sent.owner {
             Owner::Refer(id) => self.on_refer_response(id, &sent, code, None),
             Owner::Register(name) => {
+                if code == 408 {
+                    self.doubt(sent.link.hop.flow);
+                }
                 if self.accounts.get(&name).is_some_and(|a| a.registration.awaits(tx)) {
                     self.registration_failed(&name, None, cause, None);
                 }
@@ -310,7 +313,7 @@ impl Ua {
 
     /// 3xx: the Contacts are tried, at most five in a row (RFC 3261 §8.1.3.4).
     fn on_redirect(&mut self, id: SessionId, msg: &Message) {
-        let contact = msg.contact().and_then(|c| c.sip_uri().ok()).filter(|u| u.scheme == "sip");
+        let contact = msg.contact().and_then(|c| c.sip_uri().ok()).filter(|u| u.scheme.starts_with("sip"));
         let Some(calling) = self.calling(id) else { return };
         let mut retry = calling.retry.clone();
         let text = contact.as_ref().map(|u| SipUri { headers: String::new(), ..u.clone() }.to_string());

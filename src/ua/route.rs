@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::Ua;
-use super::flow::{Connection, Flow};
+use super::flow::{Connection, Flow, Stage};
 use super::io::{Hop, Host, Output, QueryId, SessionId, Target, Transport};
 use crate::sip::message::{Message, Method};
 use crate::sip::transaction::{TxId, branch};
@@ -133,7 +133,13 @@ impl Ua {
     }
 
     fn via(&mut self, link: Link) -> String {
-        format!("SIP/2.0/{} {};rport;branch={}", link.hop.transport.via(), link.local, branch(&mut self.rng))
+        let sent_by = if link.hop.transport.websocket() { self.invalid_host() } else { link.local.to_string() };
+        format!("SIP/2.0/{} {sent_by};rport;branch={}", link.hop.transport.via(), branch(&mut self.rng))
+    }
+
+    /// The name of a WebSocket client, which has no address of its own (RFC 7118 §5).
+    fn invalid_host(&self) -> String {
+        format!("{}.invalid", self.settings.instance.get(..12).unwrap_or("phoned"))
     }
 
     /// The same request once more, without the Via of its last way.
@@ -161,23 +167,56 @@ impl Ua {
         Some(msg)
     }
 
-    /// Our Contact on a link.
+    /// Our Contact in a dialog: by WebSocket the registrar's name for us (RFC 5627), where it gave one; with `ob` where it
+    /// keeps dialogs on the flow of the binding (RFC 5626 §4.3).
     pub(super) fn contact(&self, account: &str, link: Link) -> String {
-        let user = self.accounts.get(account).map_or("phoned", |a| a.contact_user.as_str());
-        let mapped = self.accounts.get(account).and_then(|a| a.public);
+        let registration = self.accounts.get(account).map(|a| &a.registration);
+        if let Some(gruu) = registration.and_then(|r| r.gruu.as_ref()).filter(|_| link.hop.transport.websocket()) {
+            return format!("<{gruu}>");
+        }
+        let mut contact = self.binding(account, link);
+        if registration.is_some_and(|r| r.outbound) && link.hop.transport.reliable() {
+            contact.insert_str(contact.len() - 1, ";ob");
+        }
+        contact
+    }
+
+    /// The Contact of our REGISTER: where the link ends here.
+    pub(super) fn binding(&self, account: &str, link: Link) -> String {
+        let account = self.accounts.get(account);
+        let user = account.map_or("phoned", |a| a.contact_user.as_str());
+        let scheme = account.map_or("sip", |a| a.aor.scheme.as_str());
+        let mapped = account.and_then(|a| a.public);
         let local = mapped.filter(|_| link.hop.transport == Transport::Udp).unwrap_or(link.local);
         match link.hop.transport {
             Transport::Udp => format!("<sip:{user}@{local}>"),
-            other => format!("<sip:{user}@{local};transport={}>", other.param()),
+            Transport::Tls if scheme == "sips" => format!("<sips:{user}@{local}>"),
+            other if other.websocket() => {
+                format!("<{scheme}:{user}@{};transport={}>", self.invalid_host(), other.uri_param())
+            }
+            other => format!("<sip:{user}@{local};transport={}>", other.uri_param()),
         }
     }
 
     /// The link for a request in a dialog: where its next hop's URI points, if that is known without asking. A stream
     /// that was lost is opened again, or the newer one to the same host is used.
     pub(super) fn dialog_link(&mut self, next_hop: &str, current: Link) -> Link {
-        let lost = current.hop.transport.reliable() && !self.flows.contains_key(&current.hop.flow);
+        // Opened again, it has another port.
+        let current = self.link(current.hop.flow, current.hop.addr, Some(current.local.ip())).unwrap_or(current);
+        let known = self.flows.get(&current.hop.flow);
+        let private = current.hop.transport.secure() || current.hop.transport.websocket();
+        if private && known.is_some_and(|f| f.ours.is_some() || f.is_up()) {
+            // What was agreed in private is not carried on in the open, nor with a server that does not know us.
+            self.demand(current.hop.flow);
+            return current;
+        }
+        let lost = current.hop.transport.reliable() && known.is_none_or(|f| f.stage == Stage::Down);
         let (addr, transport) = match self.known_address(next_hop, current.hop.transport) {
-            Some((addr, transport)) if addr.is_ipv4() == current.hop.addr.is_ipv4() => (addr, transport),
+            Some((addr, transport))
+                if addr.is_ipv4() == current.hop.addr.is_ipv4() && (!private || transport.secure()) =>
+            {
+                (addr, transport)
+            }
             _ if lost => (current.hop.addr, current.hop.transport),
             _ => return current,
         };
@@ -185,7 +224,7 @@ impl Ua {
             return Link { hop: Hop { addr, ..current.hop }, ..current };
         }
         let local_ip = current.local.ip();
-        let up = |f: &&Flow| f.up && f.transport == transport;
+        let up = |f: &&Flow| f.is_up() && f.transport == transport;
         let exact = self.flows.iter().find(|(_, f)| up(f) && f.remote == Some(addr));
         if exact.is_none() && !lost && transport == current.hop.transport {
             return current;
@@ -194,11 +233,16 @@ impl Ua {
         let flow = exact.or_else(|| same_host().filter(|_| transport.reliable())).map(|(id, _)| *id);
         let flow = match flow {
             Some(flow) => flow,
-            None => match self.connect(&Target { addr, transport, local_ip }, None) {
-                Connection::Ready(link) => return link,
-                Connection::Opening(flow) => flow,
-                Connection::None => return current,
-            },
+            None => {
+                let on_it = |s: &&super::session::Session| s.link.is_some_and(|l| l.hop.flow == current.hop.flow);
+                let account = self.sessions.values().find(on_it).map(|s| s.account.clone()).unwrap_or_default();
+                let name = SipUri::parse(next_hop).map_or_else(|_| addr.ip().to_string(), |uri| uri.host);
+                match self.connect(&Target { addr, transport, local_ip, name }, &account, None) {
+                    Connection::Ready(link) => return link,
+                    Connection::Opening(flow) => flow,
+                    Connection::None => return current,
+                }
+            }
         };
         self.link(flow, addr, Some(local_ip)).unwrap_or(current)
     }
@@ -207,7 +251,7 @@ impl Ua {
         let host = host_of(&SipUri::parse(uri).ok()?);
         let transport = host.transport.unwrap_or(usual);
         if let Ok(ip) = host.name.parse::<IpAddr>() {
-            return Some((SocketAddr::new(ip, host.port.unwrap_or(5060)), transport));
+            return Some((SocketAddr::new(ip, host.port.unwrap_or(transport.port())), transport));
         }
         let target = self.resolved.get(&host)?.iter().find(|t| t.transport == transport)?;
         Some((target.addr, transport))
@@ -226,12 +270,13 @@ impl Ua {
 /// Hosts of dialogs whose addresses are kept.
 const MOST_HOSTS: usize = 256;
 
-/// What a URI asks of the resolver.
+/// What a URI asks of the resolver. `sips:` is never less than TLS.
 pub(super) fn host_of(uri: &SipUri) -> Host {
-    let transport = match uri.transport().map(str::to_ascii_lowercase).as_deref() {
-        Some("udp") => Some(Transport::Udp),
-        Some("tcp") => Some(Transport::Tcp),
-        _ => None,
+    let named = uri.transport().and_then(Transport::from_name);
+    let transport = match named {
+        Some(t) if uri.scheme == "sips" && t.websocket() => Some(Transport::Wss),
+        _ if uri.scheme == "sips" => Some(Transport::Tls),
+        named => named,
     };
     Host { name: uri.host.clone(), port: uri.port, transport }
 }

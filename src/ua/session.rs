@@ -48,6 +48,8 @@ pub(super) struct Session {
     pub sip_call_id: String,
     pub local_tag: String,
     pub link: Option<Link>,
+    /// Its flow was lost since the peer last had our Contact; and how often it was told since.
+    pub moved: Option<u8>,
     pub media: Option<LocalMedia>,
     /// The media engine was asked for a port, and is to be told the end.
     pub media_asked: bool,

@@ -35,11 +35,39 @@ impl Serialize for Secret {
     }
 }
 
+/// How a server is entered: what TLS and WebSocket need to know besides its address. Files are named, not read, here.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Access {
+    /// Who signs certificates that we trust, a PEM file; none: whom the system trusts.
+    pub ca_file: Option<String>,
+    /// Our own certificate, a PEM file.
+    pub certificate: Option<String>,
+    /// Its key, a PEM file.
+    pub key: Option<String>,
+    /// Whom the server's certificate must be for; none: the configured host.
+    pub server_name: Option<String>,
+    /// True: any certificate will do.
+    pub insecure: bool,
+    /// The path of the WebSocket, and what follows its question mark.
+    pub path: String,
+    /// See `path`.
+    pub query: Option<Secret>,
+    /// The Origin header.
+    pub origin: Option<String>,
+    /// More headers of the upgrade request, `Name: value`.
+    pub headers: Vec<Secret>,
+}
+
 /// All that the phone needs to know from the start.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Settings {
     /// `[sip]`, the pure part.
     pub sip: SipSettings,
+    /// `[tls]`
+    pub tls: TlsSettings,
+    /// What this host and this installation have to themselves: it makes the instance ids (RFC 5626 §4.1), which are the
+    /// same after a restart. Empty: by chance.
+    pub instance: String,
     /// `[phone]`
     pub phone: PhoneSettings,
     /// `[transfer]`
@@ -58,7 +86,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SipSettings {
-    /// Sockets to listen on: `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT`.
+    /// Sockets to listen on: `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT`, `tls:ADDRESS:PORT`.
     pub listen: Vec<String>,
     /// User-Agent and Server.
     pub user_agent: String,
@@ -77,6 +105,18 @@ impl Default for SipSettings {
             t1_ms: 500,
         }
     }
+}
+
+/// `[tls]`: whom we trust and who we are, where an account does not say otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsSettings {
+    /// Who signs certificates that we trust (PEM); left out: whom the system trusts.
+    pub ca_file: Option<String>,
+    /// Our certificate (PEM, with its chain): shown by `tls:` of `[sip] listen`, and to servers that ask.
+    pub certificate: Option<String>,
+    /// Its key (PEM).
+    pub key: Option<String>,
 }
 
 /// `[phone]`: how many calls, and how they behave.
@@ -202,8 +242,26 @@ pub struct AccountSettings {
     pub registrar: Option<String>,
     /// Proxies that every request goes through (loose routing); several: tried in turn when one does not answer.
     pub proxies: Vec<String>,
-    /// `udp` or `tcp`; left out: as the URIs say, else udp, and tcp for requests too large for a datagram.
+    /// `udp`, `tcp`, `tls`, `ws` or `wss`; left out: as the URIs say, else udp, and tcp for requests too large for a datagram.
     pub transport: Option<String>,
+    /// As `[tls] ca_file`, for this account.
+    pub tls_ca_file: Option<String>,
+    /// As `[tls] certificate`, for this account.
+    pub tls_certificate: Option<String>,
+    /// As `[tls] key`, for this account.
+    pub tls_key: Option<String>,
+    /// Whom the server's certificate must be for; left out: the host that the URI names.
+    pub tls_server_name: Option<String>,
+    /// False: any certificate will do, and whoever stands in between reads along (default true).
+    pub tls_verify: Option<bool>,
+    /// The path of the WebSocket (default `/`).
+    pub ws_path: Option<String>,
+    /// What follows the question mark of its URL.
+    pub ws_query: Option<Secret>,
+    /// The Origin header of its upgrade request.
+    pub ws_origin: Option<String>,
+    /// More headers of its upgrade request: `Name: value`.
+    pub ws_headers: Vec<Secret>,
     /// The name shown to others.
     pub display_name: Option<String>,
     /// The digest user; left out: the user part of the URI.
@@ -234,4 +292,26 @@ pub struct AccountSettings {
     pub seat: Option<String>,
     /// The codecs of this account, best first.
     pub codecs: Vec<String>,
+}
+
+impl AccountSettings {
+    /// How its servers are entered.
+    pub fn access(&self, tls: &TlsSettings) -> Access {
+        // A key of the account's own goes with a certificate of its own.
+        let (certificate, key) = match &self.tls_certificate {
+            Some(certificate) => (Some(certificate.clone()), self.tls_key.clone()),
+            None => (tls.certificate.clone(), tls.key.clone()),
+        };
+        Access {
+            ca_file: self.tls_ca_file.clone().or_else(|| tls.ca_file.clone()),
+            certificate,
+            key,
+            server_name: self.tls_server_name.clone(),
+            insecure: self.tls_verify == Some(false),
+            path: self.ws_path.clone().unwrap_or_else(|| "/".into()),
+            query: self.ws_query.clone(),
+            origin: self.ws_origin.clone(),
+            headers: self.ws_headers.clone(),
+        }
+    }
 }

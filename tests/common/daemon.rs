@@ -20,6 +20,8 @@ pub struct Setup {
     pub media: String,
     /// Lines of `[phone]`.
     pub phone: String,
+    /// It listens for TLS too, on the port after its SIP port.
+    pub tls: bool,
     /// Lines of `[sip]` beside `listen`.
     pub sip: String,
     /// Lines of `[audio]`; none: everything on `null`.
@@ -69,9 +71,10 @@ impl Daemon {
         let file = dir.path().join("phoned.toml");
         let rtp = 30_000 + (port % 400) * 50;
         let text = format!(
-            "[rpc]\nsocket = \"{}\"\n\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\", \"tcp:127.0.0.1:{port}\"]\n{}\n\n\
+            "[rpc]\nsocket = \"{}\"\n\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\", \"tcp:127.0.0.1:{port}\"{}]\n{}\n\n\
              [media]\nrtp_ports = \"{rtp}-{}\"\n{}\n\n[store]\ndir = \"{}/state\"\n\n[audio]\n{}\n\n[phone]\n{}\n\n{}\n",
             socket.display(),
+            if setup.tls { format!(", \"tls:127.0.0.1:{}\"", port + 1) } else { String::new() },
             setup.sip,
             rtp + 1999,
             setup.media,

@@ -1,4 +1,5 @@
-//! Kamailio as registrar and proxy of the domain `pbx.test`: digest with MD5 or SHA-256, UDP and TCP on one port of loopback.
+//! Kamailio as registrar and proxy of the domain `pbx.test`: digest with MD5 or SHA-256, UDP and TCP on one port of loopback;
+//! TLS on the next; WebSockets on both.
 
 use std::fmt::Write as _;
 use std::net::UdpSocket;
@@ -23,6 +24,10 @@ pub struct Setup {
     pub routes: Vec<(String, String)>,
     /// Users that may call without a digest, for peers that have none.
     pub open: Vec<String>,
+    /// What it shows as a TLS server; none: it is none, and takes no WebSockets.
+    pub secure: Option<super::pki::Identity>,
+    /// It gives no names of its own (GRUU): a phone is reached by its Contact.
+    pub no_gruu: bool,
 }
 
 impl Setup {
@@ -56,7 +61,17 @@ impl Kamailio {
     pub fn start_at(port: u16, setup: &Setup) -> Kamailio {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("kamailio.cfg");
-        std::fs::write(&file, config(port, setup)).unwrap();
+        let secure = setup.secure.as_ref().map(|identity| {
+            let tls = dir.path().join("tls.cfg");
+            let (certificate, key) = (identity.certificate.display(), identity.key.display());
+            let text = format!(
+                "[server:default]\nmethod = TLSv1.2+\nverify_certificate = no\nrequire_certificate = no\n\
+                 certificate = {certificate}\nprivate_key = {key}\n"
+            );
+            std::fs::write(&tls, text).unwrap();
+            secure(port, &tls.display().to_string(), setup.no_gruu)
+        });
+        std::fs::write(&file, config(port, setup, &secure.unwrap_or_default())).unwrap();
         let run = dir.path().join("run");
         std::fs::create_dir(&run).unwrap();
         let mut command = Command::new("kamailio");
@@ -83,6 +98,11 @@ impl Kamailio {
         format!("sip:127.0.0.1:{}", self.port)
     }
 
+    /// The same for TLS and secure WebSockets.
+    pub fn secure_uri(&self) -> String {
+        format!("sip:127.0.0.1:{}", self.port + 1)
+    }
+
     /// Its log: one line `request METHOD from USER via PROTO (ALGORITHM)` a request it took.
     pub fn log(&self) -> String {
         self.process.log()
@@ -94,10 +114,56 @@ impl Kamailio {
     }
 }
 
+/// What the configuration has besides, for TLS and WebSockets.
+#[derive(Default)]
+struct Secure {
+    modules: String,
+    nat: String,
+    alias: String,
+    route: String,
+}
+
+/// A WebSocket client is known by the connection it came on; a name that the registrar gave it (GRUU) is looked up.
+fn secure(port: u16, tls: &str, no_gruu: bool) -> Secure {
+    Secure {
+        modules: format!(
+            r#"listen=tls:127.0.0.1:{}
+enable_tls=yes
+tcp_accept_no_cl=yes
+tcp_crlf_ping=yes
+loadmodule "tls.so"
+loadmodule "xhttp.so"
+loadmodule "websocket.so"
+loadmodule "nathelper.so"
+modparam("tls", "config", "{tls}")
+modparam("websocket", "keepalive_mechanism", 0)
+modparam("nathelper|registrar", "received_avp", "$avp(RECEIVED)")
+modparam("registrar", "gruu_enabled", {})"#,
+            port + 1,
+            u8::from(!no_gruu)
+        ),
+        nat: r#"if ($proto =~ "^ws") { force_rport(); if (is_method("REGISTER")) fix_nated_register(); else add_contact_alias(); }"#
+            .into(),
+        alias: r#"if (is_gruu()) { if (!lookup("location")) { sl_send_reply("480", "Gone"); exit; } } else if ($du == $null) handle_ruri_alias();"#
+            .into(),
+        route: r#"
+onreply_route { if ($proto =~ "^ws") add_contact_alias(); }
+event_route[xhttp:request] {
+  set_reply_close();
+  set_reply_no_connect();
+  xlog("L_ALERT", "upgrade $hu origin [$hdr(Origin)] [$hdr(X-Token)]\n");
+  if ($hdr(Upgrade) =~ "websocket" && $hdr(Sec-WebSocket-Protocol) =~ "sip") { if (ws_handle_handshake()) exit; }
+  xhttp_reply("404", "Not Found", "", "");
+}"#
+        .into(),
+    }
+}
+
 /// The configuration file.
 ///
 /// No alias for 127.0.0.1 without a port: with it every Contact on loopback would be "myself", and loose routing would turn in circles.
-fn config(port: u16, setup: &Setup) -> String {
+fn config(port: u16, setup: &Setup, secure: &Secure) -> String {
+    let Secure { modules, nat, alias, route } = secure;
     let mut passwords = String::new();
     for (user, password) in &setup.users {
         let _ = writeln!(passwords, "  $sht(pw=>{user}) = \"{password}\";");
@@ -135,6 +201,7 @@ loadmodule "registrar.so"
 loadmodule "auth.so"
 loadmodule "htable.so"
 modparam("htable", "htable", "pw=>size=8;")
+{modules}
 {algorithm}
 modparam("usrloc", "db_mode", 0)
 modparam("registrar", "min_expires", 1)
@@ -145,8 +212,9 @@ request_route {{
   xlog("L_ALERT", "request $rm from $fU via $proto to $ru ($adu) [$hdr(Authorization)$hdr(Proxy-Authorization)]\n");
   if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
   if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+  {nat}
   if (has_totag()) {{
-    if (loose_route()) {{ t_relay(); exit; }}
+    if (loose_route()) {{ {alias} t_relay(); exit; }}
     if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); exit; }}
     sl_send_reply("404", "Not Here"); exit;
   }}
@@ -173,6 +241,7 @@ request_route {{
 
 event_route[htable:mod-init] {{
 {passwords}}}
+{route}
 "#
     )
 }

@@ -13,6 +13,8 @@ pub mod daemon;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod kamailio;
 #[allow(dead_code, clippy::unwrap_used)]
+pub mod pki;
+#[allow(dead_code, clippy::unwrap_used)]
 pub mod process;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod sipp;

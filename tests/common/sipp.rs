@@ -11,6 +11,7 @@ use super::wait::{free_port, secs};
 pub struct Sipp {
     /// Its SIP port on 127.0.0.1.
     pub port: u16,
+    limit: u64,
     process: Process,
     dir: tempfile::TempDir,
 }
@@ -26,6 +27,8 @@ pub struct Run {
     pub keys: Vec<(String, String)>,
     /// `tcp`: one TCP connection in place of UDP.
     pub tcp: bool,
+    /// How long it may take, s; 0: 40.
+    pub limit: u64,
 }
 
 impl Sipp {
@@ -34,6 +37,7 @@ impl Sipp {
         let dir = tempfile::tempdir().unwrap();
         let (port, media) = (free_port(), free_port());
         let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(format!("{name}.xml"));
+        let limit = if run.limit == 0 { 40 } else { run.limit };
         let mut command = Command::new("sipp");
         command.current_dir(dir.path());
         command.args([
@@ -43,7 +47,7 @@ impl Sipp {
             "1",
             "-nostdin",
             "-timeout",
-            "40s",
+            &format!("{limit}s"),
             "-timeout_error",
             "-trace_msg",
             "-trace_err",
@@ -63,7 +67,7 @@ impl Sipp {
             command.arg(&run.target);
         }
         let process = Process::start(&format!("sipp {name}"), &mut command, &dir.path().join("screen")).quiet();
-        let sipp = Sipp { port, process, dir };
+        let sipp = Sipp { port, limit, process, dir };
         if run.target.is_empty() {
             super::wait::until("SIPp binds its port", secs(5), || bound(port).then_some(()));
         }
@@ -72,7 +76,7 @@ impl Sipp {
 
     /// Waits for its end and fails when the messages were not those of the scenario.
     pub fn passes(mut self) -> String {
-        let status = self.process.wait(secs(45)).unwrap_or_else(|| panic!("SIPp does not end"));
+        let status = self.process.wait(secs(self.limit + 5)).unwrap_or_else(|| panic!("SIPp does not end"));
         assert!(status.success(), "SIPp {status}: {}", self.file("errors"));
         self.messages()
     }

@@ -16,6 +16,7 @@ mod digests_only_to_whom_we_registered_with;
 mod digits_go_out_in_order;
 mod each_session_leaves_one_record;
 mod every_timeline_is_told_in_order;
+mod flows_come_back;
 mod glare_is_resolved;
 mod hold_refused_keeps_the_call;
 mod identity_follows_the_peer;

@@ -22,6 +22,8 @@ L
   bench) echo 'baresip-core|command -v baresip' ;;
   test) cat <<'L'
 kamailio|command -v kamailio
+kamailio-tls-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/modules/tls.so' -print -quit 2>/dev/null)"
+kamailio-websocket-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/modules/websocket.so' -print -quit 2>/dev/null)"
 sip-tester|command -v sipp
 baresip-core|command -v baresip
 pulseaudio|command -v pulseaudio
@@ -29,6 +31,7 @@ pulseaudio-utils|command -v pactl
 libasound2-plugins|test -n "$(find /usr/lib -name libasound_module_pcm_pulse.so -print -quit)"
 sox|command -v sox
 espeak-ng|command -v espeak-ng
+e2fsprogs|test -e /usr/sbin/mkfs.ext4 -o -e /sbin/mkfs.ext4
 netcat-openbsd|nc -h 2>&1 | grep -q -- -U
 python3|python3 -c "import json, socket, wave"
 python3-venv|python3 -c "import ensurepip, venv"

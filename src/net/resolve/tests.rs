@@ -96,7 +96,9 @@ fn naptr_to(order: u16, service: &str, replacement: &str) -> RData {
 }
 
 async fn found(dns: &TokioResolver, host: Host) -> Vec<String> {
-    targets(dns, &host).await.iter().map(|target| format!("{}:{}", target.transport.param(), target.addr)).collect()
+    let found = targets(dns, &host).await;
+    assert!(found.iter().all(|target| target.name == host.name), "the name that was asked for is kept: {found:?}");
+    found.iter().map(|target| format!("{}:{}", target.transport.param(), target.addr)).collect()
 }
 
 #[tokio::test]
@@ -110,6 +112,8 @@ async fn the_order_of_rfc_3263() {
         ("_sip._udp.naptr.test.", srv_to(1, 5080, "a.test.")),
         ("_sip._udp.srv.test.", srv_to(1, 5090, "a.test.")),
         ("_sip._tcp.srv.test.", srv_to(1, 5091, "b.test.")),
+        ("_sips._tcp.srv.test.", srv_to(1, 5093, "b.test.")),
+        ("first.test.", naptr_to(10, "SIPS+D2T", "_sips._tcp.srv.test.")),
         ("_sip._udp.none.test.", srv_to(1, 5090, ".")),
         ("none.test.", a(4)),
         ("a.test.", a(1)),
@@ -117,7 +121,7 @@ async fn the_order_of_rfc_3263() {
         ("b.test.", a(3)),
     ])
     .await;
-    let tcp = Some(Transport::Tcp);
+    let (tcp, tls) = (Some(Transport::Tcp), Some(Transport::Tls));
     for (host, expected) in [
         (
             host("naptr.test", None, None),
@@ -129,7 +133,16 @@ async fn the_order_of_rfc_3263() {
                 "udp:127.0.0.3:5081",
             ],
         ),
-        (host("srv.test", None, None), vec!["udp:127.0.0.1:5090", "udp:127.0.0.2:5090", "tcp:127.0.0.3:5091"]),
+        (
+            host("srv.test", None, None),
+            vec!["udp:127.0.0.1:5090", "udp:127.0.0.2:5090", "tcp:127.0.0.3:5091", "tls:127.0.0.3:5093"],
+        ),
+        (host("first.test", None, None), vec!["tls:127.0.0.3:5093"]),
+        (host("srv.test", None, tls), vec!["tls:127.0.0.3:5093"]),
+        (host("b.test", None, tls), vec!["tls:127.0.0.3:5061"]),
+        (host("srv.test", None, Some(Transport::Wss)), vec![]),
+        (host("b.test", None, Some(Transport::Wss)), vec!["wss:127.0.0.3:443"]),
+        (host("b.test", None, Some(Transport::Ws)), vec!["ws:127.0.0.3:80"]),
         (host("srv.test", None, tcp), vec!["tcp:127.0.0.3:5091"]),
         (host("b.test", None, None), vec!["udp:127.0.0.3:5060"]),
         (host("b.test", Some(5099), None), vec!["udp:127.0.0.3:5099"]),

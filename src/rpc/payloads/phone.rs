@@ -55,7 +55,7 @@ pub enum AlertKind {
 pub struct Connected {
     /// The account.
     pub account: String,
-    /// `udp` or `tcp`.
+    /// `udp`, `tcp`, `tls`, `ws` or `wss`.
     pub transport: String,
     /// The server's address.
     pub server: String,
@@ -94,6 +94,9 @@ pub struct RegistrationFailed {
     pub account: String,
     /// Why.
     pub cause: Cause,
+    /// Why the server could not be reached, in plain words: `the server's certificate has expired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The registrar's status; null where it did not answer.
     pub code: Option<u16>,
     /// Failures in a row.

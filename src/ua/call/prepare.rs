@@ -33,7 +33,10 @@ impl Ua {
         let own =
             uri.scheme == "tel" || (uri.host.eq_ignore_ascii_case(&account.aor.host) && uri.port == account.aor.port);
         let servers: VecDeque<Target> = account.all_targets().into();
+        // A WebSocket client reaches nobody but its server.
+        let websocket = servers.iter().any(|t| t.transport.websocket());
         let through = !account.settings.proxies.is_empty()
+            || websocket
             || !account.registration.service_route.is_empty()
             || (own && !servers.is_empty());
         let first = account.route().first().and_then(|r| NameAddr::parse(r).ok()).and_then(|n| n.sip_uri().ok());
@@ -49,9 +52,8 @@ impl Ua {
             return;
         }
         let mut host = host_of(first.as_ref().unwrap_or(&uri));
-        if host.transport.is_none() && account.settings.transport.as_deref() == Some("tcp") {
-            host.transport = Some(Transport::Tcp);
-        }
+        let forced = account.forced_transport().filter(|t| *t != Transport::Udp);
+        host.transport = host.transport.or(forced);
         self.resolve(host, Query::Call(id));
     }
 
@@ -111,7 +113,8 @@ impl Ua {
         if session.local.is_none() {
             return;
         }
-        match self.connect(&target, Waiter::Session(id)) {
+        let account = session.account.clone();
+        match self.connect(&target, &account, Waiter::Session(id)) {
             Connection::Ready(link) => self.send_invite(id, link),
             Connection::Opening(flow) => {
                 if let Some(p) = self.preparing(id) {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::State;
 use crate::sip::message::Message;
 use crate::sip::transaction::TxId;
-use crate::sip::uri::NameAddr;
+use crate::sip::uri::{NameAddr, SipUri};
 use crate::ua::Ua;
 use crate::ua::cause;
 use crate::ua::clock::SECOND;
@@ -22,12 +22,8 @@ impl Ua {
     pub(in crate::ua) fn on_register_response(&mut self, name: &str, tx: TxId, sent: Sent, msg: &Message) {
         let Some(account) = self.accounts.get_mut(name).filter(|a| a.registration.awaits(tx)) else { return };
         if !std::mem::replace(&mut account.registration.reached, true) {
-            let transport = sent.link.hop.transport.param();
-            self.tell_account(
-                "connected",
-                name,
-                json!({"transport": transport, "server": sent.link.hop.addr.to_string()}),
-            );
+            account.registration.trouble = None;
+            self.tell_connected(name, sent.link);
         }
         match msg.status() {
             0..=199 => {}
@@ -79,7 +75,7 @@ impl Ua {
         if matches!(account.registration.state, State::Leaving(_)) {
             return self.on_unregistered(name, None);
         }
-        let contact = self.contact(name, sent.link);
+        let contact = self.binding(name, sent.link);
         let granted = granted(msg, &contact).unwrap_or_else(|| account.settings.expires.unwrap_or(300));
         let granted = granted.max(LEAST_EXPIRES);
         let seen = msg.via().filter(|via| via.transport.eq_ignore_ascii_case("UDP")).and_then(|via| {
@@ -88,6 +84,9 @@ impl Ua {
         });
         let ours = account.public.unwrap_or(sent.link.local);
         let mapped = seen.filter(|s| *s != ours && !sent.link.hop.transport.reliable() && !ours.ip().is_unspecified());
+        let gruu =
+            bound(msg, &contact).and_then(|c| c.params.get("pub-gruu").map(|gruu| gruu.trim_matches('"').to_owned()));
+        let gruu = gruu.filter(|gruu| SipUri::parse(gruu).is_ok());
         let was = account.registration.is_registered();
         let share = 70 + self.chance(20);
         let Some(account) = self.accounts.get_mut(name) else { return };
@@ -97,6 +96,8 @@ impl Ua {
         registration.failures = 0;
         registration.stale_contact = None;
         registration.service_route = msg.headers("Service-Route").map(str::to_owned).collect();
+        registration.outbound = msg.has_token("Require", "outbound");
+        registration.gruu = gruu;
         let waiting = std::mem::take(&mut registration.waiting);
         self.account_due(name, lasts / 100 * share);
         if let Some(public) = mapped.filter(|_| self.settings.sip.public_address.is_none()) {
@@ -109,6 +110,12 @@ impl Ua {
             self.tell_account("isRegisteredChange", name, json!({"isRegistered": true, "code": null}));
         }
         waiting.into_iter().for_each(|reply| self.reply(reply, Ok(Value::Bool(true))));
+        let interval = msg.header("Flow-Timer").and_then(|v| v.trim().parse().ok());
+        self.set_flow_timer(sent.link.hop.flow, interval);
+        if !sent.link.hop.transport.reliable() && self.accounts.get(name).is_some_and(|a| a.ping.is_none()) {
+            self.arm_ping(name);
+        }
+        self.recover_sessions(name);
     }
 
     /// The REGISTER under way has another transaction.
@@ -142,10 +149,14 @@ impl Ua {
 
 /// The expiry that the registrar gave our Contact, s.
 fn granted(msg: &Message, contact: &str) -> Option<u32> {
-    let ours = NameAddr::parse(contact).ok()?.sip_uri().ok()?;
-    let all: Vec<NameAddr> = msg.headers("Contact").filter_map(|c| NameAddr::parse(c).ok()).collect();
-    let same = all.iter().find(|c| c.sip_uri().is_ok_and(|u| u.equivalent(&ours)));
-    let of = |c: &NameAddr| c.params.get("expires").and_then(|e| e.parse().ok());
+    let of = |c: NameAddr| c.params.get("expires").and_then(|e| e.parse().ok());
     let header = || msg.header("Expires").and_then(|e| e.trim().parse().ok());
-    same.and_then(of).or_else(header)
+    bound(msg, contact).and_then(of).or_else(header)
+}
+
+/// Our Contact as the registrar lists it.
+fn bound(msg: &Message, contact: &str) -> Option<NameAddr> {
+    let ours = NameAddr::parse(contact).ok()?.sip_uri().ok()?;
+    let all = msg.headers("Contact").filter_map(|c| NameAddr::parse(c).ok());
+    all.into_iter().find(|c| c.sip_uri().is_ok_and(|u| u.equivalent(&ours)))
 }

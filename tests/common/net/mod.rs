@@ -64,6 +64,7 @@ enum Happening {
     FlowUp {
         who: Who,
         flow: FlowId,
+        transport: Transport,
         local: SocketAddr,
         remote: SocketAddr,
     },
@@ -100,6 +101,14 @@ pub struct Net {
     streams: BTreeMap<(Who, FlowId), wire::End>,
     /// Nodes that take no streams.
     datagrams_only: BTreeSet<Who>,
+    /// Nodes that the network has forgotten: nothing reaches them, and nobody is told.
+    cut_off: BTreeSet<Who>,
+    /// Nodes that answer no ping.
+    no_pongs: BTreeSet<Who>,
+    /// When streams were asked for, µs, and to whom.
+    pub attempts: Vec<(Mono, Who, SocketAddr)>,
+    /// When a double CRLF was sent, µs, by whom and to whom.
+    pub pings: Vec<(Mono, Who, SocketAddr)>,
     taps: Vec<Tap>,
 }
 
@@ -118,6 +127,10 @@ impl Net {
             names: BTreeMap::new(),
             streams: BTreeMap::new(),
             datagrams_only: BTreeSet::new(),
+            cut_off: BTreeSet::new(),
+            no_pongs: BTreeSet::new(),
+            attempts: Vec::new(),
+            pings: Vec::new(),
             taps: Vec::new(),
         }
     }
@@ -219,8 +232,8 @@ impl Net {
                 Node::Phone(_) => self.feed(to, Input::Received { flow, from, bytes: &bytes }),
                 Node::Peer(peer) => peer.receive(&bytes),
             },
-            Happening::FlowUp { who, flow, local, remote } => {
-                self.feed(who, Input::FlowUp { flow, transport: Transport::Tcp, local, remote: Some(remote) });
+            Happening::FlowUp { who, flow, transport, local, remote } => {
+                self.feed(who, Input::FlowUp { flow, transport, local, remote: Some(remote) });
             }
             Happening::FlowClosed { who, flow } => {
                 self.feed(who, Input::FlowClosed { flow, reason: "closed".into() });
@@ -244,7 +257,7 @@ impl Net {
     fn do_output(&mut self, who: Who, output: Output) {
         match output {
             Output::Send { flow, to, bytes } => self.transmit(who, flow, to, bytes),
-            Output::OpenFlow { flow, target } => self.open_stream(who, flow, target.addr),
+            Output::OpenFlow { flow, target, .. } => self.open_stream(who, flow, &target),
             Output::CloseFlow(flow) => self.close_stream(who, flow),
             Output::Resolve(query, host) => {
                 let targets = self.targets(who, &host);
@@ -270,7 +283,7 @@ impl Net {
         let target = |mut addr: SocketAddr| {
             addr.set_port(host.port.unwrap_or(addr.port()));
             let transport = host.transport.unwrap_or(Transport::Udp);
-            Target { addr, transport, local_ip: self.addr(who).ip() }
+            Target { addr, transport, local_ip: self.addr(who).ip(), name: host.name.clone() }
         };
         addresses.into_iter().map(target).collect()
     }

@@ -53,9 +53,9 @@ impl Net {
         }
     }
 
-    /// Sends whatever this is: on the stream between the two, if its Via says TCP and there is one, else by UDP.
+    /// Sends whatever this is: on the stream between the two, if its Via says no UDP and there is one, else by UDP.
     pub fn send(&mut self, peer: Who, to: Who, msg: &Message) {
-        let tcp = msg.via().is_some_and(|via| via.transport.eq_ignore_ascii_case("TCP"));
+        let tcp = msg.via().is_some_and(|via| !via.transport.eq_ignore_ascii_case("UDP"));
         let flow = self.stream_between(peer, to).filter(|_| tcp).unwrap_or(UDP);
         self.send_bytes(peer, to, flow, msg.to_bytes());
     }

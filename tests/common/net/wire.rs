@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use phoned::sip::message::Message;
-use phoned::ua::io::{FlowId, Mono};
+use phoned::ua::io::{FlowId, Mono, Target};
 use rand_chacha::rand_core::Rng;
 
 use super::{Happening, Net, UDP, Who};
@@ -117,6 +117,31 @@ impl Net {
         self.datagrams_only.insert(who);
     }
 
+    /// And takes them again.
+    pub fn take_streams(&mut self, who: Who) {
+        self.datagrams_only.remove(&who);
+    }
+
+    /// Nothing reaches a node any more, and nobody is told; or everything does again.
+    pub fn cut_off(&mut self, who: Who, cut: bool) {
+        if cut {
+            self.cut_off.insert(who)
+        } else {
+            self.cut_off.remove(&who)
+        };
+    }
+
+    /// A node answers no ping.
+    pub fn mute_pongs(&mut self, who: Who) {
+        self.no_pongs.insert(who);
+    }
+
+    /// The addresses of the first node's ends of its streams to the other.
+    pub fn streams_between(&self, who: Who, other: Who) -> Vec<SocketAddr> {
+        let between = self.streams.iter().filter(|((owner, _), end)| *owner == who && end.other.0 == other);
+        between.map(|(_, end)| end.local).collect()
+    }
+
     /// How many streams a node has.
     pub fn streams_of(&self, who: Who) -> usize {
         self.streams.keys().filter(|(owner, _)| *owner == who).count()
@@ -127,13 +152,12 @@ impl Net {
         let mine: Vec<FlowId> = self.streams.keys().filter(|(owner, _)| *owner == who).map(|(_, flow)| *flow).collect();
         for flow in mine {
             self.close_stream(who, flow);
-            self.plan(0, Happening::FlowClosed { who, flow });
         }
     }
 
     pub(super) fn transmit(&mut self, who: Who, flow: FlowId, to: SocketAddr, bytes: Vec<u8>) {
         if bytes.iter().all(|b| matches!(b, b'\r' | b'\n')) {
-            return;
+            return self.keep_alive(who, flow, to, &bytes);
         }
         let stream = self.streams.get(&(who, flow)).map(|end| (end.local, end.remote));
         let (from, to) = stream.unwrap_or((self.addr(who), to));
@@ -149,13 +173,28 @@ impl Net {
             }
             break;
         }
+        packet.lost |=
+            [self.at(packet.from), self.at(packet.to)].iter().flatten().any(|node| self.cut_off.contains(node));
         match stream {
             Some(_) => self.on_stream(who, flow, &packet, late),
-            None if flow == UDP => self.as_datagram(&mut packet, late),
+            None if flow == UDP && !packet.lost => self.as_datagram(&mut packet, late),
             None => packet.lost = true,
         }
         if self.logging {
             self.log.push(packet);
+        }
+    }
+
+    /// A ping on a stream is answered; one by UDP is noted.
+    fn keep_alive(&mut self, who: Who, flow: FlowId, to: SocketAddr, bytes: &[u8]) {
+        if bytes != b"\r\n\r\n" {
+            return;
+        }
+        self.pings.push((self.now, who, to));
+        let gone = self.at(to).is_none_or(|node| self.cut_off.contains(&node) || self.no_pongs.contains(&node));
+        if let Some(from) = self.streams.get(&(who, flow)).filter(|_| !gone).map(|end| end.remote) {
+            let delay = 2 * *self.weather.delay.end() * 1000;
+            self.plan(delay, Happening::Arrives { to: who, flow, from, bytes: b"\r\n".to_vec() });
         }
     }
 
@@ -195,23 +234,30 @@ impl Net {
         self.plan(wait, Happening::Arrives { to, flow, from, bytes: packet.bytes.clone() });
     }
 
-    pub(super) fn open_stream(&mut self, who: Who, flow: FlowId, remote: SocketAddr) {
+    pub(super) fn open_stream(&mut self, who: Who, flow: FlowId, target: &Target) {
+        let (transport, remote) = (target.transport, target.addr);
+        self.attempts.push((self.now, who, remote));
         let delay = 2 * *self.weather.delay.end() * 1000;
-        let takes = |other: &Who| self.addr(*other) == remote && !self.datagrams_only.contains(other);
+        let takes = |other: &Who| self.addr(*other).ip() == remote.ip() && !self.datagrams_only.contains(other);
         let Some(other) = self.at(remote).filter(takes) else {
             return self.plan(delay, Happening::FlowClosed { who, flow });
         };
+        if self.cut_off.contains(&other) {
+            return self.plan(5_000_000, Happening::FlowClosed { who, flow });
+        }
         self.count += 1;
         let local = SocketAddr::new(self.addr(who).ip(), 30_000 + (self.count % 30_000) as u16);
         let there = FlowId(UDP.0 + self.count);
         self.streams.insert((who, flow), End { local, remote, other: (other, there), busy: 0 });
         self.streams.insert((other, there), End { local: remote, remote: local, other: (who, flow), busy: 0 });
-        self.plan(delay, Happening::FlowUp { who, flow, local, remote });
-        self.plan(delay / 2, Happening::FlowUp { who: other, flow: there, local: remote, remote: local });
+        self.plan(delay, Happening::FlowUp { who, flow, transport, local, remote });
+        let up = Happening::FlowUp { who: other, flow: there, transport, local: remote, remote: local };
+        self.plan(delay / 2, up);
     }
 
     pub(super) fn close_stream(&mut self, who: Who, flow: FlowId) {
         let Some(end) = self.streams.remove(&(who, flow)) else { return };
+        self.plan(1_000, Happening::FlowClosed { who, flow });
         let (who, flow) = end.other;
         self.streams.remove(&end.other);
         let wait = (end.busy + 1).saturating_sub(self.now).max(*self.weather.delay.end() * 1000);
