@@ -451,6 +451,7 @@ fn media_config(config: &Config) -> MediaConfig {
         rtp_ports: config.media.ports(),
         dscp: config.media.dscp,
         record: record_config(config),
+        ice: config.webrtc.servers(),
         ..MediaConfig::default()
     }
 }

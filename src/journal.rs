@@ -21,7 +21,10 @@ const JOURNAL: &str = "/run/systemd/journal/socket";
 
 /// Begins. RUST_LOG counts more than the configuration.
 pub fn start(config: &LogConfig) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&config.level));
+    // The WebRTC crates tell addresses and names of peers at any level: only who asks for them by name hears them.
+    let quiet = "rtc_ice=off,rtc_dtls=off,rtc_turn=off,rtc_stun=off,rtc_srtp=off,rtc_mdns=off";
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{quiet},{}", config.level)));
     let registry = tracing_subscriber::registry().with(filter);
     let (json, journal) = (config.format == "json", is_journal());
     let layer = lines::layer().with_writer(io::stderr);

@@ -144,6 +144,12 @@ fn the_centre_has_no_os() {
         "HashSet",
         "rtc_rtp",
         "rtc_rtcp",
+        "rtc_srtp",
+        "rtc_dtls",
+        "rtc_ice",
+        "rtc_turn",
+        "rtc_stun",
+        "rtc_shared",
     ];
     for room in ["src/ua", "src/sip", "src/sdp"] {
         none(trespasses(room, &os));
@@ -245,6 +251,14 @@ fn rsip_has_one_door() {
     let mut found = trespasses("src", &["rsip"]);
     // The message, and the files that it keeps private.
     found.retain(|line| !line.starts_with("src/sip/message.rs:") && !line.starts_with("src/sip/message/"));
+    none(found);
+}
+
+#[test]
+fn only_media_names_the_webrtc_crates() {
+    let crates = ["rtc_srtp", "rtc_dtls", "rtc_ice", "rtc_turn", "rtc_stun", "rtc_shared", "rtc_rtcp", "sansio"];
+    let mut found = trespasses("src", &crates);
+    found.retain(|line| !line.starts_with("src/media/"));
     none(found);
 }
 

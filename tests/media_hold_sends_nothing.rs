@@ -84,7 +84,7 @@ fn silence_of_the_network_is_told_and_its_end_too() {
 fn an_engine_without_room_says_so() {
     let phone = Phone::new();
     let nowhere: SocketAddr = "192.0.2.1:4000".parse().unwrap();
-    let open = MediaCommand::Open { local_ip: nowhere.ip(), input: "null".into(), output: "null".into() };
+    let open = MediaCommand::Open { local_ip: nowhere.ip(), input: "null".into(), output: "null".into(), ice: false };
     let answer = phone.engine.command(phoned::ua::io::SessionId(9), open);
     assert!(matches!(&answer, Some(MediaEvent::Failed(why)) if why.contains("no RTP port")), "{answer:?}");
     let answer = phone.engine.command(phoned::ua::io::SessionId(9), MediaCommand::Mute(true));

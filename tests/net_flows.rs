@@ -237,7 +237,7 @@ async fn literals_are_resolved_at_once_and_names_by_an_event() {
     let (net, mut events) = start(&[]);
     let host = |name: &str| Host { name: name.into(), port: None, transport: None };
     let found = net.resolve(QueryId(1), host("127.0.0.1")).expect("at once");
-    assert_eq!(found[0].addr, "127.0.0.1:5060".parse().expect("an address"));
+    assert_eq!(found[0].addr, "127.0.0.1:5060".parse::<std::net::SocketAddr>().expect("an address"));
     assert_eq!(net.resolve(QueryId(2), host("no-such-host.invalid")), None);
     assert_eq!(next(&mut events).await, NetEvent::Resolved(QueryId(2), vec![]));
 }

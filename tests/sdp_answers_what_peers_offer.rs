@@ -1,6 +1,8 @@
 //! Offers as the phones and exchanges in the field write them are answered by RFC 3264: our preference among the codecs,
 //! the peer's payload type numbers, its direction mirrored, every m= line in its place; what cannot be spoken is refused.
 
+use std::net::SocketAddr;
+
 use phoned::sdp::{CodecKind, Direction, LocalSide, Negotiated, SdpError, SessionDescription};
 
 const ALL: [CodecKind; 3] = [CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma];
@@ -95,7 +97,7 @@ fn other_lines_are_refused_in_their_places() {
     let expected =
         ["m=video 0 RTP/AVP 99 100", "m=audio 20000 RTP/AVP 0", "m=application 0 UDP/BFCP *", "m=audio 0 RTP/AVP 8"];
     assert_eq!(media_lines(&text), expected);
-    assert_eq!(got.remote_rtp, "192.0.2.32:5002".parse().expect("an address"));
+    assert_eq!(got.remote_rtp, "192.0.2.32:5002".parse::<SocketAddr>().expect("an address"));
 
     let (text, got) = answer(&ALL, BEST_EFFORT_SRTP, Direction::SendRecv).expect("an answer");
     assert_eq!(media_lines(&text), ["m=audio 0 RTP/SAVP 0", "m=audio 20000 RTP/AVPF 0"]);
@@ -173,8 +175,8 @@ fn ipv6_on_both_sides() {
         a=rtcp:4007 IN IP6 2001:db8::2\r\n";
     let (text, got) = local.answer(&read(offer), Direction::SendRecv).expect("an answer");
     assert!(text.contains("o=- 1 1 IN IP6 2001:db8::5\r\n") && text.contains("c=IN IP6 2001:db8::5\r\n"), "{text}");
-    assert_eq!(got.remote_rtp, "[2001:db8::1]:4000".parse().expect("an address"));
-    assert_eq!(got.remote_rtcp, "[2001:db8::2]:4007".parse().expect("an address"));
+    assert_eq!(got.remote_rtp, "[2001:db8::1]:4000".parse::<SocketAddr>().expect("an address"));
+    assert_eq!(got.remote_rtcp, "[2001:db8::2]:4007".parse::<SocketAddr>().expect("an address"));
 }
 
 #[test]
@@ -202,7 +204,7 @@ fn ptime_stays_within_what_the_codec_can_do() {
 #[test]
 fn what_cannot_be_spoken_is_refused_and_changes_nothing() {
     for (offer, word) in [
-        (ONLY_SRTP, "plain RTP"),
+        (ONLY_SRTP, "encrypted"),
         ("v=0\r\nc=IN IP4 192.0.2.1\r\nm=video 4000 RTP/AVP 0\r\n", "no audio"),
         ("v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 0\r\n", "refused"),
         ("v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 9 18\r\n", "codec"),

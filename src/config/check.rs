@@ -46,6 +46,11 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
         codecs(&config.media.codecs).and(when(!config.media.codecs.is_empty(), "at least one codec")),
     );
     fault(&["media", "dscp"], when(config.media.dscp <= 63, "0 to 63"));
+    let named = |uri: &String, scheme| {
+        when(server(uri, scheme).is_some(), "servers as \"stun:HOST:PORT\" or \"turn:HOST:PORT\"")
+    };
+    fault(&["webrtc", "stun"], config.webrtc.stun.iter().try_for_each(|uri| named(uri, "stun")));
+    fault(&["webrtc", "turn"], config.webrtc.turn.iter().try_for_each(|turn| named(&turn.uri, "turn")));
     fault(
         &["audio", "host"],
         when(["auto", "pulse", "alsa", "none"].contains(&&*config.audio.host), "auto, pulse, alsa or none"),
@@ -334,6 +339,21 @@ fn sip_uri(text: &str, with_user: bool) -> Result<(), String> {
             "a SIP URI, as \"sip:pbx.example.com:5060\""
         },
     )
+}
+
+/// `stun:HOST:PORT` as `HOST:PORT` (RFC 7064, RFC 7065); without a port it is 3478. None: something else, or not over UDP.
+pub(super) fn server(uri: &str, scheme: &str) -> Option<String> {
+    let rest = uri.strip_prefix(scheme)?.strip_prefix(':')?;
+    let rest = rest.strip_suffix("?transport=udp").unwrap_or(rest);
+    if rest.parse::<SocketAddr>().is_ok() {
+        return Some(rest.to_owned());
+    }
+    if let Some(ip) = rest.strip_prefix('[').and_then(|r| r.strip_suffix(']')) {
+        return ip.parse::<std::net::Ipv6Addr>().ok().map(|ip| format!("[{ip}]:3478"));
+    }
+    let (host, port) = rest.split_once(':').unwrap_or((rest, "3478"));
+    let fine = is_host(host) || host.parse::<std::net::Ipv4Addr>().is_ok();
+    (fine && port.parse::<u16>().is_ok_and(|port| port > 0)).then(|| format!("{host}:{port}"))
 }
 
 fn is_host(name: &str) -> bool {

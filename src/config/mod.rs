@@ -15,9 +15,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::media::{IceConfig, TurnServer};
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
-    AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Settings, SipSettings, TlsSettings, TransferSettings,
+    AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Secret, Settings, SipSettings, TlsSettings,
+    TransferSettings,
 };
 
 /// The whole configuration.
@@ -34,6 +36,8 @@ pub struct Config {
     pub media: MediaConfig,
     /// Sound devices.
     pub audio: AudioConfig,
+    /// Servers that help WebRTC to find a path.
+    pub webrtc: WebrtcConfig,
     /// Recording.
     pub record: RecordConfig,
     /// How many calls, and how they behave.
@@ -144,6 +148,45 @@ impl MediaConfig {
     /// The range of RTP ports. What the configuration has been checked for cannot fail; anything else gives the default.
     pub fn ports(&self) -> std::ops::RangeInclusive<u16> {
         check::ports(&self.rtp_ports).unwrap_or(20_000..=29_999)
+    }
+}
+
+/// `[webrtc]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebrtcConfig {
+    /// STUN servers: `stun:HOST` or `stun:HOST:PORT`.
+    pub stun: Vec<String>,
+    /// TURN servers, over UDP.
+    pub turn: Vec<TurnConfig>,
+    /// Media goes over a TURN server or not at all: the peer never learns an address of ours.
+    pub relay_only: bool,
+}
+
+/// One of `[webrtc] turn`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TurnConfig {
+    /// `turn:HOST` or `turn:HOST:PORT`.
+    pub uri: String,
+    /// The user of its long-term credential.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl WebrtcConfig {
+    /// As the media engine wants them. What the configuration has been checked for cannot fail; anything else is left out.
+    pub fn servers(&self) -> IceConfig {
+        let turn = |turn: &TurnConfig| {
+            let address = check::server(&turn.uri, "turn")?;
+            Some(TurnServer { address, username: turn.username.clone(), password: turn.password.clone() })
+        };
+        IceConfig {
+            stun: self.stun.iter().filter_map(|uri| check::server(uri, "stun")).collect(),
+            turn: self.turn.iter().filter_map(turn).collect(),
+            relay_only: self.relay_only,
+        }
     }
 }
 

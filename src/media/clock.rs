@@ -12,6 +12,12 @@ pub fn mono_ns() -> u64 {
     nanos(ClockId::CLOCK_MONOTONIC).max(0) as u64
 }
 
+/// Now, as the search for a path and the handshakes want it.
+#[expect(clippy::disallowed_methods, reason = "edge: the engine's clock")]
+pub fn instant() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
 /// What must be added to monotonic time to get wall time, ns.
 pub fn wall_offset_ns() -> i64 {
     nanos(ClockId::CLOCK_REALTIME) - nanos(ClockId::CLOCK_MONOTONIC)

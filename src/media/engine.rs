@@ -12,15 +12,18 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 use tokio::sync::mpsc;
 
 use crate::audio::Devices;
-use crate::sdp::Negotiated;
+use crate::sdp::{KeySeed, LocalDtls, Negotiated};
 use crate::ua::io::SessionId;
 use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent, RecordCommand, RecordEvent};
 
 use super::clock;
+use super::dtls::Identity;
+use super::ice::Search;
 use super::network::Networks;
 use super::outbound::Start;
 use super::ports;
 use super::recorder::{Control, RecordConfig, Recorder};
+use super::servers::{Book, IceConfig};
 use super::session::{Ends, Session};
 use super::worker::{Order, Worker};
 
@@ -41,11 +44,14 @@ pub struct MediaConfig {
     pub opus_bitrate: u32,
     /// Recordings.
     pub record: RecordConfig,
+    /// Servers that help to find a path.
+    pub ice: IceConfig,
 }
 
 impl Default for MediaConfig {
     fn default() -> Self {
-        MediaConfig { rtp_ports: 20_000..=29_999, dscp: 46, opus_bitrate: 64_000, record: RecordConfig::default() }
+        let (record, ice) = (RecordConfig::default(), IceConfig::default());
+        MediaConfig { rtp_ports: 20_000..=29_999, dscp: 46, opus_bitrate: 64_000, record, ice }
     }
 }
 
@@ -59,6 +65,8 @@ pub struct Engine {
     /// The last sign of life of each worker, and the number that each was asked for.
     beats: Vec<Arc<AtomicU64>>,
     asked: u64,
+    book: Book,
+    identity: Arc<Identity>,
 }
 
 struct Directory {
@@ -112,17 +120,22 @@ impl Engine {
         let directory = Mutex::new(Directory { next_port, entries: BTreeMap::new(), networks: Networks::default() });
         let recorder = Recorder::start(config.record.clone(), events);
         let beats = workers.iter().map(|_| Arc::default()).collect();
-        Ok(Engine { config, devices, workers, directory, recorder, beats, asked: 0 })
+        let book = Book::open(config.ice.clone())?;
+        let identity = Arc::new(Identity::new().map_err(io::Error::other)?);
+        Ok(Engine { config, devices, workers, directory, recorder, beats, asked: 0, book, identity })
     }
 
-    /// Does what is asked, or hands it to the session's worker; never blocks. `Open` is answered at once (`Local` or `Failed`); any
+    /// Does what is asked, or hands it to the session's worker; never blocks. `Open` is answered at once (`Local` or `Failed`), with
+    /// `ice` later; any
     /// other command is answered only where it failed at once: an unknown session, a full queue, a device that is not there.
     pub fn command(&self, id: SessionId, command: MediaCommand) -> Option<MediaEvent> {
         let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
         let result = match command {
-            MediaCommand::Open { local_ip, input, output } => {
-                let opened = self.open(&mut directory, id, local_ip, input, output);
-                return Some(opened.map_or_else(MediaEvent::Failed, MediaEvent::Local));
+            MediaCommand::Open { local_ip, input, output, ice } => {
+                return match self.open(&mut directory, id, local_ip, (input, output), ice) {
+                    Ok(local) => local.map(MediaEvent::Local),
+                    Err(reason) => Some(MediaEvent::Failed(reason)),
+                };
             }
             MediaCommand::Close => {
                 // a flag, not an order: closing works with a full queue too
@@ -166,20 +179,31 @@ impl Engine {
         directory: &mut Directory,
         id: SessionId,
         ip: IpAddr,
-        input: String,
-        output: String,
-    ) -> Result<LocalMedia, String> {
+        (input, output): (String, String),
+        ice: bool,
+    ) -> Result<Option<LocalMedia>, String> {
         if directory.entries.contains_key(&id) {
             return Err("this session has media already".into());
         }
         let ports = ports::bind(ip, &self.config.rtp_ports, &mut directory.next_port, self.config.dscp)
             .map_err(|e| format!("no RTP port: {e}"))?;
         let start = start().map_err(|e| format!("no randomness: {e}"))?;
-        let local = LocalMedia { rtp: ports.local, ssrc: start.ssrc, network: directory.networks.kind_of(ip).into() };
+        let local = LocalMedia {
+            rtp: ports.local,
+            ssrc: start.ssrc,
+            network: directory.networks.kind_of(ip).into(),
+            seed: KeySeed::new(random().map_err(|e| format!("no randomness: {e}"))?),
+            dtls: LocalDtls { fingerprint: self.identity.fingerprint.to_string(), ice: None },
+        };
         let worker = directory.worker(self.workers.len());
         let closed = Arc::new(AtomicBool::new(false));
         let now = clock::mono_ns() / 1_000;
-        let session = Session::new(id, closed.clone(), ports, start, self.config.opus_bitrate, now);
+        let (search, local) = match ice {
+            true => (Some((Search::new(clock::instant(), ports.local, &self.book.servers())?, local)), None),
+            false => (None, Some(local)),
+        };
+        let (identity, bitrate) = (self.identity.clone(), self.config.opus_bitrate);
+        let session = Session::new(id, closed.clone(), ports, search, identity, start, bitrate, now);
         self.send(worker, Order::Open(Box::new(session)))?;
         directory
             .entries

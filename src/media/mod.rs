@@ -3,7 +3,9 @@
 mod clock;
 pub mod codec;
 pub mod delay;
+mod dtls;
 mod engine;
+mod ice;
 mod inbound;
 pub mod jitter;
 pub mod level;
@@ -20,10 +22,16 @@ mod recordings;
 pub mod resample;
 pub mod rtcp;
 pub mod rtp;
+mod servers;
 mod session;
+mod srtp;
 mod streams;
+mod symmetric;
 pub mod telephone_event;
+mod transport;
 mod worker;
 
 pub use engine::{Engine, MediaConfig};
+pub use ice::TurnServer;
 pub use recordings::{Answer, Recordings};
+pub use servers::IceConfig;

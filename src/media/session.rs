@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::audio::{Sink, Source};
 use crate::sdp::{Direction, Negotiated};
 use crate::ua::io::SessionId;
-use crate::ua::media::{MediaEvent, MediaStats};
+use crate::ua::media::{LocalMedia, MediaEvent, MediaStats};
 
+use super::dtls::Identity;
+use super::ice::Search;
 use super::inbound::SCRATCH;
 use super::mixer::Mix;
 use super::outbound::{PACKET, Start};
@@ -16,6 +18,7 @@ use super::ports::{Inbox, Ports};
 use super::recorder::Tap;
 use super::rtcp::Control;
 use super::streams::Streams;
+use super::transport::{News, Times, Transport};
 
 /// The devices of a session.
 pub struct Ends {
@@ -51,7 +54,7 @@ pub struct Loan {
 pub struct Session {
     id: SessionId,
     closed: Arc<AtomicBool>,
-    ports: Ports,
+    transport: Transport,
     start: Start,
     bitrate: u32,
     /// Begins with an even or an odd tick.
@@ -65,17 +68,30 @@ pub struct Session {
     due: u64,
     /// Its step has begun.
     turn: bool,
+    /// Waits for our addresses.
+    gathering: Option<Box<LocalMedia>>,
 }
 
 impl Session {
-    /// With its sockets; nothing flows before `remote`.
-    pub fn new(id: SessionId, closed: Arc<AtomicBool>, ports: Ports, start: Start, bitrate: u32, now: u64) -> Self {
+    /// With its sockets, and the search for our addresses where it is wanted; nothing flows before `remote`.
+    #[allow(clippy::too_many_arguments, reason = "what a session is made of: each has another maker")]
+    pub fn new(
+        id: SessionId,
+        closed: Arc<AtomicBool>,
+        ports: Ports,
+        search: Option<(Search, LocalMedia)>,
+        identity: Arc<Identity>,
+        start: Start,
+        bitrate: u32,
+        now: u64,
+    ) -> Self {
+        let (search, gathering) = search.map(|(search, local)| (Box::new(search), Box::new(local))).unzip();
         let cname = format!("{:016x}", start.chance.rotate_left(17) ^ 0x5bd1_e995_9d1b_54a5);
         let control = Control::new(now, start.ssrc, start.seq, cname, start.chance);
         Session {
             id,
             closed,
-            ports,
+            transport: Transport::new(ports, search, identity),
             start,
             bitrate,
             phase: 0,
@@ -86,6 +102,7 @@ impl Session {
             streams: None,
             due: 0,
             turn: false,
+            gathering,
         }
     }
 
@@ -111,6 +128,7 @@ impl Session {
 
     /// What was negotiated; `ends` with the first one.
     pub fn remote(&mut self, tick: u64, now: u64, negotiated: Negotiated, ends: Option<Ends>) -> Result<(), String> {
+        self.transport.renew(now, &negotiated)?;
         match (&mut self.streams, ends) {
             (Some(streams), _) => streams.renew(negotiated, self.bitrate)?,
             (None, Some(ends)) => {
@@ -177,30 +195,49 @@ impl Session {
         if let Some(streams) = &mut self.streams
             && std::mem::take(&mut self.turn)
         {
-            self.due = loan.tick + streams.speak(self.id, &self.ports, &mut self.control, self.gate, loan);
+            self.due = loan.tick + streams.speak(self.id, &mut self.transport, &mut self.control, self.gate, loan);
         }
     }
 
     /// The first half of a tick: what the far end says.
     pub fn listen(&mut self, loan: &mut Loan) {
-        if let Some(streams) = &mut self.streams
-            && loan.tick >= self.due
-        {
+        let Session { id, transport, gathering, .. } = self;
+        transport.tick(loan.now, &mut |news| {
+            loan.told.extend(event(news, gathering).map(|event| (*id, event)));
+        });
+        let Some(streams) = &mut self.streams else {
+            let times = Times { now: loan.now, wall_offset: loan.wall_offset };
+            return transport.receive(times, &mut loan.inbox, false, &mut |_, _| ());
+        };
+        if loan.tick >= self.due {
             self.turn = true;
-            streams.listen(self.id, &self.ports, &mut self.control, self.gate, loan.tick - self.due, loan);
+            streams.listen(*id, transport, &mut self.control, self.gate, loan.tick - self.due, loan);
         }
     }
 
     /// Says goodbye (RFC 3550 §6.3.7).
     pub fn close(&mut self, loan: &mut Loan) {
         if let Some(streams) = &mut self.streams {
-            streams.report(&self.ports, &mut self.control, true, loan);
+            streams.report(&mut self.transport, &mut self.control, true, loan);
         }
+        self.transport.close();
     }
 
     /// All figures.
     pub fn stats(&self) -> MediaStats {
         let Some(streams) = &self.streams else { return MediaStats::default() };
-        streams.stats(&self.control, self.gate)
+        streams.stats(&self.transport, &self.control, self.gate)
+    }
+}
+
+/// What the phone is told of it.
+fn event(news: News, gathering: &mut Option<Box<LocalMedia>>) -> Option<MediaEvent> {
+    match news {
+        News::Gathered(ice) => gathering.take().map(|mut local| {
+            local.dtls.ice = Some(ice);
+            MediaEvent::Local(*local)
+        }),
+        News::Path(facts) => Some(MediaEvent::Path(facts)),
+        News::Broken(reason) => Some(MediaEvent::Broken(reason)),
     }
 }

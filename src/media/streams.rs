@@ -1,6 +1,4 @@
-//! What flows once something was negotiated: the lock, what is heard, what is said, and the figures of both.
-
-use std::net::{SocketAddr, UdpSocket};
+//! What flows once something was negotiated: what is heard, what is said, and the figures of both.
 
 use crate::sdp::{Direction, Negotiated};
 use crate::ua::io::SessionId;
@@ -8,15 +6,13 @@ use crate::ua::media::{MediaEvent, MediaStats};
 
 use super::clock;
 use super::inbound::Inbound;
-use super::lock::{Lock, Verdict};
 use super::mixer::Member;
 use super::outbound::{self, Outbound, Start};
-use super::ports::Ports;
 use super::quality::{self, Impairments};
 use super::recorder::Tap;
 use super::rtcp::Control;
-use super::rtp;
 use super::session::{Ends, Loan};
+use super::transport::{Packet, Times, Transport};
 
 /// No RTP for this long is told, µs.
 const STALL_US: u64 = 2_000_000;
@@ -29,8 +25,6 @@ const OWN_DELAY_MS: f64 = 30.0;
 pub struct Streams {
     negotiated: Negotiated,
     ends: Ends,
-    lock: Lock,
-    control_from: Option<SocketAddr>,
     inbound: Inbound,
     outbound: Outbound,
     steps: u64,
@@ -38,7 +32,6 @@ pub struct Streams {
     /// Since when RTP should come in, or when it last did, µs.
     awaited_since: u64,
     stalled: bool,
-    foreign: u64,
     tap: Option<Box<Tap>>,
     member: Option<Box<Member>>,
     /// The length of this step, ms.
@@ -49,15 +42,12 @@ impl Streams {
     /// For the first description.
     pub fn new(now: u64, negotiated: Negotiated, ends: Ends, start: Start, bitrate: u32) -> Result<Self, String> {
         Ok(Streams {
-            lock: Lock::new(negotiated.remote_rtp),
-            control_from: None,
             inbound: Inbound::new(&negotiated, ends.sink.rate())?,
             outbound: Outbound::new(&negotiated, start, ends.source.rate(), bitrate)?,
             steps: 0,
             playing: false,
             awaited_since: now,
             stalled: false,
-            foreign: 0,
             tap: None,
             member: None,
             step_ms: 20,
@@ -78,8 +68,6 @@ impl Streams {
         {
             **member = meet(member.conference(), negotiated.codec.kind.clock())?;
         }
-        self.lock.renew(negotiated.remote_rtp);
-        self.control_from = None;
         self.negotiated = negotiated;
         Ok(())
     }
@@ -128,7 +116,7 @@ impl Streams {
     pub fn listen(
         &mut self,
         id: SessionId,
-        ports: &Ports,
+        transport: &mut Transport,
         control: &mut Control,
         gate: Direction,
         missed: u64,
@@ -142,7 +130,7 @@ impl Streams {
                 tap.missed(missed as u32 * 10);
             }
         }
-        self.hear(id, ports, control, direction.recv(), loan);
+        self.hear(id, transport, control, direction.recv(), loan);
         // Who holds us plays music, maybe: that is for our ears only.
         self.play(direction == Direction::SendRecv, loan);
     }
@@ -151,67 +139,47 @@ impl Streams {
     pub fn speak(
         &mut self,
         id: SessionId,
-        ports: &Ports,
+        transport: &mut Transport,
         control: &mut Control,
         gate: Direction,
         loan: &mut Loan,
     ) -> u64 {
         let direction = self.negotiated.direction.and(gate);
-        self.send(id, &ports.rtp, direction.send(), control, loan);
+        self.send(id, transport, direction.send(), control, loan);
         self.keep(id, loan);
         self.watch(id, direction.recv(), loan);
         if control.due(loan.now, self.inbound.reception.lost_since_block() > 0) {
-            self.report(ports, control, false, loan);
+            self.report(transport, control, false, loan);
         }
         self.steps += 1;
         u64::from(self.step_ms / 10)
     }
 
-    /// Reads the sockets.
-    fn hear(&mut self, id: SessionId, ports: &Ports, control: &mut Control, playing: bool, loan: &mut Loan) {
+    /// Takes what came.
+    fn hear(
+        &mut self,
+        id: SessionId,
+        transport: &mut Transport,
+        control: &mut Control,
+        playing: bool,
+        loan: &mut Loan,
+    ) {
         if playing && !self.playing {
             self.inbound.resume();
             self.awaited_since = loan.now;
         }
         self.playing = playing;
         let Loan { inbox, told, now, wall_offset, .. } = loan;
-        let (now, wall_offset, v4) = (*now, *wall_offset, ports.local.is_ipv4());
-        let arrival = |stamp: Option<i64>| match stamp {
-            Some(ns) => ((ns - wall_offset) / 1_000).clamp(now as i64 - 1_000_000, now as i64 + 100_000) as u64,
-            None => now,
-        };
-        inbox.drain(&ports.rtp, v4, &mut |from, stamp, bytes| {
-            let at = arrival(stamp);
-            let Some((header, payload)) = rtp::read(bytes) else {
-                if self.negotiated.rtcp_mux && rtp::is_rtcp(bytes) {
-                    self.hear_control(at, wall_offset, from, bytes, control);
-                }
-                return;
-            };
-            match self.lock.note(at, from, header.ssrc, header.seq) {
-                Verdict::Accept => {
-                    self.inbound.accept(at, &header, payload, playing, &mut |event| told.push((id, event)));
-                }
-                Verdict::Learning => {}
-                Verdict::Foreign => self.foreign += 1,
+        let times = Times { now: *now, wall_offset: *wall_offset };
+        let clock = self.negotiated.codec.kind.clock();
+        let look = self.steps.is_multiple_of(CONTROL_STEPS);
+        transport.receive(times, inbox, look, &mut |at, packet| match packet {
+            Packet::Rtp(header, payload) => {
+                self.inbound.accept(at, &header, payload, playing, &mut |event| told.push((id, event)));
             }
+            Packet::Control(bytes) => control.receive(at, clock::ntp(at, times.wall_offset), clock, bytes),
         });
-        if !self.negotiated.rtcp_mux && self.steps.is_multiple_of(CONTROL_STEPS) {
-            inbox.drain(&ports.rtcp, v4, &mut |from, stamp, bytes| {
-                self.hear_control(arrival(stamp), wall_offset, from, bytes, control);
-            });
-        }
-        self.inbound.idle(now, &mut |event| told.push((id, event)));
-    }
-
-    /// RTCP is the peer's when it comes from where its RTP does, or from where the SDP says.
-    fn hear_control(&mut self, at: u64, wall_offset: i64, from: SocketAddr, bytes: &[u8], control: &mut Control) {
-        if from.ip() == self.lock.destination().ip() || from == self.negotiated.remote_rtcp {
-            self.control_from = Some(from);
-            control.receive(at, clock::ntp(at, wall_offset), self.negotiated.codec.kind.clock(), bytes);
-        } else {
-            self.foreign += 1;
-        }
+        self.inbound.idle(times.now, &mut |event| told.push((id, event)));
     }
 
     /// `shared`: a conference hears it too.
@@ -226,18 +194,11 @@ impl Streams {
         self.inbound.play(frame, scratch, &mut self.ends.sink, self.tap.as_deref_mut());
     }
 
-    fn send(&mut self, id: SessionId, socket: &UdpSocket, sending: bool, control: &Control, loan: &mut Loan) {
+    fn send(&mut self, id: SessionId, transport: &mut Transport, sending: bool, control: &Control, loan: &mut Loan) {
         self.outbound.adapt(control.loss_percent, loan.complexity);
-        let to = self.lock.destination();
         let Loan { scratch, packet, told, mixes, .. } = loan;
         let others = self.member.as_deref_mut().and_then(|m| mixes.get(&m.conference()).map(|mix| (m, mix)));
-        let mut send = |bytes: &[u8]| {
-            if to.ip().is_unspecified() {
-                return; // a peer that holds in the old way, c=0.0.0.0
-            }
-            // a full or unreachable network is the network's loss, and the peer's reports tell of it
-            let _ = socket.send_to(bytes, to);
-        };
+        let mut send = |bytes: &[u8]| transport.send(bytes);
         let mut tell = |event| told.push((id, event));
         let tap = self.tap.as_deref_mut();
         let source = &mut self.ends.source;
@@ -265,26 +226,16 @@ impl Streams {
     }
 
     /// Sends our report, with `bye` the last one.
-    pub fn report(&mut self, ports: &Ports, control: &mut Control, bye: bool, loan: &Loan) {
+    pub fn report(&mut self, transport: &mut Transport, control: &mut Control, bye: bool, loan: &Loan) {
         let block = self.inbound.ssrc.map(|ssrc| (ssrc, self.inbound.reception.block()));
         let now = clock::mono_ns() / 1_000; // not the grid's: round trips are measured by it
         let ntp = clock::ntp(now, loan.wall_offset);
         let bytes = control.report(now, ntp, self.outbound.sent(), block, bye);
-        let rtp = self.lock.destination();
-        if rtp.ip().is_unspecified() {
-            return;
-        }
-        let _ = if self.negotiated.rtcp_mux {
-            ports.rtp.send_to(&bytes, rtp)
-        } else {
-            let above = SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1));
-            let signalled = if rtp == self.negotiated.remote_rtp { self.negotiated.remote_rtcp } else { above };
-            ports.rtcp.send_to(&bytes, self.control_from.unwrap_or(signalled))
-        };
+        transport.send_control(&bytes);
     }
 
     /// All figures.
-    pub fn stats(&self, control: &Control, gate: Direction) -> MediaStats {
+    pub fn stats(&self, transport: &Transport, control: &Control, gate: Direction) -> MediaStats {
         let (inbound, counts) = (&self.inbound, self.inbound.jitter().counts());
         let [rx_jitter_ms, rx_jitter_max_ms, rx_jitter_avg_ms] = inbound.reception.jitter_ms();
         let jitter_buffer_ms = inbound.jitter().held_us() / 1_000.0;
@@ -314,7 +265,7 @@ impl Streams {
             rx_level_dbov: inbound.level.dbov(),
             tx_level_dbov: self.outbound.level.dbov(),
             late: counts.late,
-            foreign: self.foreign,
+            foreign: transport.foreign(),
             one_way: self.stalled && self.negotiated.direction.and(gate).send(),
             r_factor,
             mos,

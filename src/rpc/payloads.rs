@@ -111,6 +111,9 @@ pub enum Cause {
     /// The peer does not know the dialog any more.
     #[serde(rename = "Dialog Error")]
     Dialog,
+    /// WebRTC found no path or got no keys: `reason` says which.
+    #[serde(rename = "WebRTC Error")]
+    WebRtc,
     /// A fault of ours, or a daemon that ended while the call was up.
     #[serde(rename = "Internal Error")]
     Internal,
@@ -151,6 +154,9 @@ pub struct Ended {
     /// The Q.850 cause of the peer's BYE.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q850: Option<u16>,
+    /// What the cause alone does not say, in words: a path, a key or a certificate that is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// `failed`
@@ -168,6 +174,9 @@ pub struct Failed {
     /// The Q.850 cause that the peer gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q850: Option<u16>,
+    /// What the cause alone does not say, in words: a path, a key or a certificate that is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// `clientError`

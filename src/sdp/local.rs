@@ -5,6 +5,8 @@
 //! - Dynamic payload types: the answer uses the offer's numbers. What a number stood for once it stands for in the whole
 //!   dialog (§8.3.2), and a codec keeps its number as long as the peer lets it.
 //! - m= lines keep their order and never become fewer (§8); all but one audio line are refused with port 0.
+//! - Keys (RFC 4568): ours stay the same for the whole dialog, so that a hold does not change them; the peer's are whatever its last
+//!   description says. Encrypted and clear audio never stand beside each other: there is one audio line.
 //! - `rtcp-mux` is offered, and answered when offered (RFC 5761 §5.1.1); for a peer that does not know it RTCP stays one port above.
 
 use std::net::SocketAddr;
@@ -12,8 +14,9 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::choose::{Order, choose};
-use super::parse::{Format, Media};
-use super::{CodecKind, Direction, Negotiated, SdpError, SessionDescription};
+use super::parse::{Format, Media, Profile};
+use super::shield::Shield;
+use super::{CodecKind, Direction, Encryption, KeySeed, LocalDtls, Negotiated, SdpError, SessionDescription};
 
 /// What we said, and may say, in one dialog.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,10 @@ pub struct LocalSide {
     pub codecs: Vec<CodecKind>,
     /// The packet length that we like to receive, ms.
     pub ptime: u32,
+    /// What protects the audio.
+    shield: Shield,
+    /// Our lines stand in one group (RFC 9143).
+    bundle: bool,
     /// What our payload types stand for; the newest number of a format is the last.
     payloads: Vec<(u8, Format)>,
     /// The m= lines so far.
@@ -39,8 +46,8 @@ pub struct LocalSide {
 /// One m= line of the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Line {
-    /// It carries our audio, in this profile.
-    Audio(String),
+    /// It carries our audio, in this profile, under this name (RFC 5888).
+    Audio { profile: String, mid: Option<String> },
     /// Refused: kind, profile and formats as the peer wrote them.
     Refused { kind: String, protocol: String, formats: String },
 }
@@ -49,7 +56,31 @@ impl LocalSide {
     /// A side that has said nothing yet.
     pub fn new(rtp: SocketAddr, session_id: u64, codecs: Vec<CodecKind>) -> Self {
         let payloads = vec![(0, Format::Audio(CodecKind::Pcmu)), (8, Format::Audio(CodecKind::Pcma))];
-        LocalSide { rtp, session_id, version: 0, codecs, ptime: 20, payloads, lines: Vec::new(), said: String::new() }
+        LocalSide {
+            rtp,
+            session_id,
+            version: 0,
+            codecs,
+            ptime: 20,
+            shield: Shield::new(session_id),
+            bundle: false,
+            payloads,
+            lines: Vec::new(),
+            said: String::new(),
+        }
+    }
+
+    /// The same with keys in the description.
+    pub fn encrypted(mut self, encryption: Encryption, seed: KeySeed) -> Self {
+        (self.shield.encryption, self.shield.seed) = (encryption, Some(seed));
+        self
+    }
+
+    /// The same with a certificate: an offer with DTLS can be answered; with what was gathered for ICE our own offers are WebRTC.
+    /// `plain` false: nothing else will do.
+    pub fn with_dtls(mut self, dtls: LocalDtls, plain: bool) -> Self {
+        (self.shield.dtls, self.shield.plain) = (Some(dtls), plain);
+        self
     }
 
     /// An offer of all our codecs and their events, for a new dialog (§5) or within one (§8).
@@ -59,38 +90,55 @@ impl LocalSide {
         formats.extend([48_000, 8_000].into_iter().filter(spoken).map(Format::Events));
         let formats: Vec<_> = formats.into_iter().map(|format| (self.number(format), format)).collect();
         if self.lines.is_empty() {
-            self.lines.push(Line::Audio("RTP/AVP".into()));
+            self.bundle = self.shield.ice().is_some();
+            let (profile, mid) = (self.shield.first_profile().to_owned(), self.bundle.then(|| "0".to_owned()));
+            self.lines.push(Line::Audio { profile, mid });
         }
-        self.say(&formats, direction, true)
+        let shield = self.shield.offer(self.profile());
+        self.say(&formats, direction, true, &shield)
     }
 
     /// The answer to an offer (§6). `want` is the direction that we would like; the far end's is mirrored.
     /// An error (488) leaves everything as it was.
     pub fn answer(&mut self, offer: &SessionDescription, want: Direction) -> Result<(String, Negotiated), SdpError> {
-        let choice = choose(offer, self.audio_line(), &self.codecs, Order::Ours, &|_| None)?;
+        let choice = choose(offer, self.audio_line(), &self.codecs, self.shield.terms(), Order::Ours, &|_| None)?;
         let mut next = self.clone();
         let codec = next.adopt(choice.codec.0, Format::Audio(choice.codec.1));
         let events = choice.events.map(|(number, clock)| next.adopt(number, Format::Events(clock)));
-        let negotiated = choice.negotiated(offer, (codec.0, events.map(|(number, _)| number)), want)?;
+        let agreed = next.shield.agree(&choice.secured, true)?;
+        let shield = next.shield.answer(&choice.secured, &agreed);
+        let negotiated = choice.negotiated(offer, (codec.0, events.map(|(number, _)| number)), want, agreed)?;
+        next.bundle = offer.mid(&offer.media[choice.line]).1;
         next.lines =
-            offer.media.iter().enumerate().map(|(index, media)| Line::of(media, index == choice.line)).collect();
+            offer.media.iter().enumerate().map(|(index, media)| Line::of(offer, media, index == choice.line)).collect();
         let formats: Vec<_> = [codec].into_iter().chain(events).collect();
-        let text = next.say(&formats, negotiated.direction, negotiated.rtcp_mux);
+        let text = next.say(&formats, negotiated.direction, negotiated.rtcp_mux, &shield);
         *self = next;
         Ok((text, negotiated))
     }
 
     /// Reads the answer to our last offer (§7), which said the direction `offered`.
     pub fn accept(&mut self, answer: &SessionDescription, offered: Direction) -> Result<Negotiated, SdpError> {
+        let terms = self.shield.terms_of(self.profile());
         let known = |number| self.payloads.iter().find(|(ours, _)| *ours == number).map(|(_, format)| *format);
-        let choice = choose(answer, self.audio_line(), &self.codecs, Order::Theirs, &known)?;
+        let choice = choose(answer, self.audio_line(), &self.codecs, terms, Order::Theirs, &known)?;
         let codec = self.number(Format::Audio(choice.codec.1));
         let events = choice.events.map(|(_, clock)| self.number(Format::Events(clock)));
-        choice.negotiated(answer, (codec, events), offered)
+        let agreed = self.shield.agree(&choice.secured, false)?;
+        choice.negotiated(answer, (codec, events), offered, agreed)
     }
 
     fn audio_line(&self) -> Option<usize> {
-        self.lines.iter().position(|line| matches!(line, Line::Audio(_)))
+        self.lines.iter().position(|line| matches!(line, Line::Audio { .. }))
+    }
+
+    /// What our audio line promises.
+    fn profile(&self) -> Profile {
+        let names = self.lines.iter().find_map(|line| match line {
+            Line::Audio { profile, .. } => Some(Profile::of(profile)),
+            Line::Refused { .. } => None,
+        });
+        names.unwrap_or(Profile::Other)
     }
 
     /// The peer's number, if it is free for this format here; else a number of our own.
@@ -124,14 +172,23 @@ impl LocalSide {
     }
 
     /// Writes the description; its version rises if anything else in it has changed.
-    fn say(&mut self, formats: &[(u8, Format)], direction: Direction, rtcp_mux: bool) -> String {
-        let ip = self.rtp.ip();
+    fn say(&mut self, formats: &[(u8, Format)], direction: Direction, rtcp_mux: bool, shield: &str) -> String {
+        // With a path of its own the default one stands here: that which the most peers reach.
+        let path = self.shield.ice().filter(|_| shield.contains("a=candidate:")).map(|ice| ice.default);
+        let at = path.unwrap_or(self.rtp);
+        let ip = at.ip();
         let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
         let mut text = format!("s=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n");
+        if let Some(mid) = self.mid().filter(|_| self.bundle) {
+            text += &format!("a=group:BUNDLE {mid}\r\n");
+        }
         for line in &self.lines {
             text += &match line {
                 Line::Refused { kind, protocol, formats } => format!("m={kind} 0 {protocol} {formats}\r\n"),
-                Line::Audio(profile) => self.audio(profile, formats, direction, rtcp_mux),
+                Line::Audio { profile, mid } => {
+                    let mid = mid.as_ref().map(|mid| format!("a=mid:{mid}\r\n")).unwrap_or_default();
+                    self.audio(profile, at.port(), formats, direction, rtcp_mux) + &mid + shield
+                }
             };
         }
         if text != self.said {
@@ -142,8 +199,22 @@ impl LocalSide {
         format!("v=0\r\no=- {session_id} {version} IN {family} {ip}\r\n{said}")
     }
 
-    fn audio(&self, profile: &str, formats: &[(u8, Format)], direction: Direction, rtcp_mux: bool) -> String {
-        let mut text = format!("m=audio {} {profile}", self.rtp.port());
+    fn mid(&self) -> Option<&str> {
+        self.lines.iter().find_map(|line| match line {
+            Line::Audio { mid, .. } => mid.as_deref(),
+            Line::Refused { .. } => None,
+        })
+    }
+
+    fn audio(
+        &self,
+        profile: &str,
+        port: u16,
+        formats: &[(u8, Format)],
+        direction: Direction,
+        rtcp_mux: bool,
+    ) -> String {
+        let mut text = format!("m=audio {port} {profile}");
         for (number, _) in formats {
             text += &format!(" {number}");
         }
@@ -166,9 +237,9 @@ impl LocalSide {
 
 impl Line {
     /// Our answer to a line of the peer's.
-    fn of(media: &Media, taken: bool) -> Line {
+    fn of(offer: &SessionDescription, media: &Media, taken: bool) -> Line {
         match taken {
-            true => Line::Audio(media.protocol.clone()),
+            true => Line::Audio { profile: media.protocol.clone(), mid: offer.mid(media).0 },
             false => Line::Refused {
                 kind: media.kind.clone(),
                 protocol: media.protocol.clone(),

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::crypto::CryptoLine;
+use super::dtls::RemoteDtls;
 use super::{CodecKind, Direction, SdpError};
 
 /// What a peer said: the parts of a session description that an offer or an answer is judged by.
@@ -27,6 +29,19 @@ pub(super) struct Media {
     pub formats: Vec<String>,
     connection: Option<IpAddr>,
     attributes: Attributes,
+}
+
+/// What a section's profile says of its packets. The forms with F allow early feedback (RFC 4585, 5124); we send none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Profile {
+    /// RTP/AVP and RTP/AVPF: plain, unless keys say otherwise.
+    Avp,
+    /// RTP/SAVP and RTP/SAVPF: encrypted by keys in the description.
+    Savp,
+    /// UDP/TLS/RTP/SAVP and UDP/TLS/RTP/SAVPF: encrypted by keys of a DTLS handshake (RFC 5764 §8).
+    Dtls,
+    /// Something else.
+    Other,
 }
 
 /// `a=` lines, in order.
@@ -100,6 +115,35 @@ impl SessionDescription {
         media.attributes.get("rtcp-mux").is_some()
     }
 
+    /// An attribute of the section, else of the session.
+    pub(super) fn either<'a>(&'a self, media: &'a Media, name: &str) -> Option<&'a str> {
+        media.attributes.get(name).or_else(|| self.attributes.get(name))
+    }
+
+    /// Every attribute of that name of the section; where there is none, of the session.
+    pub(super) fn all<'a>(&'a self, media: &'a Media, name: &str) -> Vec<&'a str> {
+        let own: Vec<&str> = media.attributes.all(name).collect();
+        if own.is_empty() { self.attributes.all(name).collect() } else { own }
+    }
+
+    /// The section's name (RFC 5888), and whether it stands in a BUNDLE group (RFC 9143).
+    pub(super) fn mid(&self, media: &Media) -> (Option<String>, bool) {
+        let printable = |mid: &&str| !mid.is_empty() && mid.len() <= 32 && mid.bytes().all(|b| b.is_ascii_graphic());
+        let mid = media.attributes.get("mid").filter(printable);
+        let bundles = self.attributes.all("group").filter_map(|group| group.strip_prefix("BUNDLE"));
+        let bundled = bundles.flat_map(str::split_ascii_whitespace).any(|name| Some(name) == mid);
+        (mid.map(str::to_owned), bundled)
+    }
+
+    /// The audio wants a path searched for and keys from it: WebRTC.
+    pub fn is_webrtc(&self) -> bool {
+        let both = |media: &Media| {
+            let dtls = media.kind.eq_ignore_ascii_case("audio") && media.port != 0 && media.profile() == Profile::Dtls;
+            dtls && RemoteDtls::read(self, media).is_some_and(|remote| remote.ice.is_some())
+        };
+        self.media.iter().any(both)
+    }
+
     /// The packet length that the peer wants, ms: 10–60 in steps of ten, within its maxptime; 20 where it says nothing of use.
     pub(super) fn ptime(&self, media: &Media) -> u32 {
         let number = |name| {
@@ -131,10 +175,14 @@ impl Media {
         Ok(Media { kind, port, protocol, formats, connection: None, attributes: Attributes::default() })
     }
 
-    /// Plain RTP: the profiles that we speak. AVPF is plain RTP that allows early feedback (RFC 4585); we send none.
-    pub fn is_plain_audio(&self) -> bool {
-        let plain = ["RTP/AVP", "RTP/AVPF"].iter().any(|p| self.protocol.eq_ignore_ascii_case(p));
-        self.kind.eq_ignore_ascii_case("audio") && plain
+    /// What its profile promises.
+    pub fn profile(&self) -> Profile {
+        Profile::of(&self.protocol)
+    }
+
+    /// Its `a=crypto` lines that we can use, best first (RFC 4568 §5.1).
+    pub fn crypto(&self) -> impl Iterator<Item = CryptoLine> {
+        self.attributes.all("crypto").filter_map(CryptoLine::parse)
     }
 
     /// The payload types that we know, in the peer's order. An rtpmap counts more than the static table (RFC 3551 §6);
@@ -160,6 +208,19 @@ impl Media {
         let line = self.attributes.of_payload("fmtp", payload)?;
         let pairs = line.split(';').filter_map(|pair| pair.split_once('='));
         pairs.map(|(n, v)| (n.trim(), v.trim())).find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v)
+    }
+}
+
+impl Profile {
+    /// By its name.
+    pub fn of(name: &str) -> Profile {
+        let is = |names: [&str; 2]| names.iter().any(|other| name.eq_ignore_ascii_case(other));
+        match () {
+            () if is(["RTP/AVP", "RTP/AVPF"]) => Profile::Avp,
+            () if is(["RTP/SAVP", "RTP/SAVPF"]) => Profile::Savp,
+            () if is(["UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"]) => Profile::Dtls,
+            () => Profile::Other,
+        }
     }
 }
 
@@ -194,6 +255,10 @@ impl Attributes {
 
     fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// `a=NAME:PAYLOAD value`

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Dtls, Ice, Sdes};
+
 /// Who sends: RFC 8866 §6.7, seen from our side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Direction {
@@ -131,4 +133,19 @@ pub struct Negotiated {
     pub direction: Direction,
     /// Packet length that we send, ms (the peer's ptime, within 10–60; else 20).
     pub ptime: u32,
+    /// What stands between the packets and the wire.
+    pub protection: Protection,
+    /// The search for a path; none: `remote_rtp` is it.
+    pub ice: Option<Ice>,
+}
+
+/// How the packets of both directions are protected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protection {
+    /// Not at all.
+    Clear,
+    /// By keys that the descriptions held (RFC 4568).
+    Sdes(Sdes),
+    /// By keys of a DTLS handshake on the path itself (RFC 5763).
+    Dtls(Dtls),
 }

@@ -144,8 +144,10 @@ impl Ua {
 
     fn answer_failed(&mut self, id: SessionId, reason: &str) {
         tracing::debug!("the offer cannot be answered: {reason:?}");
-        let reply = match self.sessions.get_mut(&id).map(|s| &mut s.state) {
-            Some(State::Incoming(i)) => i.answering.take().and_then(|a| a.reply),
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.because = Some(reason.to_owned());
+        let reply = match &mut session.state {
+            State::Incoming(i) => i.answering.take().and_then(|a| a.reply),
             _ => None,
         };
         self.reply_opt(

@@ -201,6 +201,8 @@ impl Ua {
             held_total: 0,
             timer_stopped: None,
             stalled_since: None,
+            because: None,
+            path: Default::default(),
             refresh: None,
             min_se: 0,
             recorded_to: None,

@@ -43,7 +43,10 @@ impl Ua {
     }
 
     /// An answered call whose media cannot work: BYE, `ended`.
-    pub(super) fn fail_answered(&mut self, id: SessionId, cause: &str) {
+    pub(super) fn fail_answered(&mut self, id: SessionId, cause: &str, reason: Option<&str>) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.because = reason.map(str::to_owned);
+        }
         self.end_by_us(id, cause, "system");
     }
 
@@ -132,6 +135,9 @@ impl Ua {
         let Some(session) = self.sessions.get(&id) else { return };
         if let Value::Object(map) = &mut data {
             map.retain(|_, v| !v.is_null());
+        }
+        if let (Some(reason), Value::Object(map)) = (&session.because, &mut data) {
+            map.insert("reason".into(), reason.as_str().into());
         }
         let waiting = replies(session);
         let cdr = self.cdr(id, &data);

@@ -153,6 +153,8 @@ impl Ua {
                 }
                 self.media(id, MediaCommand::Remote(negotiated));
             }
+            // The peer has left the keys behind: what we sent it could not read, and what it sends we may not play.
+            Err(error) if error.insecure => return self.fail_answered(id, error.cause(), Some(&error.reason)),
             Err(error) => {
                 tracing::debug!("an answer that cannot be read: {:?}", error.reason);
                 return self.roll_back(

@@ -14,7 +14,9 @@ use super::media::MediaCommand;
 use super::session::{Incoming, Session, State};
 use super::status::{CommunicationType, StaticCallStatus};
 use super::wrong_state;
-use crate::sdp::{CodecKind, Direction, LocalSide, SessionDescription};
+use crate::sdp::{
+    CodecKind, Direction, Encryption, KeySeed, LocalDtls, LocalSide, MediaKind, SdpError, SessionDescription,
+};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Message, reason_phrase};
 use crate::sip::transaction::{TxId, tag};
@@ -32,7 +34,7 @@ impl Ua {
             return self.refuse_closing(tx, &msg, &name);
         }
         if self.accounts.get(&name).is_some_and(|account| account.leaving) {
-            return self.refuse_unseen(tx, &msg, &name, 480, "Unavailable");
+            return self.refuse_unseen(tx, &msg, &name, 480, "Unavailable", None);
         }
         let id = SessionId(self.fresh_id());
         let Some(account) = self.accounts.get(&name) else { return };
@@ -42,10 +44,12 @@ impl Ua {
         let local_ip = account.local_ip(hop.addr).or_else(|| literal_host(msg.uri()));
         let waits = self.settings.phone.call_waiting || self.in_seat(&seat) == 0;
         if self.room_for_one_more(&seat).is_err() || !waits {
-            return self.refuse_unseen(tx, &msg, &name, 486, "Busy");
+            return self.refuse_unseen(tx, &msg, &name, 486, "Busy", None);
         }
-        if !msg.body().is_empty() && !can_answer(msg.body(), self.codecs_for(&name)) {
-            return self.refuse_unseen(tx, &msg, &name, 488, "Incompatible SDP");
+        if !msg.body().is_empty()
+            && let Err(error) = self.can_answer(msg.body(), &name)
+        {
+            return self.refuse_unseen(tx, &msg, &name, 488, "Incompatible SDP", Some(&error.reason));
         }
         let local_tag = tag(&mut self.rng);
         let Some(dialog) = Dialog::uas(&msg, &local_tag) else { return self.respond(tx, &msg, 400) };
@@ -84,17 +88,33 @@ impl Ua {
         self.open_media(id);
     }
 
-    fn codecs_for(&self, account: &str) -> Vec<CodecKind> {
-        let own = self.accounts.get(account).map(|a| &a.settings.codecs).filter(|c| !c.is_empty());
-        let names = own.unwrap_or(&self.settings.codecs);
-        names.iter().filter_map(|n| CodecKind::from_name(n)).collect()
+    /// Something of the offer is ours: a codec, and the encryption that the account wants.
+    fn can_answer(&self, offer: &[u8], account: &str) -> Result<(), SdpError> {
+        let settings = self.accounts.get(account).map(|a| &a.settings);
+        let names = settings.map(|s| &s.codecs).filter(|c| !c.is_empty()).unwrap_or(&self.settings.codecs);
+        let mut codecs: Vec<CodecKind> = names.iter().filter_map(|n| CodecKind::from_name(n)).collect();
+        if codecs.is_empty() {
+            codecs = vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma];
+        }
+        let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+        let (encryption, kind) = settings.map(|s| (s.srtp, s.media)).unwrap_or_default();
+        let mut local = LocalSide::new(nowhere, 0, codecs).encrypted(encryption, KeySeed::new([0; 32]));
+        if kind != MediaKind::Rtp || encryption != Encryption::Off {
+            let dtls = LocalDtls { fingerprint: String::new(), ice: None };
+            local = local.with_dtls(dtls, kind != MediaKind::Webrtc);
+        }
+        SessionDescription::parse(offer).and_then(|offer| local.answer(&offer, Direction::SendRecv)).map(|_| ())
     }
 
     /// A call that never rings: told as `callRejected`, so that nothing is invisible.
-    fn refuse_unseen(&mut self, tx: TxId, msg: &Message, account: &str, code: u16, cause: &str) {
+    fn refuse_unseen(&mut self, tx: TxId, msg: &Message, account: &str, code: u16, cause: &str, reason: Option<&str>) {
         self.respond(tx, msg, code);
         let number = caller(msg).map(|f| user_of(&f)).unwrap_or_default();
-        self.tell_account("callRejected", account, json!({"number": number, "code": code, "cause": cause}));
+        let mut data = json!({"number": number, "code": code, "cause": cause});
+        if let Some(reason) = reason {
+            data["reason"] = reason.into();
+        }
+        self.tell_account("callRejected", account, data);
     }
 
     /// The port is there.
@@ -186,12 +206,4 @@ impl Ua {
 
 fn literal_host(uri: &str) -> Option<IpAddr> {
     SipUri::parse(uri).ok()?.host.parse().ok()
-}
-
-/// Some codec of the offer is ours.
-fn can_answer(offer: &[u8], codecs: Vec<CodecKind>) -> bool {
-    let codecs = if codecs.is_empty() { vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma] } else { codecs };
-    let Ok(offer) = SessionDescription::parse(offer) else { return false };
-    let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-    LocalSide::new(nowhere, 0, codecs).answer(&offer, Direction::SendRecv).is_ok()
 }

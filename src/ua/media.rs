@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::sdp::{Direction, Negotiated};
+use crate::sdp::{Direction, KeySeed, LocalDtls, Negotiated};
 
 /// What the phone asks of the media engine, always about one session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub enum MediaCommand {
         input: String,
         /// The loudspeaker.
         output: String,
+        /// Look for our addresses too (ICE): then `Local` comes when they are there, 2 s later at most.
+        ice: bool,
     },
     /// What was negotiated: opens, or changes, the streams. Opens the address lock again.
     Remote(Negotiated),
@@ -78,6 +80,10 @@ pub enum MediaEvent {
         /// No RTP comes in.
         stalled: bool,
     },
+    /// The path was found, its keys are there, or something of it changed.
+    Path(PathFacts),
+    /// There is no path, or no keys, and there will be none: why, in plain words. Nothing passes any more.
+    Broken(String),
     /// The figures now.
     Report(Box<MediaStats>),
     /// Something of its recording; also after `Close`.
@@ -160,6 +166,23 @@ pub struct LocalMedia {
     pub ssrc: u32,
     /// The interface behind the address: `ethernet`, `wifi`, `unknown`.
     pub network: String,
+    /// What the keys of its descriptions are made of.
+    pub seed: KeySeed,
+    /// Our certificate, and our addresses where they were asked for.
+    pub dtls: LocalDtls,
+}
+
+/// What is known of the path of a session with ICE or DTLS.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PathFacts {
+    /// The kinds of our address and of the peer's (`host`, `srflx`, `prflx`, `relay`), once a pair is in use.
+    pub ice: Option<(String, String)>,
+    /// How far it reaches: `local`, `public` or `turn`; empty without ICE.
+    pub result: String,
+    /// `connecting`, `connected`, `failed`; empty without DTLS.
+    pub dtls: String,
+    /// How the packets are protected since the handshake.
+    pub srtp: Option<String>,
 }
 
 /// Everything measured of a session's audio since it began.

@@ -245,6 +245,8 @@ impl Ua {
             MediaEvent::Dtmf { digit, duration_ms } => self.on_remote_dtmf(id, digit, duration_ms, "rtp"),
             MediaEvent::DtmfSent { digit } => self.on_dtmf_sent(id, digit, "rtp"),
             MediaEvent::Flow { stalled } => self.on_media_flow(id, stalled),
+            MediaEvent::Path(facts) => self.on_path(id, facts),
+            MediaEvent::Broken(reason) => self.on_broken(id, reason),
             MediaEvent::Report(stats) => self.on_stats(id, *stats),
             MediaEvent::Record(_) => {}
         }

@@ -152,9 +152,14 @@ impl Ua {
                 self.media(id, MediaCommand::Remote(negotiated));
                 true
             }
-            Err(_) if session.negotiated.is_some() => true, // a re-INVITE: the call goes on as it was
-            Err(_) => {
-                self.fail_answered(id, if msg.body().is_empty() { "Missing SDP" } else { "Bad Media Description" });
+            // A re-INVITE: the call goes on as it was.
+            Err(error) if session.negotiated.is_some() && !error.insecure => true,
+            Err(_) if msg.body().is_empty() => {
+                self.fail_answered(id, "Missing SDP", None);
+                false
+            }
+            Err(error) => {
+                self.fail_answered(id, error.cause(), Some(&error.reason));
                 false
             }
         }

@@ -44,6 +44,9 @@ impl Ua {
         }
         let new = *new;
         will.instance.clone_from(&self.settings.instance); // the shell's, not the files'
+        // Both wait for a restart, whole.
+        will.tls.clone_from(&self.settings.tls);
+        will.sip.listen.clone_from(&self.settings.sip.listen);
         self.settings = will;
         if old != new {
             self.tell_phone("recordPermissionsChange", json!({"recordPermissions": new, "oldRecordPermissions": old}));

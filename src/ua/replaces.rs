@@ -8,7 +8,7 @@ use super::clock::Timer;
 use super::io::{Hop, SessionId};
 use super::media::MediaCommand;
 use super::session::{Accepting, State, Talking};
-use crate::sdp::{Direction, LocalSide, SessionDescription};
+use crate::sdp::{Direction, SessionDescription};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::Message;
 use crate::sip::transaction::{TxId, tag};
@@ -71,13 +71,14 @@ impl Ua {
     fn replace(&mut self, id: SessionId, tx: TxId, hop: Hop, msg: &Message) {
         let local_tag = tag(&mut self.rng);
         let sdp_id = self.chance(1 << 62);
-        let codecs = self.codecs_of(id);
         let Some(session) = self.sessions.get(&id) else { return };
         let (account, old_link) = (session.account.clone(), session.link);
         let local_ip = old_link.map(|l| l.local.ip());
         let held = session.held();
         let direction = if held { Direction::SendOnly } else { Direction::SendRecv };
-        let Some(mut local) = session.local.as_ref().map(|l| LocalSide::new(l.rtp, sdp_id, codecs)) else { return };
+        let (Some(old), Some(media)) = (&session.local, &session.media) else { return };
+        // Another dialog has keys of its own: who is replaced does not know them.
+        let mut local = self.local_side(id, old.rtp, sdp_id, media);
         let Some(mut dialog) = Dialog::uas(msg, &local_tag) else { return self.respond(tx, msg, 400) };
         let Some(link) = self.link(hop.flow, hop.addr, local_ip) else { return self.respond(tx, msg, 500) };
         let offered = msg.body().is_empty();

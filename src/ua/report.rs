@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Ua;
 use super::clock::{SECOND, Timer, seconds};
 use super::io::SessionId;
-use super::media::{MediaCommand, MediaStats};
+use super::media::{MediaCommand, MediaStats, PathFacts};
 
 impl Ua {
     /// At the answer: the first report now, the next every `report_interval`.
@@ -49,6 +49,21 @@ impl Ua {
         if first {
             self.tell_session(id, "streamAdded", json!({"communicationType": kind, "stream": stream}));
         }
+    }
+
+    /// The path of the media, or its keys.
+    pub(super) fn on_path(&mut self, id: SessionId, facts: PathFacts) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.path = facts;
+        }
+    }
+
+    /// The media has no path or no keys, and will have none.
+    pub(super) fn on_broken(&mut self, id: SessionId, reason: String) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        tracing::warn!(session = id.0, "the media is lost: {reason}");
+        session.because = Some(reason);
+        self.give_up(id, "WebRTC Error", 488);
     }
 
     /// RTP stalls, or flows again.

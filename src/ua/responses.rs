@@ -179,21 +179,24 @@ impl Ua {
         let now = self.now;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let early = session.negotiated.clone();
-        let described = (!msg.body().is_empty()).then(|| SessionDescription::parse(msg.body()).ok()).flatten();
-        let negotiated = match (described, session.local.as_mut()) {
-            (Some(answer), Some(local)) => local.accept(&answer, Direction::SendRecv).ok(),
-            (None, _) if msg.body().is_empty() => early,
-            _ => None,
+        let negotiated = match session.local.as_mut() {
+            _ if msg.body().is_empty() => early.ok_or(("Missing SDP", None)),
+            None => Err(("Internal Error", None)),
+            Some(local) => SessionDescription::parse(msg.body())
+                .and_then(|answer| local.accept(&answer, Direction::SendRecv))
+                .map_err(|error| (error.cause(), Some(error.reason))),
         };
         session.peer_updates = msg.has_token("Allow", "UPDATE");
         session.link = Some(link);
         session.answered = Some(now.mono);
         session.answered_wall = now.wall;
         session.state = State::Talking(Box::new(Talking::new(dialog)));
-        let Some(negotiated) = negotiated else {
-            let missing = if msg.body().is_empty() { "Missing SDP" } else { "Bad Media Description" };
-            self.send_ack(ack, link);
-            return self.fail_answered(id, missing);
+        let negotiated = match negotiated {
+            Ok(negotiated) => negotiated,
+            Err((cause, reason)) => {
+                self.send_ack(ack, link);
+                return self.fail_answered(id, cause, reason.as_deref());
+            }
         };
         session.negotiated = Some(negotiated.clone());
         self.media(id, MediaCommand::Remote(negotiated));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::conference::Place;
 use super::dtmf::DtmfQueue;
 use super::io::{Mono, ReplyId, SessionId, Target};
-use super::media::{LocalMedia, MediaStats};
+use super::media::{LocalMedia, MediaStats, PathFacts};
 use super::prack::{EarlyDialog, Reliable};
 use super::refer::Refers;
 use super::route::Link;
@@ -15,7 +15,7 @@ use super::session_timer::Refresh;
 use super::status::{
     CallState, CallStatus, CommunicationType, RecordStatus, StaticCallStatus, Stream, Timer, Track, TransferParent,
 };
-use crate::sdp::{LocalSide, Negotiated};
+use crate::sdp::{LocalSide, Negotiated, Protection};
 use crate::sip::dialog::Dialog;
 use crate::sip::flow::FlowId;
 use crate::sip::transaction::TxId;
@@ -55,6 +55,8 @@ pub(super) struct Session {
     pub media_asked: bool,
     pub local: Option<LocalSide>,
     pub negotiated: Option<Negotiated>,
+    /// What the media engine says of the path (ICE, DTLS).
+    pub path: PathFacts,
     pub stats: MediaStats,
     pub remote_ssrc: Option<u32>,
     pub created: Mono,
@@ -72,6 +74,8 @@ pub(super) struct Session {
     /// For the call detail record: the file that it was recorded to, and who it was transferred to.
     pub recorded_to: Option<String>,
     pub transferred_to: Option<String>,
+    /// Why it ends, where its cause alone does not say it.
+    pub because: Option<String>,
     /// The peer takes UPDATE.
     pub peer_updates: bool,
     pub dtmf: DtmfQueue,
@@ -246,6 +250,15 @@ impl Session {
             State::Talking(t) => !t.held,
             State::Accepting(_) => true,
             _ => false,
+        }
+    }
+
+    /// The suite that protects the audio; none in clear, and before a handshake is done.
+    pub fn suite(&self) -> Option<&str> {
+        match &self.negotiated.as_ref()?.protection {
+            Protection::Clear => None,
+            Protection::Sdes(sdes) => Some(sdes.suite.name()),
+            Protection::Dtls(_) => self.path.srtp.as_deref(),
         }
     }
 

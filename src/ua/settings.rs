@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::command::DtmfMethod;
+use crate::sdp::{Encryption, MediaKind};
 
 /// A password: it never shows itself.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -292,6 +293,10 @@ pub struct AccountSettings {
     pub seat: Option<String>,
     /// The codecs of this account, best first.
     pub codecs: Vec<String>,
+    /// Encrypted audio by keys in the session description: `off` (the default), `prefer` or `require`.
+    pub srtp: Encryption,
+    /// By what its media travels: `rtp`, `webrtc`, or `auto` (the default): WebRTC over WebSocket and for who offers it.
+    pub media: MediaKind,
 }
 
 impl AccountSettings {

@@ -57,8 +57,20 @@ struct RtcSession<'a> {
     local_rtp: Option<String>,
     remote_rtp: Option<String>,
     codec: Option<&'a str>,
+    /// The suite that protects the audio.
+    srtp: Option<&'a str>,
+    /// `connecting`, `connected`, `failed`.
+    dtls: Option<&'a str>,
+    ice: Option<Pair<'a>>,
     direction: Option<&'a str>,
     state: &'static str,
+}
+
+/// The kinds of the addresses that ICE chose.
+#[derive(Serialize)]
+struct Pair<'a> {
+    local: &'a str,
+    remote: &'a str,
 }
 
 /// The seed's call-quality object: every value a string, every field measured.
@@ -162,7 +174,7 @@ impl Ua {
             date: date(session.answered_wall),
             call_id: &session.call_id,
             extension: self.accounts.get(&session.account).map(|a| a.aor.user_unescaped()).unwrap_or_default(),
-            ice_result: "",
+            ice_result: &session.path.result,
             network_type: session.media.as_ref().map_or("unknown", |m| m.network.as_str()),
             device_type: "phoned",
             duration: stats.played_ms / 1000,
@@ -216,6 +228,9 @@ impl RtcSession<'_> {
             local_rtp: session.media.as_ref().map(|m| m.rtp.to_string()),
             remote_rtp: session.negotiated.as_ref().map(|n| n.remote_rtp.to_string()),
             codec: session.negotiated.as_ref().map(|n| n.codec.kind.name()),
+            srtp: session.suite(),
+            dtls: Some(session.path.dtls.as_str()).filter(|state| !state.is_empty()),
+            ice: session.path.ice.as_ref().map(|(local, remote)| Pair { local, remote }),
             direction: session.negotiated.as_ref().map(|n| n.direction.as_str()),
             state: match dialog {
                 None => "none",

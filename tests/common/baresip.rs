@@ -29,6 +29,10 @@ pub struct Setup {
     pub auto_answer: bool,
     /// `pcmu`, `pcma` or `opus`.
     pub codec: &'static str,
+    /// How its media is encrypted: `srtp`, `srtp-mand`, `dtls_srtp`.
+    pub mediaenc: Option<&'static str>,
+    /// It searches for a path (ICE), and RTP and RTCP share a port.
+    pub ice: bool,
 }
 
 impl Setup {
@@ -42,6 +46,8 @@ impl Setup {
             hz: 440,
             auto_answer: false,
             codec: "pcmu",
+            mediaenc: None,
+            ice: false,
         }
     }
 }
@@ -81,13 +87,23 @@ impl Baresip {
             module_path(),
             path.display()
         );
+        let (mediaenc, module) = match setup.mediaenc {
+            Some(name) => (
+                format!(";mediaenc={name}"),
+                if name == "dtls_srtp" { "module dtls_srtp.so\n" } else { "module srtp.so\n" },
+            ),
+            None => Default::default(),
+        };
+        let (medianat, ice) =
+            if setup.ice { (";medianat=ice", "module ice.so\nrtcp_mux yes\n") } else { Default::default() };
+        let config = config + module + ice;
         let answer = if setup.auto_answer { "auto" } else { "manual" };
         let registration = match &setup.proxy {
             Some(proxy) => format!("outbound=\"{proxy}\";regint=60"),
             None => "regint=0".into(),
         };
         let account = format!(
-            "<sip:{}@{}>;auth_pass={};{registration};answermode={answer};audio_codecs={codec}\n",
+            "<sip:{}@{}>;auth_pass={};{registration};answermode={answer};audio_codecs={codec}{mediaenc}{medianat}\n",
             setup.user, setup.domain, setup.password
         );
         std::fs::write(path.join("config"), config).unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use phoned::audio::{Config, Devices};
 use phoned::media::rtp::{self, HEADER, Header};
 use phoned::media::{Engine, MediaConfig};
-use phoned::sdp::{Codec, CodecKind, Direction, Negotiated, TelephoneEvent};
+use phoned::sdp::{Codec, CodecKind, Direction, Negotiated, Protection, TelephoneEvent};
 use phoned::ua::io::SessionId;
 use phoned::ua::media::{LocalMedia, MediaCommand, MediaEvent, MediaStats};
 use tokio::runtime::Runtime;
@@ -46,8 +46,12 @@ impl Phone {
     }
 
     pub fn open(&self, id: u64, input: &str, output: &str) -> LocalMedia {
-        let command =
-            MediaCommand::Open { local_ip: [127, 0, 0, 1].into(), input: input.into(), output: output.into() };
+        let command = MediaCommand::Open {
+            local_ip: [127, 0, 0, 1].into(),
+            input: input.into(),
+            output: output.into(),
+            ice: false,
+        };
         match self.engine.command(SessionId(id), command) {
             Some(MediaEvent::Local(local)) => local,
             other => panic!("{other:?}"),
@@ -113,6 +117,8 @@ pub fn negotiated(remote_rtp: SocketAddr, kind: CodecKind) -> Negotiated {
         dtmf: Some(TelephoneEvent { send_pt: 101, recv_pt: 101, clock: kind.clock() }),
         direction: Direction::SendRecv,
         ptime: 20,
+        protection: Protection::Clear,
+        ice: None,
     }
 }
 

@@ -15,6 +15,7 @@ mod cancel_races_are_won;
 mod digests_only_to_whom_we_registered_with;
 mod digits_go_out_in_order;
 mod each_session_leaves_one_record;
+mod encryption_is_kept;
 mod every_timeline_is_told_in_order;
 mod flows_come_back;
 mod glare_is_resolved;
@@ -36,6 +37,7 @@ mod targets_are_tried_in_turn;
 mod transfers_in_any_order;
 mod transfers_on_a_bad_network;
 mod update_changes_a_call;
+mod webrtc_is_chosen_and_ends_in_words;
 mod who_calls_is_asserted;
 
 use net::{Net, Who};

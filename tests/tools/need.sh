@@ -26,6 +26,7 @@ kamailio-tls-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/module
 kamailio-websocket-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/modules/websocket.so' -print -quit 2>/dev/null)"
 sip-tester|command -v sipp
 baresip-core|command -v baresip
+coturn|command -v turnserver
 pulseaudio|command -v pulseaudio
 pulseaudio-utils|command -v pactl
 libasound2-plugins|test -n "$(find /usr/lib -name libasound_module_pcm_pulse.so -print -quit)"

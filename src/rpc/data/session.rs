@@ -67,10 +67,25 @@ pub struct RtcSession {
     pub remote_rtp: Option<String>,
     /// The codec's name.
     pub codec: Option<String>,
+    /// The suite that protects the audio; null in clear, and before a handshake is done.
+    pub srtp: Option<String>,
+    /// `connecting`, `connected` or `failed`; null without DTLS.
+    pub dtls: Option<String>,
+    /// The pair that ICE chose; null without one.
+    pub ice: Option<IcePair>,
     /// `sendrecv`, `sendonly`, `recvonly` or `inactive`, seen from here.
     pub direction: Option<String>,
     /// `none`, `early` or `confirmed`.
     pub state: String,
+}
+
+/// The kinds of the two addresses of a path: `host`, `srflx`, `prflx` or `relay`.
+#[derive(Debug, JsonSchema)]
+pub struct IcePair {
+    /// Ours.
+    pub local: String,
+    /// The peer's.
+    pub remote: String,
 }
 
 /// How a call sounds: every value a string, every one measured. Packets are counted, losses are ratios, jitter is in ms; Rx is

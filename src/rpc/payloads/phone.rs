@@ -159,6 +159,9 @@ pub struct CallRejected {
     pub code: u16,
     /// Why.
     pub cause: Cause,
+    /// What of the offer cannot be done, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// `recordPermissionsChange`

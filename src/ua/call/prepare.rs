@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::sdp::{CodecKind, Direction, LocalSide};
+use crate::sdp::{CodecKind, Direction, Encryption, LocalSide, MediaKind, SessionDescription};
 use crate::sip::message::{Message, Method};
 use crate::sip::uri::{NameAddr, SipUri};
 use crate::ua::Ua;
@@ -14,7 +14,7 @@ use crate::ua::flow::{Connection, Waiter};
 use crate::ua::io::{SessionId, Target, Transport};
 use crate::ua::media::{LocalMedia, MediaCommand};
 use crate::ua::route::{ALLOW, Link, Owner, Query, SUPPORTED, host_of};
-use crate::ua::session::{Calling, Preparing, State};
+use crate::ua::session::{Calling, Preparing, Session, State};
 
 impl Ua {
     pub(in crate::ua) fn preparing(&mut self, id: SessionId) -> Option<&mut Preparing> {
@@ -76,21 +76,21 @@ impl Ua {
             _ => session.link.map(|l| l.local.ip()),
         };
         let Some(local_ip) = local_ip.filter(|_| !session.media_asked) else { return };
-        let (input, output) = (session.input.clone(), session.output.clone());
+        let (input, output, ice) = (session.input.clone(), session.output.clone(), self.wants_ice(session));
         if let Some(session) = self.sessions.get_mut(&id) {
             session.media_asked = true;
         }
-        self.media(id, MediaCommand::Open { local_ip, input, output });
+        self.media(id, MediaCommand::Open { local_ip, input, output, ice });
     }
 
     pub(in crate::ua) fn on_local_media(&mut self, id: SessionId, media: LocalMedia) {
         let session_id = self.chance(1 << 62);
         let public = self.settings.sip.public_address.as_deref().and_then(|a| a.parse().ok());
         let rtp = SocketAddr::new(public.unwrap_or(media.rtp.ip()), media.rtp.port());
-        let codecs = self.codecs_of(id);
+        let local = self.local_side(id, rtp, session_id, &media);
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.local = Some(local);
         session.media = Some(media);
-        session.local = Some(LocalSide::new(rtp, session_id, codecs));
         match session.state {
             State::Preparing(_) => self.prepare(id),
             State::Incoming(_) => self.on_incoming_media(id),
@@ -103,6 +103,45 @@ impl Ua {
         let names = own.filter(|c| !c.is_empty()).unwrap_or(&self.settings.codecs);
         let known: Vec<CodecKind> = names.iter().filter_map(|n| CodecKind::from_name(n)).collect();
         if known.is_empty() { vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma] } else { known }
+    }
+
+    /// Our side of a new dialog's descriptions: codecs and protection as the account wants them.
+    pub(in crate::ua) fn local_side(
+        &self,
+        id: SessionId,
+        rtp: SocketAddr,
+        session_id: u64,
+        media: &LocalMedia,
+    ) -> LocalSide {
+        let account = self.sessions.get(&id).and_then(|s| self.accounts.get(&s.account));
+        let (encryption, kind) = account.map(|a| (a.settings.srtp, a.settings.media)).unwrap_or_default();
+        let side = LocalSide::new(rtp, session_id, self.codecs_of(id)).encrypted(encryption, media.seed.clone());
+        match kind {
+            MediaKind::Rtp if encryption == Encryption::Off => side,
+            _ => side.with_dtls(media.dtls.clone(), kind != MediaKind::Webrtc),
+        }
+    }
+
+    /// The session's media is to be WebRTC: by the account's word, else by the caller's offer, else where there is WebSocket.
+    fn wants_ice(&self, session: &Session) -> bool {
+        let kind = self.accounts.get(&session.account).map(|a| a.settings.media).unwrap_or_default();
+        let socket = |transport| matches!(transport, Transport::Ws | Transport::Wss);
+        match (kind, &session.state) {
+            (MediaKind::Rtp, _) => false,
+            (MediaKind::Webrtc, _) => true,
+            (MediaKind::Auto, State::Incoming(incoming)) => {
+                let Ok(invite) = Message::parse(&incoming.request) else { return false };
+                match SessionDescription::parse(invite.body()) {
+                    _ if invite.body().is_empty() => session.link.is_some_and(|l| socket(l.hop.transport)),
+                    Ok(offer) => offer.is_webrtc(),
+                    Err(_) => false,
+                }
+            }
+            (MediaKind::Auto, State::Preparing(p)) => {
+                p.targets.as_ref().and_then(|t| t.front()).is_some_and(|t| socket(t.transport))
+            }
+            (MediaKind::Auto, _) => false,
+        }
     }
 
     /// Goes on as far as what is there allows: an address, a flow, a port, and then the INVITE.

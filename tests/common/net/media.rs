@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use phoned::sdp::{Direction, Negotiated};
+use phoned::sdp::{Direction, KeySeed, LocalDtls, LocalIce, Negotiated};
 use phoned::ua::io::SessionId;
 use phoned::ua::media::{LocalMedia, MediaCommand, MediaEvent, MediaStats, RecordCommand, RecordEvent};
 
@@ -49,7 +49,7 @@ impl Net {
 
     pub(super) fn on_media_command(&mut self, who: Who, session: SessionId, command: MediaCommand) {
         self.phone_mut(who).media.push((session, command.clone()));
-        if let MediaCommand::Open { local_ip, .. } = command {
+        if let MediaCommand::Open { local_ip, ice, .. } = command {
             self.count += 1;
             let local = SocketAddr::new(local_ip, 20_000 + 2 * (self.count % 5_000) as u16);
             let stream = Stream {
@@ -63,7 +63,9 @@ impl Net {
             };
             let before = self.phone_mut(who).streams.insert(session, stream);
             assert!(before.is_none(), "opened twice");
-            let local = LocalMedia { rtp: local, ssrc: self.count as u32, network: "ethernet".into() };
+            let dtls = self.local_dtls(local, ice);
+            let seed = KeySeed::new([self.count as u8; 32]);
+            let local = LocalMedia { rtp: local, ssrc: self.count as u32, network: "ethernet".into(), seed, dtls };
             return self.plan(0, Happening::Media { who, session, event: MediaEvent::Local(local) });
         }
         let (hears, records) = (self.phone_of(who).hears, self.phone_of(who).records);
@@ -115,6 +117,14 @@ impl Net {
             }
             MediaCommand::Open { .. } | MediaCommand::Devices { .. } => {}
         }
+    }
+
+    /// A certificate, and one address for a path to it.
+    fn local_dtls(&self, local: SocketAddr, ice: bool) -> LocalDtls {
+        let fingerprint = format!("sha-256 {}", vec![format!("{:02X}", self.count % 256); 32].join(":"));
+        let candidate = format!("1 1 udp 2130706431 {} {} typ host", local.ip(), local.port());
+        let ice = ice.then(|| LocalIce { candidates: vec![candidate], default: local });
+        LocalDtls { fingerprint, ice }
     }
 
     /// The session that receives at an address and expects media from another.

@@ -244,7 +244,7 @@ impl Net {
     }
 
     /// Gives a phone an input and does what it wants done.
-    fn feed(&mut self, who: Who, input: Input<'_>) {
+    pub fn feed(&mut self, who: Who, input: Input<'_>) {
         let now = self.clock();
         let Node::Phone(phone) = &mut self.nodes[who.0] else { return };
         phone.ua.handle(now, input);
