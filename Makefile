@@ -5,7 +5,7 @@
 # make deb     target/debian/phoned_*.deb: both programs, units, man pages, completions; checked by lintian
 # make lint    clippy and rustfmt
 # make contract  writes tests/data/openrpc.json and docs/API.md anew, after the API has changed
-# make fuzz    10 million mutated messages
+# make fuzz    10 million mutated messages, 125,000 random scripts of users over three phones
 # make soak    all tests in release with the long proofs in full: 200,000 calls on a bad network, 500 sessions for a
 #              minute, 10,000 real calls, 200 kills, 10 million messages
 #
@@ -56,6 +56,7 @@ contract:
 fuzz:
 	@$(NEED) rust build
 	PHONED_FUZZ=10000000 cargo test --release --test fuzz_bytes --test rpc_fuzz_lines -- --nocapture
+	PHONED_FUZZ=10000000 cargo test --release --test phone in_any_order any_order_of -- --nocapture
 
 soak:
 	@$(NEED) rust test

@@ -9,7 +9,7 @@ use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -19,7 +19,8 @@ use crate::journal;
 use crate::media::recorder::{Format, RecordConfig};
 use crate::media::{Answer, Engine, MediaConfig, Recordings};
 use crate::net::{self, Net, NetEvent};
-use crate::rpc::{self, Hub, Request, Server};
+use crate::rpc::metrics::{Kind, Page};
+use crate::rpc::{self, Hub, Listener, Request, Server};
 use crate::service::{self, Manager};
 use crate::store::{self, Told};
 use crate::ua::Ua;
@@ -56,6 +57,9 @@ pub enum StartError {
     /// The RPC socket that the service manager handed over.
     #[error("the socket \"rpc\" of the service manager: {0}")]
     Handed(io::Error),
+    /// The HTTP listener.
+    #[error("[http] {0}")]
+    Http(#[from] rpc::HttpError),
     /// A SIP socket.
     #[error("[sip] listen: {0}")]
     Sip(io::Error),
@@ -99,8 +103,9 @@ pub struct Daemon {
     manager: Manager,
     reload: Reload,
     roles: watch::Sender<Roles>,
-    rpc: JoinHandle<()>,
-    stop_rpc: oneshot::Sender<()>,
+    /// The Unix socket, and the HTTP listener where there is one.
+    rpc: Vec<JoinHandle<()>>,
+    stop_rpc: watch::Sender<bool>,
     /// Lives as long as the daemon: the devices' threads end with it.
     _devices: Devices,
 }
@@ -146,6 +151,7 @@ impl Daemon {
             None => Server::bind(&config.rpc)?,
         };
         let (roles, rule) = watch::channel(config.rpc.roles.clone());
+        let listener = Listener::bind(&config.http)?;
         let (to_net, net_inbox) = mpsc::channel(net::INBOX);
         let net = Net::start(&config.sip.listen, &config.tls, to_net).map_err(StartError::Sip)?;
         let (facts, device_inbox) = mpsc::channel(DEVICE_INBOX);
@@ -166,12 +172,18 @@ impl Daemon {
             hub = Hub::new(started.epoch).with_store(started.log, started.reader, started.keys);
         }
 
+        if let Some(listener) = &listener {
+            tracing::info!(http = %listener.local_addr(), "HTTP and WebSocket");
+            hub = hub.with_metrics(gauges(&net, &engine));
+        }
         tracing::info!(socket = %server.path().display(), sip = ?net.listening(), "phoned {}", env!("CARGO_PKG_VERSION"));
         let (requests, request_inbox) = mpsc::channel(rpc::INBOX);
-        let (stop_rpc, stop) = oneshot::channel::<()>();
-        let rpc = spawn(server.held_by(written).ruled_by(rule).run(requests, async move {
-            let _ = stop.await;
-        }));
+        let (stop_rpc, stop) = watch::channel(false);
+        let stopped = |mut stop: watch::Receiver<bool>| async move { drop(stop.wait_for(|stop| *stop).await) };
+        let listener = listener
+            .map(|listener| spawn(listener.held_by(written.clone()).run(requests.clone(), stopped(stop.clone()))));
+        let server = spawn(server.held_by(written).ruled_by(rule).run(requests, stopped(stop)));
+        let rpc = listener.into_iter().chain([server]).collect();
         let (done, configs) = mpsc::channel(1);
         let reload = Reload { origin, first: config.clone(), last: config, asked: Vec::new(), running: false, done };
         let mut daemon = Daemon {
@@ -252,10 +264,12 @@ impl Daemon {
             }
         };
         // The reply to `daemon.shutdown` and all answers before it go out, then the socket is gone.
-        let _ = self.stop_rpc.send(());
+        let _ = self.stop_rpc.send(true);
         drop(self.inboxes.requests);
         if end == End::Drained {
-            let _ = self.rpc.await;
+            for server in self.rpc {
+                let _ = server.await;
+            }
         }
         // Waits for the disk, 2 s at most: nothing else is left to do.
         if let Some(log) = self.hub.into_log() {
@@ -318,6 +332,7 @@ impl Daemon {
         let seconds = drain.timeout.unwrap_or(self.reload.last.phone.drain_timeout);
         tracing::info!(seconds, "no new calls; those that are go on for a while");
         self.manager.stopping(Duration::from_secs(seconds));
+        self.hub.stopping();
         self.draining = true;
         self.handle(Input::Command { reply, command: Command::Drain(drain) });
     }
@@ -370,6 +385,7 @@ impl Daemon {
             tracing::info!("stopping: calls are ended first");
             self.manager.stopping(END_LIMIT);
         }
+        self.hub.stopping();
         self.stopping.push(reply);
         self.handle(Input::Command { reply, command: Command::Shutdown });
     }
@@ -433,6 +449,18 @@ fn tell(gate: watch::Sender<u64>, alerts: mpsc::Sender<Value>) -> store::Tell {
             Told::Well => ("ok", "the event log is written again".to_owned()),
         };
         let _ = alerts.try_send(json!({ "kind": "disk", "state": state, "reason": reason }));
+    })
+}
+
+/// What the edges count, for Prometheus.
+fn gauges(net: &Net, engine: &Engine) -> rpc::Gauges {
+    let (drops, lateness) = (net.drops(), engine.lateness());
+    Box::new(move |page: &mut Page| {
+        let help = "SIP datagrams lost here since a queue was full.";
+        page.single("phoned_sip_datagrams_dropped_total", Kind::Counter, help, drops());
+        let late = lateness.read();
+        let help = "How late the media engine's ticks began.";
+        page.histogram("phoned_media_tick_lateness_seconds", help, &late.buckets, late.sum, late.count);
     })
 }
 

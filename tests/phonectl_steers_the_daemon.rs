@@ -143,6 +143,30 @@ async fn each_verb_asks_its_method() {
         (&["accounts"], Asked::AccountList),
         (&["devices"], Asked::DeviceList),
         (&["rpc", "phone.get"], Asked::PhoneGet),
+        (&["agent"], Asked::PhoneGet),
+        (&["agent", "--account", "a"], Asked::AgentGet(command::AgentRef { account: Some("a".into()), seat: None })),
+        (
+            &["agent", "ready"],
+            Asked::AgentSet(command::AgentSet { state: Some(command::AgentState::Ready), ..Default::default() }),
+        ),
+        (
+            &["agent", "not-ready", "at lunch", "--seat", "desk"],
+            Asked::AgentSet(command::AgentSet {
+                state: Some(command::AgentState::NotReady),
+                reason: Some("at lunch".into()),
+                seat: Some("desk".into()),
+                ..Default::default()
+            }),
+        ),
+        (
+            &["agent", "wrap-up", "30"],
+            Asked::AgentSet(command::AgentSet {
+                state: Some(command::AgentState::WrapUp),
+                seconds: Some(30),
+                ..Default::default()
+            }),
+        ),
+        (&["agent", "dnd", "off"], Asked::AgentSet(command::AgentSet { dnd: Some(false), ..Default::default() })),
         (
             &["rpc", "session.reject", "[\"1\", 603]"],
             Asked::Reject(command::Reject { call_id: "1".into(), code: Some(603) }),

@@ -48,6 +48,11 @@ impl Source {
         matches!(self.from, From::Null)
     }
 
+    /// It is a real device.
+    pub fn is_device(&self) -> bool {
+        matches!(self.from, From::Device(_))
+    }
+
     /// Fills all of `out`; silence where the device has nothing. No lock, no allocation, no system call.
     pub fn read(&mut self, out: &mut [i16]) {
         match &mut self.from {

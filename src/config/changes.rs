@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Config;
 
 /// What a running daemon can take over; every other key waits for its next start.
-const LIVE: [&str; 15] = [
+const LIVE: [&str; 16] = [
     "rpc.roles",
     "sip.user_agent",
     "sip.public_address",
@@ -22,6 +22,7 @@ const LIVE: [&str; 15] = [
     "record.pbx_method",
     "phone",
     "transfer",
+    "privacy",
     "accounts",
 ];
 
@@ -48,6 +49,12 @@ pub fn changes(old: &Config, new: &Config) -> Changes {
             ("ws_headers", now.ws_headers != before.ws_headers),
         ];
         keys.extend(secrets.iter().filter(|(_, differs)| *differs).map(|(key, _)| format!("accounts.{name}.{key}")));
+    }
+    let sections = [("http", old.http != new.http), ("media", old.media != new.media)];
+    for (section, _) in sections.iter().filter(|(_, differs)| *differs) {
+        if !keys.iter().any(|key| key.starts_with(section)) {
+            keys.insert((*section).to_owned());
+        }
     }
     let is_live = |key: &String| {
         LIVE.iter().any(|live| key.strip_prefix(live).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::Config;
+use super::{Config, http};
+use crate::ua::dialable;
 use crate::ua::io::Transport;
 use crate::ua::settings::{AccountSettings, Secret};
 
@@ -26,6 +27,9 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     };
     if let Some(socket) = &config.rpc.socket {
         fault(&["rpc", "socket"], when(socket.is_absolute(), "an absolute path"));
+    }
+    for (key, result) in http::faults(&config.http) {
+        fault(&["http", key], result);
     }
     fault(&["sip", "listen"], config.sip.listen.iter().try_for_each(|entry| listen(entry)));
     let listens = config.sip.listen.iter().any(|entry| entry.starts_with("tls:"));
@@ -63,6 +67,12 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     fault(&["phone", "dials_per_second"], when(config.phone.dials_per_second > 0, "at least 1"));
     fault(&["phone", "report_interval"], when(config.phone.report_interval > 0, "at least 1"));
     fault(&["phone", "record_permissions"], when(config.phone.record_permissions <= 2, "0, 1 or 2"));
+    fault(&["phone", "wrap_up"], when(config.phone.wrap_up <= 86_400, "0 to 86400"));
+    let refusal = (400..700).contains(&config.phone.not_ready_code);
+    fault(&["phone", "not_ready_code"], when(refusal, "a status that refuses: 400 to 699"));
+    if let Some(number) = &config.phone.not_ready_forward {
+        fault(&["phone", "not_ready_forward"], when(dialable(number), "a number or a SIP URI"));
+    }
     let record = &config.record;
     if let Some(dir) = &record.dir {
         fault(&["record", "dir"], when(dir.is_absolute(), "an absolute path"));
@@ -208,8 +218,14 @@ pub fn read_password(account: &mut AccountSettings) -> Result<(), String> {
         }
         (None, None) => return Ok(()),
     };
-    let failed = |why: &dyn std::fmt::Display| format!("a file whose first line is the password; {path:?}: {why}");
-    let metadata = std::fs::metadata(&path).map_err(|error| failed(&error))?;
+    account.password = Some(first_line(&path, "password")?);
+    Ok(())
+}
+
+/// The first line of a file that holds a secret. The error never holds what the file does.
+pub(super) fn first_line(path: &Path, what: &str) -> Result<Secret, String> {
+    let failed = |why: &dyn std::fmt::Display| format!("a file whose first line is the {what}; {path:?}: {why}");
+    let metadata = std::fs::metadata(path).map_err(|error| failed(&error))?;
     if !metadata.is_file() || metadata.len() > MAX_PASSWORD {
         return Err(failed(&"not a small ordinary file"));
     }
@@ -220,8 +236,7 @@ pub fn read_password(account: &mut AccountSettings) -> Result<(), String> {
     if password.is_empty() {
         return Err(failed(&"its first line is empty"));
     }
-    account.password = Some(Secret::new(password));
-    Ok(())
+    Ok(Secret::new(password))
 }
 
 /// `FIRST-LAST`.
@@ -234,7 +249,7 @@ pub(super) fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     }
 }
 
-fn when(right: bool, what: &str) -> Result<(), String> {
+pub(super) fn when(right: bool, what: &str) -> Result<(), String> {
     if right { Ok(()) } else { Err(what.to_owned()) }
 }
 
@@ -356,7 +371,7 @@ pub(super) fn server(uri: &str, scheme: &str) -> Option<String> {
     (fine && port.parse::<u16>().is_ok_and(|port| port > 0)).then(|| format!("{host}:{port}"))
 }
 
-fn is_host(name: &str) -> bool {
+pub(super) fn is_host(name: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63

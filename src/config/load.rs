@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::spans::Document;
-use super::{Config, check, read_password};
+use super::{Config, check, http, read_password};
 pub use crate::ua::command::ConfigFault as Fault;
 
 /// Where the configuration is when nobody says otherwise.
@@ -134,6 +134,19 @@ pub fn load(sources: &Sources) -> Result<Config, Faults> {
             && let Err(why) = read_password(account)
         {
             wrong.push((keys, why));
+        }
+    }
+    for (name, token) in &mut config.http.tokens {
+        let keys = ["http", "tokens", name, "file"].map(str::to_owned).to_vec();
+        if let Some(document) = documents.iter().rev().find(|document| document.locate(&keys).is_some()) {
+            token.file = document.path.with_file_name("").join(&token.file).to_string_lossy().into_owned();
+        }
+        match check::first_line(Path::new(&token.file), "token") {
+            Ok(secret) => match http::check_token(secret.expose()) {
+                Ok(()) => token.secret = secret,
+                Err(why) => wrong.push((keys, why)),
+            },
+            Err(why) => wrong.push((keys, why)),
         }
     }
     if wrong.is_empty() {

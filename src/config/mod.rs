@@ -2,11 +2,13 @@
 
 mod changes;
 mod check;
+mod http;
 mod load;
 mod spans;
 
 pub use changes::{Changes, changes};
 pub use check::{account_faults, read_password};
+pub use http::{HttpConfig, Token, TokenRole};
 pub use load::{Fault, Faults, Origin, Sources, load};
 
 use std::collections::BTreeMap;
@@ -18,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::media::{IceConfig, TurnServer};
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
-    AccountSettings, AudioSettings, PhoneSettings, RecordSettings, Secret, Settings, SipSettings, TlsSettings,
-    TransferSettings,
+    AccountSettings, AudioSettings, PhoneSettings, PrivacySettings, RecordSettings, Secret, Settings, SipSettings,
+    TlsSettings, TransferSettings,
 };
 
 /// The whole configuration.
@@ -28,6 +30,8 @@ use crate::ua::settings::{
 pub struct Config {
     /// The socket and who may use it.
     pub rpc: RpcConfig,
+    /// The same over HTTP and WebSocket.
+    pub http: HttpConfig,
     /// How we present ourselves to SIP peers.
     pub sip: SipSettings,
     /// Whom we trust and who we are.
@@ -46,6 +50,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// How a transfer is made.
     pub transfer: TransferSettings,
+    /// What is not told.
+    pub privacy: PrivacySettings,
     /// What is logged.
     pub log: LogConfig,
     /// Who we are, by name.
@@ -61,6 +67,7 @@ impl Config {
             instance: String::new(),
             phone: self.phone.clone(),
             transfer: self.transfer.clone(),
+            privacy: self.privacy.clone(),
             audio: AudioSettings {
                 input: self.audio.input.clone(),
                 output: self.audio.output.clone(),
@@ -237,7 +244,7 @@ pub struct RecordConfig {
     pub pbx_resume: Option<String>,
     /// To stop.
     pub pbx_stop: Option<String>,
-    /// How they travel: `auto`, `rtp` or `info`.
+    /// How they travel: `auto`, `rtp`, `info` or `inband`.
     pub pbx_method: DtmfMethod,
 }
 

@@ -1,6 +1,7 @@
 //! `phonectl`: the daemon's API from a shell.
 
 mod accounts;
+mod agent;
 mod client;
 mod generate;
 mod log;
@@ -171,6 +172,8 @@ enum Verb {
         #[arg(long, short)]
         account: Option<String>,
     },
+    /// Show the agents, or say whether one takes calls
+    Agent(agent::Arguments),
     /// Print events as they come
     Watch {
         /// Event names, device.* for a family; none: all
@@ -331,6 +334,7 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             let params = given([("id", Some(device)), ("role", Some(role)), ("account", account)]);
             out.done(&client.call("device.setRole", params)?)
         }
+        Verb::Agent(arguments) => agent::run(&mut client, out, arguments),
         Verb::Watch { topics, from } => watch(&mut client, out, topics, from),
         Verb::Events(which) => log::events(&mut client, out, which),
         Verb::Cdrs(which) => log::cdrs(&mut client, out, which),

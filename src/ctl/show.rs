@@ -181,7 +181,8 @@ pub(super) fn event(event: &Value, colour: bool) -> String {
         .join(" ")
 }
 
-fn text(value: &Value) -> String {
+/// A value as one line of text.
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => clean(text),
         Value::Null => String::new(),
@@ -189,7 +190,8 @@ fn text(value: &Value) -> String {
     }
 }
 
-fn table(titles: &[&str], rows: impl Iterator<Item = Vec<String>>, colour: bool) -> Vec<String> {
+/// Rows under their titles.
+pub(super) fn table(titles: &[&str], rows: impl Iterator<Item = Vec<String>>, colour: bool) -> Vec<String> {
     let titles: Vec<String> = titles.iter().map(ToString::to_string).collect();
     let rows: Vec<Vec<String>> = std::iter::once(titles).chain(rows).collect();
     let widths: Vec<usize> = (0..rows[0].len())

@@ -19,6 +19,7 @@ use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent, RecordCommand, Reco
 use super::clock;
 use super::dtls::Identity;
 use super::ice::Search;
+use super::lateness::Lateness;
 use super::network::Networks;
 use super::outbound::Start;
 use super::ports;
@@ -65,6 +66,7 @@ pub struct Engine {
     /// The last sign of life of each worker, and the number that each was asked for.
     beats: Vec<Arc<AtomicU64>>,
     asked: u64,
+    lateness: Arc<Lateness>,
     book: Book,
     identity: Arc<Identity>,
 }
@@ -106,11 +108,13 @@ impl Engine {
         events: mpsc::Sender<(SessionId, MediaEvent)>,
     ) -> io::Result<Engine> {
         let count = thread::available_parallelism().map_or(1, |n| n.get());
+        let lateness = Arc::new(Lateness::default());
         let mut workers = Vec::with_capacity(count);
         for index in 0..count {
             let (sender, orders) = bounded(ORDERS);
             let (events, offset_ns) = (events.clone(), index as u64 * 10_000_000 / count as u64);
-            let run = move || Worker::new(orders, events).run(offset_ns);
+            let lateness = lateness.clone();
+            let run = move || Worker::new(orders, events, lateness).run(offset_ns);
             thread::Builder::new().name(format!("media-{index}")).spawn(run)?;
             workers.push(sender);
         }
@@ -122,7 +126,12 @@ impl Engine {
         let beats = workers.iter().map(|_| Arc::default()).collect();
         let book = Book::open(config.ice.clone())?;
         let identity = Arc::new(Identity::new().map_err(io::Error::other)?);
-        Ok(Engine { config, devices, workers, directory, recorder, beats, asked: 0, book, identity })
+        Ok(Engine { config, devices, workers, directory, recorder, beats, asked: 0, lateness, book, identity })
+    }
+
+    /// How late the ticks are.
+    pub fn lateness(&self) -> Arc<Lateness> {
+        self.lateness.clone()
     }
 
     /// Does what is asked, or hands it to the session's worker; never blocks. `Open` is answered at once (`Local` or `Failed`), with
@@ -151,6 +160,9 @@ impl Engine {
             MediaCommand::Conference(number) => self.meet(&mut directory, id, number),
             MediaCommand::Dtmf { digit, duration_ms } => {
                 self.order(&directory, id, Order::Dtmf(id, digit, duration_ms))
+            }
+            MediaCommand::Tones { digit, duration_ms } => {
+                self.order(&directory, id, Order::Tones(id, digit, duration_ms))
             }
             MediaCommand::Record(command) => {
                 let failed = self.record(&mut directory, id, command).err();

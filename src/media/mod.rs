@@ -8,6 +8,7 @@ mod engine;
 mod ice;
 mod inbound;
 pub mod jitter;
+pub mod lateness;
 pub mod level;
 pub mod lock;
 mod mixer;
@@ -28,6 +29,7 @@ mod srtp;
 mod streams;
 mod symmetric;
 pub mod telephone_event;
+mod tones;
 mod transport;
 mod worker;
 

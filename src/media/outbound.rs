@@ -6,13 +6,14 @@ use crate::ua::media::MediaEvent;
 
 use super::codec::Encoder;
 use super::inbound::SCRATCH;
-use super::level::Level;
+use super::level::{Level, Microphone};
 use super::mixer::{Member, Mix};
 use super::recorder::{Side, Tap};
 use super::resample::Resampler;
 use super::rtcp::Sent;
 use super::rtp::{self, HEADER, Header};
 use super::telephone_event::Sending;
+use super::tones::Tones;
 
 /// Room for a packet.
 pub const PACKET: usize = 1_500;
@@ -42,12 +43,15 @@ pub struct Outbound {
     /// Sound that waits for its packet to be full.
     frame: Vec<i16>,
     event: Option<Sending>,
+    tones: Option<Tones>,
     /// The next packet of sound is the first one after a pause.
     marker: bool,
     /// Silence in place of the microphone.
     pub muted: bool,
     /// Loudness of what was sent.
     pub level: Level,
+    /// What a real microphone gives, muted or not.
+    pub microphone: Microphone,
     /// Packets with sound.
     pub packets: u64,
     all_packets: u32,
@@ -67,9 +71,11 @@ impl Outbound {
             timestamp: start.timestamp,
             frame: Vec::with_capacity(ms(codec.kind.clock(), ptime(negotiated))),
             event: None,
+            tones: None,
             marker: true,
             muted: false,
             level: Level::new(codec.kind.clock()),
+            microphone: Microphone::new(source_rate),
             packets: 0,
             all_packets: 0,
             octets: 0,
@@ -85,6 +91,9 @@ impl Outbound {
             let new = Outbound::new(negotiated, start, source_rate, bitrate)?;
             (self.encoder, self.resampler, self.level) = (new.encoder, new.resampler, new.level);
             self.marker = true;
+            if let Some(tones) = &mut self.tones {
+                tones.set_rate(negotiated.codec.kind.clock());
+            }
         }
         self.frame.clear();
         self.negotiated = negotiated.clone();
@@ -94,12 +103,23 @@ impl Outbound {
     /// Another microphone.
     pub fn set_rate(&mut self, source_rate: u32) -> Result<(), String> {
         self.resampler = resampler(source_rate, self.negotiated.codec.kind.clock())?;
+        self.microphone = Microphone::new(source_rate);
         Ok(())
+    }
+
+    /// Begins to sound a digit; false when one is under way.
+    pub fn begin_tones(&mut self, digit: char, duration_ms: u32) -> bool {
+        if self.event.is_some() || self.tones.is_some() {
+            return false;
+        }
+        self.tones = Tones::new(digit, duration_ms, self.negotiated.codec.kind.clock());
+        self.tones.is_some()
     }
 
     /// Begins an event; false when the peer has none, or one is under way.
     pub fn begin_event(&mut self, digit: char, duration_ms: u32) -> bool {
-        let Some(dtmf) = self.negotiated.dtmf.filter(|_| self.event.is_none()) else { return false };
+        let free = self.event.is_none() && self.tones.is_none();
+        let Some(dtmf) = self.negotiated.dtmf.filter(|_| free) else { return false };
         self.event = Sending::new(digit, duration_ms, self.timestamp, dtmf.clock);
         self.event.is_some()
     }
@@ -127,12 +147,19 @@ impl Outbound {
         let len = ms(self.negotiated.codec.kind.clock(), step_ms);
         let (pcm, rest) = scratch.split_at_mut(len);
         let raw = &mut rest[..self.resampler.needed(len)];
-        match &mut self.resampler {
-            Resampler::Same => source.read(pcm),
+        let given: &[i16] = match &mut self.resampler {
+            Resampler::Same => {
+                source.read(pcm);
+                pcm
+            }
             other => {
                 source.read(raw);
                 other.process(raw, pcm);
+                raw
             }
+        };
+        if source.is_device() {
+            self.microphone.note(given);
         }
         if self.muted {
             pcm.fill(0);
@@ -141,13 +168,19 @@ impl Outbound {
             member.add_others(mix, pcm);
         }
         if let Some(tap) = &mut tap {
-            // digits are events, not sound: while one goes out this side is silent
-            if sending && self.event.is_none() {
+            // no digit is in a recording, whatever it goes out as: this side is silent meanwhile
+            if sending && self.event.is_none() && self.tones.is_none() {
                 tap.beep(Side::Agent, pcm);
                 tap.note(Side::Agent, pcm);
             } else {
                 tap.silence(Side::Agent);
             }
+        }
+        if let Some(tones) = self.tones.as_mut().filter(|_| sending)
+            && tones.next(pcm)
+        {
+            tell(MediaEvent::DtmfSent { digit: tones.digit() });
+            self.tones = None;
         }
         if !sending {
             self.frame.clear();

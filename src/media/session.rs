@@ -180,6 +180,11 @@ impl Session {
         self.streams.as_mut().is_some_and(|s| s.begin_event(digit, duration_ms))
     }
 
+    /// The same in the sound.
+    pub fn tones(&mut self, digit: char, duration_ms: u32) -> bool {
+        self.streams.as_mut().is_some_and(|s| s.begin_tones(digit, duration_ms))
+    }
+
     /// Its recording begins.
     pub fn record(&mut self, tap: Box<Tap>) {
         if let Some(streams) = &mut self.streams {

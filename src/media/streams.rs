@@ -105,6 +105,11 @@ impl Streams {
         self.outbound.begin_event(digit, duration_ms)
     }
 
+    /// Begins to sound a digit; false when it cannot.
+    pub fn begin_tones(&mut self, digit: char, duration_ms: u32) -> bool {
+        self.outbound.begin_tones(digit, duration_ms)
+    }
+
     /// Ticks of 10 ms from step to step: packets of 10, 30 and 50 ms want each one, and so do conferences, whose members all
     /// meet in it; all others each second one.
     fn ticks(&self) -> u64 {
@@ -264,6 +269,8 @@ impl Streams {
             concealed_pct: if inbound.played_ms > 0.0 { inbound.concealed_ms * 100.0 / inbound.played_ms } else { 0.0 },
             rx_level_dbov: inbound.level.dbov(),
             tx_level_dbov: self.outbound.level.dbov(),
+            mic_level_dbov: self.outbound.microphone.dbov(),
+            mic_clipped_pct: self.outbound.microphone.clipped_pct(),
             late: counts.late,
             foreign: transport.foreign(),
             one_way: self.stalled && self.negotiated.direction.and(gate).send(),

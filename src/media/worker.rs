@@ -18,6 +18,7 @@ use crate::ua::media::MediaEvent;
 
 use super::clock;
 use super::inbound::SCRATCH;
+use super::lateness::Lateness;
 use super::mixer::Mix;
 use super::outbound::PACKET;
 use super::ports::Inbox;
@@ -53,6 +54,8 @@ pub enum Order {
     Arrive(SessionId, Option<Box<Session>>),
     /// A digit and its length in ms.
     Dtmf(SessionId, char, u32),
+    /// The same in the sound.
+    Tones(SessionId, char, u32),
     /// A recording begins.
     Record(SessionId, Box<Tap>),
     /// The figures.
@@ -72,6 +75,7 @@ pub struct Worker {
     expected: BTreeMap<SessionId, Vec<Order>>,
     loan: Loan,
     load: Load,
+    lateness: Arc<Lateness>,
 }
 
 impl Order {
@@ -80,7 +84,11 @@ impl Order {
             Order::Beat(..) => return None,
             Order::Open(session) => session.id(),
             Order::Remote(id, _) | Order::Ends(id, _) | Order::Gate(id, _) | Order::Mute(id, _) => *id,
-            Order::Dtmf(id, ..) | Order::Record(id, _) | Order::Report(id) | Order::Conference(id, _) => *id,
+            Order::Dtmf(id, ..)
+            | Order::Tones(id, ..)
+            | Order::Record(id, _)
+            | Order::Report(id)
+            | Order::Conference(id, _) => *id,
             Order::Part(id, _) | Order::Expect(id) | Order::Arrive(id, _) => *id,
         })
     }
@@ -114,7 +122,7 @@ impl Load {
 
 impl Worker {
     /// On the thread that it shall run on.
-    pub fn new(orders: Receiver<Order>, events: Sender<(SessionId, MediaEvent)>) -> Self {
+    pub fn new(orders: Receiver<Order>, events: Sender<(SessionId, MediaEvent)>, lateness: Arc<Lateness>) -> Self {
         Worker {
             orders,
             events,
@@ -134,6 +142,7 @@ impl Worker {
                 told: Vec::new(),
             },
             load: Load { busy: 0.0, used_ns: 0 },
+            lateness,
         }
     }
 
@@ -149,6 +158,7 @@ impl Worker {
             }
             let at = self.loan.tick * TICK_NS + offset_ns;
             clock::sleep_until(at);
+            self.lateness.note(clock::mono_ns().saturating_sub(at));
             self.loan.now = at / 1_000;
             self.loan.wall_offset = clock::wall_offset_ns();
             if !self.take_orders() {
@@ -240,10 +250,12 @@ impl Worker {
                 }
             }
             Order::Dtmf(id, digit, duration_ms) => {
-                if self.with(id, |session| session.dtmf(digit, duration_ms)) == Some(false) {
-                    tracing::warn!(session = id.0, "a digit cannot be sent as an event now");
-                    self.loan.told.push((id, MediaEvent::DtmfSent { digit }));
-                }
+                let begun = self.with(id, |session| session.dtmf(digit, duration_ms));
+                self.digit_begun(id, digit, begun);
+            }
+            Order::Tones(id, digit, duration_ms) => {
+                let begun = self.with(id, |session| session.tones(digit, duration_ms));
+                self.digit_begun(id, digit, begun);
             }
             Order::Beat(to, number) => to.store(number, Ordering::Relaxed),
             Order::Record(id, tap) => {
@@ -254,6 +266,13 @@ impl Worker {
                     self.loan.told.push((id, MediaEvent::Report(Box::new(stats))));
                 }
             }
+        }
+    }
+
+    fn digit_begun(&mut self, id: SessionId, digit: char, begun: Option<bool>) {
+        if begun == Some(false) {
+            tracing::warn!(session = id.0, "a digit cannot be sent now");
+            self.loan.told.push((id, MediaEvent::DtmfSent { digit }));
         }
     }
 

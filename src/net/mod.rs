@@ -121,6 +121,12 @@ impl Net {
         self.shared.dropped.load(Ordering::Relaxed)
     }
 
+    /// The same count, for whoever watches it from elsewhere.
+    pub fn drops(&self) -> impl Fn() -> u64 + Send + use<> {
+        let shared = self.shared.clone();
+        move || shared.dropped.load(Ordering::Relaxed)
+    }
+
     /// Sends a message; never waits. A flow that is gone has told so, or is about to.
     pub fn send(&self, flow: FlowId, to: SocketAddr, bytes: Vec<u8>) {
         match self.shared.flows().get(&flow) {

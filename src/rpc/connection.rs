@@ -1,4 +1,4 @@
-//! One connection: lines in, in order; lines out, as they come.
+//! One connection: documents in, in order; lines out, as they come. What carries them is an [`Input`] and an [`Output`].
 
 use std::io;
 use std::sync::Arc;
@@ -6,39 +6,58 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jsonrpsee::types::Id;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::outbox::{Outbox, Took};
 use super::wire::{Call, Parsed, parse_line};
-use super::{Command, FIRST_BYTE, MAX_LINE, MAX_OUTSTANDING, REPLY_TIMEOUT, Request, Role, errors, replay};
+use super::{Command, MAX_OUTSTANDING, REPLY_TIMEOUT, Request, Role, errors, replay};
 
 /// What is written with one system call, about.
 const WRITE: usize = 64 * 1024;
 /// A client that has said all gets its answers for so long.
 const LAST_ANSWERS: Duration = Duration::from_secs(REPLY_TIMEOUT.as_secs() + 2);
 /// A stopping daemon finishes its answers for so long.
-const STOP: Duration = Duration::from_secs(2);
+pub(super) const STOP: Duration = Duration::from_secs(2);
+
+/// Where a connection's documents come from.
+pub(super) trait Input: Send {
+    /// The next one; none at the end.
+    fn next(&mut self) -> impl Future<Output = io::Result<Option<Document>>> + Send;
+}
+
+/// What a client has said.
+pub(super) enum Document {
+    /// A request or a batch.
+    Text(Vec<u8>),
+    /// More than it may say at once; it was forgotten.
+    TooLong,
+}
+
+/// Where a connection's lines go.
+pub(super) trait Output: Send {
+    /// Writes whole lines, each with its newline.
+    fn write(&mut self, lines: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
+    /// There will be no more.
+    fn finish(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+}
 
 /// Serves a connection to its end: the client goes, or has said all and got its answers, or the daemon stops.
 pub(super) async fn serve(
-    stream: UnixStream,
+    input: impl Input,
+    mut output: impl Output,
     (user, role): (u32, Role),
     mut gate: watch::Receiver<u64>,
     requests: mpsc::Sender<Request>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let (reading, writing) = stream.into_split();
     let outbox = Arc::new(Outbox::of(user));
     let all_said = AtomicBool::new(false);
     {
-        let mut writer = std::pin::pin!(write(writing, &outbox, &all_said, &mut gate));
+        let mut writer = std::pin::pin!(write(&mut output, &outbox, &all_said, &mut gate));
         let limit = tokio::select! {
             _ = &mut writer => None,
-            _ = read(reading, role, requests, &outbox) => Some(LAST_ANSWERS),
+            _ = read(input, role, requests, &outbox) => Some(LAST_ANSWERS),
             _ = stop.wait_for(|stop| *stop) => Some(STOP),
         };
         if let Some(limit) = limit {
@@ -50,44 +69,50 @@ pub(super) async fn serve(
     outbox.close();
 }
 
+/// Does what one document asks, and returns the lines of the answer; none: the daemon is gone.
+pub(super) async fn once(
+    parsed: Parsed,
+    user: u32,
+    mut gate: watch::Receiver<u64>,
+    requests: mpsc::Sender<Request>,
+) -> Option<Vec<u8>> {
+    let entrance = Entrance::new(requests, Arc::new(Outbox::of(user)));
+    if !entrance.enter(parsed).await {
+        return None;
+    }
+    let mut lines = Vec::new();
+    write(&mut lines, &entrance.outbox, &AtomicBool::new(true), &mut gate).await.ok()?;
+    Some(lines)
+}
+
+impl Output for Vec<u8> {
+    async fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.extend_from_slice(lines);
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 async fn read(
-    input: OwnedReadHalf,
+    mut input: impl Input,
     role: Role,
     requests: mpsc::Sender<Request>,
     outbox: &Arc<Outbox>,
 ) -> io::Result<()> {
-    let mut input = BufReader::with_capacity(16 * 1024, input);
-    let entrance = Entrance { requests, outbox: outbox.clone(), slots: Arc::new(Semaphore::new(MAX_OUTSTANDING)) };
-    let mut line = Vec::new();
-    let mut too_long = false;
-    let Ok(first) = timeout(FIRST_BYTE, input.fill_buf()).await else { return Ok(()) };
-    first?;
-    loop {
-        let chunk = input.fill_buf().await?;
-        let (end, eof) = (chunk.iter().position(|byte| *byte == b'\n'), chunk.is_empty());
-        let part = &chunk[..end.unwrap_or(chunk.len())];
-        // What is too long is read on to its newline, and forgotten.
-        too_long |= line.len() + part.len() > MAX_LINE;
-        if too_long {
-            line.clear()
-        } else {
-            line.extend_from_slice(part)
-        }
-        let used = part.len() + usize::from(end.is_some());
-        input.consume(used);
-        if end.is_none() && !eof {
-            continue;
-        }
-        let parsed = if too_long {
-            Parsed::One(Call { id: Id::Null, command: Command::Refuse(errors::line_too_long()) })
-        } else {
-            parse_line(&line, role)
+    let entrance = Entrance::new(requests, outbox.clone());
+    while let Some(document) = input.next().await? {
+        let parsed = match document {
+            Document::Text(text) => parse_line(&text, role),
+            Document::TooLong => Parsed::One(Call { id: Id::Null, command: Command::Refuse(errors::line_too_long()) }),
         };
-        (line, too_long) = (Vec::new(), false);
-        if !entrance.enter(parsed).await || eof {
-            return Ok(());
+        if !entrance.enter(parsed).await {
+            break;
         }
     }
+    Ok(())
 }
 
 /// The way into the loop: it is narrow, and kept in order.
@@ -98,6 +123,10 @@ struct Entrance {
 }
 
 impl Entrance {
+    fn new(requests: mpsc::Sender<Request>, outbox: Arc<Outbox>) -> Entrance {
+        Entrance { requests, outbox, slots: Arc::new(Semaphore::new(MAX_OUTSTANDING)) }
+    }
+
     /// Waits for a slot and for the loop. False: the loop is gone.
     async fn enter(&self, parsed: Parsed) -> bool {
         match parsed {
@@ -126,7 +155,7 @@ impl Entrance {
 }
 
 async fn write(
-    mut output: OwnedWriteHalf,
+    output: &mut impl Output,
     outbox: &Outbox,
     all_said: &AtomicBool,
     gate: &mut watch::Receiver<u64>,
@@ -138,17 +167,17 @@ async fn write(
         let written = *gate.borrow_and_update();
         match outbox.take(&mut lines, WRITE, written) {
             Took::Lines => {
-                output.write_all(&lines).await?;
+                output.write(&lines).await?;
                 continue;
             }
             Took::Replay(replay) => {
-                replay::write(&mut output, outbox, *replay, gate).await?;
+                replay::write(output, outbox, *replay, gate).await?;
                 continue;
             }
             Took::Nothing => {}
         }
         if all_said.load(Ordering::Acquire) && outbox.is_idle() {
-            return output.shutdown().await;
+            return output.finish().await;
         }
         tokio::select! {
             () = outbox.changed() => {}

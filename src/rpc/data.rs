@@ -15,6 +15,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::ua::command::AgentState;
 use crate::ua::io::DeviceInfo;
 
 /// `true`: done.
@@ -188,6 +189,32 @@ pub struct Roles {
     pub ringer: String,
 }
 
+/// The agent of a seat.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Agent {
+    /// The seat.
+    pub seat: String,
+    /// Its accounts.
+    pub accounts: Vec<String>,
+    /// What the agent does.
+    pub state: AgentState,
+    /// Not to be disturbed, whatever the state.
+    pub dnd: bool,
+    /// Why not ready, in the agent's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When the wrap-up ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Where callers are sent meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward: Option<String>,
+    /// Since when all this holds; left out: since the daemon's start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
 /// The phone as a whole.
 #[derive(Debug, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -200,6 +227,8 @@ pub struct Phone {
     pub sessions: Vec<String>,
     /// The callId of the current one.
     pub current_session: Option<String>,
+    /// The agent of each seat.
+    pub agents: Vec<Agent>,
     /// What users may do about recording: 0 nothing, 1 pause and resume, 2 also start and stop.
     pub record_permissions: u8,
     /// The seq of the last event.

@@ -71,7 +71,7 @@ events! {
     event "identity" Identity "We talk to somebody else now, or know more of whom."
         { "callId": CALL, "number": "1003", "name": "Bo Ek", "oldNumber": "1002", "oldName": "Ann Lee" };
     event "media" Media "Its voice stalls, flows again, or changed otherwise."
-        { "callId": CALL, "state": "stalled" };
+        { "callId": CALL, "state": "stalled", "oneWay": true };
     event "alert" Alert "Something wants a look."
         { "kind": "disk", "state": "full", "reason": "No space left on device (os error 28)" };
     event "transferProgress" TransferProgress "Our transfer goes on."
@@ -98,7 +98,9 @@ events! {
     event "currentSessionChange" CurrentSessionChange "Another session is the current one."
         { "callId": OTHER, "oldCallId": CALL };
     event "callRejected" CallRejected "An INVITE was refused before it could ring."
-        { "account": "office", "number": "1009", "code": 486, "cause": "Busy" };
+        { "account": "office", "number": "1009", "code": 486, "cause": "Busy", "reason": "notReady" };
+    event "agent.changed" AgentChanged "An agent takes calls, or takes none any more."
+        { "seat": "office", "accounts": ["office"], "state": "notReady", "dnd": false, "reason": "lunch", "since": "2026-11-23T12:00:00.000Z", "by": "local" };
     event "recordPermissionsChange" RecordPermissionsChange "What users may do about recording changed."
         { "recordPermissions": 1, "oldRecordPermissions": 2 };
     event "recording.started" RecordingChanged "The file is open, or the PBX's code is on its way."

@@ -50,12 +50,16 @@ examples! {
     "device.get" { "id": "pulse:headset" } => (device());
     "device.setRole" { "id": "pulse:headset", "role": "input", "account": "office" } => true;
 
+    "agent.set" { "state": "notReady", "reason": "lunch" } => (agent("notReady"));
+    "agent.get" { "seat": "office" } => (agent("notReady"));
+
     "phone.start" {} => true;
     "phone.disconnect" {} => true;
     "phone.reRegister" {} => true;
+    "phone.destroy" {} => true;
     "phone.call" { "number": "1002", "option": { "extraHeaders": ["X-Ticket: 42"] }, "account": "office" }
         => { "code": 200, "msg": "SUCCESS", "callId": CALL, "session": session(CALL, "calling") };
-    "phone.get" {} => { "isRegistered": true, "accounts": 1, "sessions": [CALL], "currentSession": CALL, "recordPermissions": 2, "seq": 7,
+    "phone.get" {} => { "isRegistered": true, "accounts": 1, "sessions": [CALL], "currentSession": CALL, "agents": [agent("ready")], "recordPermissions": 2, "seq": 7,
         "counts": { "sessions": 1, "dialogs": 1, "orphans": 0, "recordings": 0, "transactions": 2, "requests": 0, "queries": 0, "flows": 2, "timers": 3, "waiting": 0 } };
     "phone.getSession" {} => [session(CALL, "talking")];
     "phone.setSessionStaticStatus" { "callId": CALL, "staticStatus": { "name": "Ann Lee" } } => (session(CALL, "talking"));
@@ -83,6 +87,8 @@ examples! {
     "session.hold" { "callId": CALL } => true;
     "session.unhold" { "callId": CALL } => true;
     "session.renegotiate" { "callId": CALL } => true;
+    "session.audioToVideo" { "callId": CALL } => true;
+    "session.videoToAudio" { "callId": CALL } => true;
     "session.dtmf" { "callId": CALL, "dtmf": "42#" } => true;
     "session.blindTransfer" { "callId": CALL, "number": "1003" } => true;
     "session.attendedTransfer" { "callId": CALL } => true;
@@ -98,7 +104,7 @@ examples! {
     "session.destroy" { "callId": CALL } => true;
 
     "events.subscribe" { "topics": ["incoming", "ended", "failed"], "snapshot": true }
-        => { "subscription": 1, "seq": 7, "epoch": EPOCH, "snapshot": { "accounts": [account()], "sessions": [session(CALL, "talking")], "devices": [device()] } };
+        => { "subscription": 1, "seq": 7, "epoch": EPOCH, "snapshot": { "accounts": [account()], "sessions": [session(CALL, "talking")], "devices": [device()], "agents": [agent("ready")] } };
     "events.replay" { "fromSeq": 6, "limit": 1 } => { "events": [replayed()], "nextSeq": 7, "epoch": EPOCH };
     "events.unsubscribe" { "subscription": 1 } => true;
     "cdr.query" { "size": 20, "filter": { "from": "2026-11-23", "missed": false } } => { "total": 1, "page": 1, "size": 20, "cdrs": [kept()] };
@@ -214,6 +220,15 @@ pub(super) fn account() -> Value {
         "output": null,
         "autoAnswer": null,
     })
+}
+
+/// The agent of a seat, at work or at lunch.
+pub(super) fn agent(state: &str) -> Value {
+    let mut agent = json!({ "seat": "office", "accounts": ["office"], "state": state, "dnd": false, "since": "2026-11-23T12:00:00.000Z" });
+    if state == "notReady" {
+        agent["reason"] = "lunch".into();
+    }
+    agent
 }
 
 /// A sound device.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::keys::{Keys, Owner};
+use super::metrics::{Kind, Page, Tally};
 use super::outbox::{Note, Outbox, Reply};
 use super::replay::{self, Replay};
 use super::{
@@ -29,7 +30,12 @@ pub struct Hub {
     subscriptions: BTreeMap<u64, Subscription>,
     keys: Keys,
     store: Option<(Log, Reader)>,
+    figures: Option<(Tally, Gauges)>,
+    stopping: bool,
 }
+
+/// Writes figures of others into the page for Prometheus.
+pub type Gauges = Box<dyn Fn(&mut Page) + Send>;
 
 /// What is done with the phone's reply.
 enum Then {
@@ -37,6 +43,8 @@ enum Then {
     Keyed(Owner),
     Subscribe(Subscribe),
     Health,
+    Ready,
+    Metrics,
 }
 
 struct Subscription {
@@ -59,6 +67,8 @@ impl Hub {
             subscriptions: BTreeMap::new(),
             keys: Keys::default(),
             store: None,
+            figures: None,
+            stopping: false,
         }
     }
 
@@ -67,6 +77,17 @@ impl Hub {
         self.keys = Keys::load(keys);
         self.store = Some((log, reader));
         self
+    }
+
+    /// Counts for Prometheus; `gauges` adds what others count.
+    pub fn with_metrics(mut self, gauges: Gauges) -> Self {
+        self.figures = Some((Tally::default(), gauges));
+        self
+    }
+
+    /// The daemon stops: it is ready for nothing more.
+    pub fn stopping(&mut self) {
+        self.stopping = true;
     }
 
     /// The event log: whether it keeps up has to be looked at from time to time.
@@ -85,6 +106,8 @@ impl Hub {
         let (command, then) = match command {
             Command::Ua(command) => (*command, Then::Answer),
             Command::Health => (UaCommand::AccountList, Then::Health),
+            Command::Ready => (UaCommand::AccountList, Then::Ready),
+            Command::Metrics => (UaCommand::Snapshot(Snapshot { call_id: None }), Then::Metrics),
             Command::Keyed(keyed) => {
                 let Keyed { key, print, command } = *keyed;
                 let owner = (reply.outbox().user(), key);
@@ -162,6 +185,8 @@ impl Hub {
             (Err(error), _) => Err(errors::object(&error)),
             (Ok(value), Then::Answer) => Ok(value),
             (Ok(accounts), Then::Health) => Ok(json!({ "ok": registered(&accounts), "accounts": accounts })),
+            (Ok(accounts), Then::Ready) => Ok(self.ready(&accounts)),
+            (Ok(now), Then::Metrics) => Ok(Value::String(self.metrics(&now))),
             (Ok(begin), Then::Subscribe(subscribe)) => match self.subscribe(subscribe, begin, reply.outbox().clone()) {
                 Ok((answer, Some(replay))) => return reply.send_and_replay(answer, replay),
                 Ok((answer, None)) => Ok(answer),
@@ -183,6 +208,9 @@ impl Hub {
     /// Tells everyone who wants to know.
     pub fn publish(&mut self, event: Event) {
         let place = self.log().map_or(0, |log| log.place_of(&event));
+        if let Some((tally, _)) = &mut self.figures {
+            tally.note(&event);
+        }
         let ends = event.name == "deleteSession";
         let mut body: Option<Arc<str>> = None;
         self.subscriptions.retain(|id, subscription| {
@@ -209,10 +237,10 @@ impl Hub {
 
     /// Which events somebody hears: subscribers all of them, the log no samples.
     pub fn hears(&self) -> Heard {
-        match (self.subscriptions.is_empty(), &self.store) {
+        match (self.subscriptions.is_empty(), self.store.is_some() || self.figures.is_some()) {
             (false, _) => Heard::All,
-            (true, Some(_)) => Heard::Lasting,
-            (true, None) => Heard::Nothing,
+            (true, true) => Heard::Lasting,
+            (true, false) => Heard::Nothing,
         }
     }
 
@@ -268,6 +296,23 @@ impl Hub {
         }
         let cursor = reader.from(from);
         Ok((from <= to).then(|| Replay { subscription, from, to, place, filter: filter.clone(), cursor }))
+    }
+
+    /// Calls can be made and taken.
+    fn ready(&self, accounts: &Value) -> Value {
+        let accounts_up = registered(accounts);
+        json!({ "ready": accounts_up && !self.stopping, "registered": accounts_up, "stopping": self.stopping })
+    }
+
+    fn metrics(&self, now: &Value) -> String {
+        let mut page = Page::default();
+        if let Some((tally, gauges)) = &self.figures {
+            tally.write(&mut page, now, self.subscriptions.len(), self.store.is_some());
+            gauges(&mut page);
+        }
+        let uptime = self.started.elapsed().as_secs_f64();
+        page.single("phoned_uptime_seconds", Kind::Gauge, "Since the daemon began.", uptime);
+        page.into_text()
     }
 
     fn info(&self) -> Value {

@@ -39,7 +39,7 @@ type Read = fn(&[&str], Option<&RawValue>) -> Result<Command, ErrorObjectOwned>;
 type Made = Result<Command, ErrorObjectOwned>;
 
 /// The `phone.*` methods that are the same as `session.*`: all but these, whose `phone.*` names mean something else.
-const NOT_TWINS: [&str; 3] = ["session.get", "session.on", "session.off"];
+const NOT_TWINS: [&str; 4] = ["session.get", "session.on", "session.off", "session.destroy"];
 
 /// A method by its name, or by the name of its `phone.*` twin.
 pub(super) fn find(name: &str) -> Option<&'static Method> {
@@ -78,11 +78,13 @@ macro_rules! methods {
 
 const NONE: &[Code] = &[];
 const ACCOUNT: &[Code] = &[Code::NoAccount];
+const AGENT: &[Code] = &[Code::NoAccount, Code::InvalidNumber];
 const REGISTER: &[Code] = &[Code::NoAccount, Code::RegistryFailed, Code::RegisterAttempts];
 const DEVICE: &[Code] = &[Code::NoInput, Code::NoAccount, Code::DeviceRefused, Code::DeviceFailed];
 const SESSION: &[Code] = &[Code::NoSession];
 const STATE: &[Code] = &[Code::NoSession, Code::WrongState];
 const FAR: &[Code] = &[Code::NoSession, Code::WrongState, Code::PeerRefused, Code::Glare, Code::LocalMedia];
+const VIDEO: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoVideoInput];
 const ANSWER: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoInput, Code::DeviceFailed, Code::LocalMedia];
 const BLIND: &[Code] = &[Code::NoSession, Code::WrongState, Code::InvalidNumber, Code::PeerRefused, Code::Glare];
 const ATTENDED: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoParent, Code::PeerRefused, Code::Glare];
@@ -107,6 +109,7 @@ const CALL: &[Code] = &[
     Code::NotRegistered,
     Code::NoInput,
     Code::LocalMedia,
+    Code::Unknown,
 ];
 
 methods! {
@@ -123,15 +126,19 @@ methods! {
     "account.list" Observe [] Nothing => |_| own(Ua::AccountList), Accounts NONE "Every account and how it is registered.";
     "account.get" Observe ["name"] ua::AccountRef => |p| own(Ua::AccountGet(p)), Account ACCOUNT "One account and how it is registered.";
     "account.register" Call ["name"] ua::AccountRef => |p| own(Ua::AccountRegister(p)), True REGISTER "Registers an account; true once the registrar has it.";
-    "account.unregister" Call ["name"] ua::AccountRef => |p| own(Ua::AccountUnregister(p)), True ACCOUNT "Unregisters an account; true once that is done.";
+    "account.unregister" Call ["name"] ua::AccountRef => |p| own(Ua::AccountUnregister(p)), True REGISTER "Unregisters an account; true once that is done.";
 
     "device.list" Observe [] Nothing => |_| own(Ua::DeviceList), Devices NONE "The sound devices of the host.";
     "device.get" Observe ["id"] ua::DeviceRef => |p| own(Ua::DeviceGet(p)), Device DEVICE "One sound device.";
     "device.setRole" Call ["id", "role", "account"] ua::SetRole => |p| own(Ua::DeviceSetRole(p)), True DEVICE "Says what a device is used for.";
 
+    "agent.set" Call ["state", "reason", "dnd", "seconds", "forward", "seat", "account"] ua::AgentSet => |p| own(Ua::AgentSet(p)), Agent AGENT "Says whether the agent of a seat takes calls.";
+    "agent.get" Observe ["seat", "account"] ua::AgentRef => |p| own(Ua::AgentGet(p)), Agent ACCOUNT "Whether the agent of a seat takes calls.";
+
     "phone.start" Call [] Nothing => |_| own(Ua::Start), True NONE "Registers every account that shall be.";
     "phone.disconnect" Call [] Nothing => |_| own(Ua::Disconnect), True NONE "Unregisters every account.";
     "phone.reRegister" Call [] Nothing => |_| own(Ua::ReRegister), True NONE "Registers every account anew, now.";
+    "phone.destroy" Call ["callId"] ua::Destroy => |p| own(Ua::PhoneDestroy(p)), True SESSION "Ends every session and unregisters every account; with a callId as session.destroy.";
     "phone.call" Call ["number", "option", "transferId", "account"] ua::Call => |p| own(Ua::Call(p)), Called CALL "Calls; returns once the INVITE is on the wire.";
     "phone.get" Observe [] Nothing => |_| own(Ua::PhoneGet), Phone NONE "The phone: its settings and counts.";
     "phone.getSession" Observe ["callId"] ua::GetSession => |p| own(Ua::GetSession(p)), Sessions SESSION "One session, or all as an array.";
@@ -161,6 +168,8 @@ methods! {
     "session.hold" Call ["callId"] ua::CallRef => |p| own(Ua::Hold(p)), True FAR "Holds; true at the peer's final answer.";
     "session.unhold" Call ["callId"] ua::CallRef => |p| own(Ua::Unhold(p)), True FAR "Resumes; the seat's talking session is held first.";
     "session.renegotiate" Call ["callId"] ua::CallRef => |p| own(Ua::Renegotiate(p)), True FAR "A re-INVITE with what holds now; true at the peer's final answer.";
+    "session.audioToVideo" Call ["callId"] ua::CallRef => |p| own(Ua::AudioToVideo(p)), True VIDEO "Adds video by a re-INVITE; without a source of video -291, and the session stays audio.";
+    "session.videoToAudio" Call ["callId"] ua::CallRef => |p| own(Ua::VideoToAudio(p)), True STATE "Drops video by a re-INVITE; true at once where there is none.";
     "session.dtmf" Call ["callId", "dtmf", "method", "redact"] ua::Dtmf => |p| own(Ua::Dtmf(p)), True DTMF "Queues digits.";
     "session.blindTransfer" Call ["callId", "number", "hangup"] ua::BlindTransfer => |p| own(Ua::BlindTransfer(p)), True BLIND "Sends the far end to a number; true once it has agreed, events tell the outcome.";
     "session.attendedTransfer" Call ["callId", "number"] ua::AttendedTransfer => |p| own(Ua::AttendedTransfer(p)), True ATTENDED "Joins the far ends of a consultation and its parent; true once the first has agreed.";

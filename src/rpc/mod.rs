@@ -34,9 +34,12 @@ mod errors;
 mod events;
 mod examples;
 mod filter;
+mod http;
 mod hub;
 mod keys;
+mod lines;
 mod methods;
+pub mod metrics;
 mod openrpc;
 mod outbox;
 mod params;
@@ -48,7 +51,8 @@ mod wire;
 
 pub use examples::examples_amiss;
 pub use filter::{EventsSubscribe, Filter};
-pub use hub::Hub;
+pub use http::{HttpError, Listener};
+pub use hub::{Gauges, Hub};
 pub use methods::{METHODS, Method};
 pub use openrpc::document;
 pub use outbox::Reply;
@@ -109,6 +113,10 @@ pub enum Command {
     Info,
     /// `daemon.health`
     Health,
+    /// `GET /readyz`
+    Ready,
+    /// `GET /metrics`
+    Metrics,
     /// `rpc.discover`
     Discover,
     /// Nothing: the line was wrong, and this is its answer.

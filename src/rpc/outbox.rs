@@ -2,6 +2,7 @@
 //! when the client does not read. Nothing leaves before the log has it: each notification has a place in the log.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jsonrpsee::types::{ErrorObjectOwned, Id};
@@ -17,6 +18,9 @@ use super::{MAX_REPLY, REPLY_TIMEOUT, errors};
 const MAX_NOTE_BYTES: usize = 256 * 1024;
 /// Notifications that wait for a client: count.
 const MAX_NOTES: usize = 1024;
+
+/// Events that gave way so far, for slow clients of this process all together.
+pub(super) static LAGGED: AtomicU64 = AtomicU64::new(0);
 
 /// Where the answer to one request goes. Dropped unanswered, it says that the daemon could not (-32603).
 pub struct Reply {
@@ -426,6 +430,7 @@ impl State {
             (*to, *place) = (note.seq, note.place);
             return;
         }
+        LAGGED.fetch_add(1, Ordering::Relaxed);
         // Only replies, replays and other `lagged` stand before the oldest event: the search is short.
         for item in self.queue.iter_mut().take(at) {
             match item {

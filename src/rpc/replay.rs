@@ -5,10 +5,9 @@ use std::io;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::watch;
 
+use super::connection::Output;
 use super::hub::text;
 use super::outbox::{Outbox, write_lagged, write_note};
 use super::{Filter, errors};
@@ -50,7 +49,7 @@ pub(super) struct Replay {
 
 /// Writes a replay, as fast as the client reads. What the log no longer has is told as `lagged`.
 pub(super) async fn write(
-    output: &mut OwnedWriteHalf,
+    output: &mut impl Output,
     outbox: &Outbox,
     replay: Replay,
     gate: &mut watch::Receiver<u64>,
@@ -90,7 +89,7 @@ pub(super) async fn write(
             write_lagged(&mut lines, subscription, last, next, to, &head);
             next = to + 1;
         }
-        output.write_all(&lines).await?;
+        output.write(&lines).await?;
         if over && outbox.replayed(to, last) {
             return Ok(());
         }

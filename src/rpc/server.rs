@@ -13,6 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::lines::Lines;
 use super::roles::role_of;
 use super::{MAX_CONNECTIONS, Request, connection, errors};
 use crate::config::{Roles, RpcConfig};
@@ -172,7 +173,8 @@ async fn welcome(
         return turn_away(stream, errors::forbidden("this user has no role here"));
     };
     tracing::debug!(uid, role = role.name(), "a client connected");
-    connection::serve(stream, (uid, role), gate, requests, stop).await;
+    let (reading, writing) = stream.into_split();
+    connection::serve(Lines::new(reading), writing, (uid, role), gate, requests, stop).await;
 }
 
 /// One line that says why, then the end.

@@ -231,6 +231,7 @@ impl Ua {
             account.aor == aor && account.settings.registrar == new.registrar && new.register.unwrap_or(true)
         };
         let binding = Some(account.registration.clone()).filter(|_| stays(&settings));
+        let seats = self.seats_of_agents();
         let contact = account.link.filter(|_| account.registration.is_registered()).map(|l| self.binding(&name, l));
         if binding.is_some() {
             self.suspend_registration(&name);
@@ -243,6 +244,7 @@ impl Ua {
             account.registration.continue_from(binding, contact);
         }
         self.tell_account("account.updated", &name, json!({}));
+        self.agents_follow(&seats);
         Ok(self.account(&name)?.view(self.now.mono))
     }
 
@@ -252,9 +254,11 @@ impl Ua {
         let calls: Vec<SessionId> = self.sessions.values().filter(|s| s.account == name).map(|s| s.id).collect();
         calls.into_iter().for_each(|id| self.end_by_us(id, "Terminated", "system"));
         self.forget_registration(name);
+        let seats = self.seats_of_agents();
         self.accounts.remove(name);
         self.sweep_flows();
         self.tell_account("account.removed", name, json!({}));
+        self.agents_follow(&seats);
         Ok(Value::Bool(true))
     }
 

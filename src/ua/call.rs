@@ -209,6 +209,7 @@ impl Ua {
             transferred_to: None,
             peer_updates: false,
             dtmf: Default::default(),
+            microphone: Default::default(),
             record_status: super::status::RecordStatus::Stop,
             told: None,
             state: State::Preparing(Box::new(nothing)),

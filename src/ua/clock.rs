@@ -66,6 +66,8 @@ pub(super) enum Timer {
     Open(FlowId),
     /// The peer is told our new Contact.
     Move(SessionId),
+    /// An agent's wrap-up is over.
+    WrapUp,
     /// The daemon waits no longer for its peers.
     Drained,
 }
@@ -79,12 +81,8 @@ impl Timer {
             Timer::SeatWait(id) | Timer::Silence(id) | Timer::Unanswered(id, _) => Some(*id),
             Timer::Refresh(id) | Timer::Provisional(id) | Timer::Transfer(id) | Timer::Move(id) => Some(*id),
             Timer::Account(_) | Timer::OrphanOk(..) | Timer::Reply(_) | Timer::Forget(_) => None,
-            Timer::KeepAlive(_)
-            | Timer::Pong(_)
-            | Timer::Ping(_)
-            | Timer::Open(_)
-            | Timer::Drained
-            | Timer::DrainLimit => None,
+            Timer::KeepAlive(_) | Timer::Pong(_) | Timer::Ping(_) | Timer::Open(_) => None,
+            Timer::WrapUp | Timer::Drained | Timer::DrainLimit => None,
         }
     }
 }
@@ -136,6 +134,7 @@ impl Ua {
             Timer::Ping(name) => self.on_ping_timer(&name),
             Timer::Open(flow) => self.open_planned(flow),
             Timer::Move(id) => self.on_move_timer(id),
+            Timer::WrapUp => self.on_wrap_up(),
             Timer::Drained => self.on_drained(),
         }
     }

@@ -1,7 +1,9 @@
 //! Commands: what a user can ask of the phone. One variant a method; `rpc` fills them, `Ua` does them.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::settings::{AccountSettings, Settings};
 
@@ -28,10 +30,16 @@ pub enum Command {
     DeviceGet(DeviceRef),
     /// `device.setRole`
     DeviceSetRole(SetRole),
+    /// `agent.set`
+    AgentSet(AgentSet),
+    /// `agent.get`
+    AgentGet(AgentRef),
     /// `phone.start`: register every account with `register = true`.
     Start,
     /// `phone.disconnect`: unregister every account.
     Disconnect,
+    /// `phone.destroy`: the session, or all and the registrations; `phone.start` begins anew.
+    PhoneDestroy(Destroy),
     /// `phone.call`
     Call(Call),
     /// `phone.get`
@@ -64,6 +72,10 @@ pub enum Command {
     Renegotiate(CallRef),
     /// `session.unhold`
     Unhold(CallRef),
+    /// `session.audioToVideo`
+    AudioToVideo(CallRef),
+    /// `session.videoToAudio`
+    VideoToAudio(CallRef),
     /// `session.dtmf`
     Dtmf(Dtmf),
     /// `session.blindTransfer`
@@ -172,6 +184,15 @@ pub struct GetSession {
     pub call_id: Option<String>,
 }
 
+/// A session, or the whole phone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Destroy {
+    /// Which session; left out: every one, and every registration.
+    #[serde(default)]
+    pub call_id: Option<String>,
+}
+
 /// An account by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -219,6 +240,60 @@ pub struct SetRole {
     /// The role.
     pub role: DeviceRole,
     /// For one account only; left out: the default of all.
+    pub account: Option<String>,
+}
+
+/// What an agent does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AgentState {
+    /// Takes calls.
+    #[default]
+    Ready,
+    /// Takes none.
+    NotReady,
+    /// Takes none for a while: there is work left of the last one.
+    WrapUp,
+}
+
+/// Names a seat: by itself or by one of its accounts; left out: the only one, or that of the default account.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AgentRef {
+    /// The seat: its name, else its input device, else its account.
+    #[serde(default)]
+    pub seat: Option<String>,
+    /// One of its accounts.
+    #[serde(default)]
+    pub account: Option<String>,
+}
+
+/// Says what the agent of a seat does. What is left out stays as it is, save that a state given anew has no other reason than
+/// the one given with it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AgentSet {
+    /// The state.
+    #[serde(default)]
+    pub state: Option<AgentState>,
+    /// Why not ready, in the agent's words.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Not to be disturbed, whatever the state.
+    #[serde(default)]
+    pub dnd: Option<bool>,
+    /// How long to wrap up, s; left out: as `[phone] wrap_up` says.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 86400))]
+    pub seconds: Option<u64>,
+    /// Where callers are sent meanwhile (302): a number, a `sip:` or a `tel:` URI; empty: nowhere.
+    #[serde(default)]
+    pub forward: Option<String>,
+    /// The seat: its name, else its input device, else its account.
+    #[serde(default)]
+    pub seat: Option<String>,
+    /// One of its accounts.
+    #[serde(default)]
     pub account: Option<String>,
 }
 
@@ -329,13 +404,15 @@ pub struct Terminate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DtmfMethod {
-    /// `rtp` where negotiated, else `info`.
+    /// `rtp` where negotiated, else `info` where the far end takes it, else `inband`.
     #[default]
     Auto,
     /// RFC 4733.
     Rtp,
     /// SIP INFO, application/dtmf-relay.
     Info,
+    /// Tones in the sound.
+    Inband,
 }
 
 /// Digits to send.
@@ -345,13 +422,22 @@ pub struct Dtmf {
     /// Which session.
     pub call_id: String,
     /// `0-9*#A-D`, and `,` for a pause of 2 s.
+    #[serde(deserialize_with = "unquoted")]
     pub dtmf: String,
     /// How they travel.
     #[serde(default)]
     pub method: DtmfMethod,
-    /// Keep the digits out of events and logs.
+    /// Keep the digits out of events: `x` stands for each. Logs, records and recordings never have them.
     #[serde(default)]
     pub redact: bool,
+}
+
+/// Text that no error quotes: it may be a secret.
+fn unquoted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => Ok(text),
+        _ => Err(D::Error::custom("invalid type: expected a string")),
+    }
 }
 
 /// When a blind transfer hangs up.

@@ -40,6 +40,8 @@ impl Ua {
             Command::DeviceList => Ok(Some(self.device_list())),
             Command::DeviceGet(which) => self.device(&which.id).map(Some),
             Command::DeviceSetRole(role) => self.set_role(role).map(Some),
+            Command::AgentSet(set) => self.agent_set(set).map(Some),
+            Command::AgentGet(which) => self.agent_get(&which).map(Some),
             Command::Start => {
                 let names: Vec<String> =
                     self.accounts.values().filter(|a| a.registers()).map(|a| a.name.clone()).collect();
@@ -47,10 +49,17 @@ impl Ua {
                 done()
             }
             Command::Disconnect => {
-                let names: Vec<String> = self.accounts.keys().cloned().collect();
-                names.iter().for_each(|name| {
-                    self.forget_registration(name);
-                });
+                self.unregister_all();
+                done()
+            }
+            Command::PhoneDestroy(which) => {
+                match which.call_id {
+                    Some(call_id) => {
+                        let id = self.find(&call_id)?;
+                        self.end_by_us(id, "Terminated", "local");
+                    }
+                    None => self.destroy(),
+                }
                 done()
             }
             Command::Call(call) => self.call(reply, call).map(|()| None),
@@ -111,6 +120,14 @@ impl Ua {
             Command::Unhold(which) => {
                 let id = self.find(&which.call_id)?;
                 self.hold(id, false, reply).map(|()| None)
+            }
+            Command::AudioToVideo(which) => {
+                self.check_video(&which.call_id)?;
+                Err(Error::new(Code::NoVideoInput, "there is no source of video: the session stays audio"))
+            }
+            Command::VideoToAudio(which) => {
+                self.check_video(&which.call_id)?;
+                done() // it is audio
             }
             Command::Dtmf(dtmf) => {
                 let id = self.find(&dtmf.call_id)?;
@@ -190,6 +207,15 @@ impl Ua {
         })
     }
 
+    /// Only a confirmed session can change what it carries.
+    fn check_video(&mut self, call_id: &str) -> Result<(), Error> {
+        let id = self.find(call_id)?;
+        match self.sessions.get(&id).map(|s| &s.state) {
+            Some(State::Talking(_)) => Ok(()),
+            _ => Err(wrong_state("only a confirmed session can change to video or audio").hint("wait for `confirmed`")),
+        }
+    }
+
     fn mute(&mut self, call_id: &str, muted: bool) -> Result<Option<Value>, Error> {
         let id = self.find(call_id)?;
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(None) };
@@ -225,6 +251,7 @@ impl Ua {
             "accounts": self.accounts.len(),
             "sessions": calls,
             "currentSession": current,
+            "agents": self.agents_view(),
             "recordPermissions": self.settings.phone.record_permissions,
             "seq": self.seq,
             "counts": self.counts(),

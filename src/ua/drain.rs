@@ -6,7 +6,6 @@ use super::Ua;
 use super::clock::{SECOND, Timer, seconds};
 use super::command::Drain;
 use super::error::{Code, Error};
-use super::identity::{caller, user_of};
 use super::io::Mono;
 use crate::sip::message::Message;
 use crate::sip::transaction::TxId;
@@ -50,8 +49,7 @@ impl Ua {
         response.push("Retry-After", left.saturating_add(COMES_BACK).to_string());
         self.transactions.respond(self.now.mono, tx, response);
         self.flush();
-        let number = caller(msg).map(|from| user_of(&from)).unwrap_or_default();
-        self.tell_account("callRejected", account, json!({"number": number, "code": 503, "cause": "Unavailable"}));
+        self.tell_rejected(msg, account, json!({"code": 503, "reason": "draining"}));
     }
 
     /// The shutdown begins: what the drain has left is ended now.

@@ -1,4 +1,4 @@
-//! Digits: out by RFC 4733 or INFO, one at a time; in by either.
+//! Digits: out by RFC 4733, by INFO or as tones in the sound, one at a time; in by the first two.
 
 use std::collections::VecDeque;
 
@@ -20,6 +20,9 @@ use crate::sip::transaction::TxId;
 /// A tone's length, ms, and the gap after it.
 const TONE_MS: u32 = 100;
 
+/// Stands for a digit that nobody is to know.
+const MASK: char = 'x';
+
 /// Digits that may wait in a session.
 const MOST_WAITING: usize = 1024;
 
@@ -29,21 +32,33 @@ pub(super) struct DtmfQueue {
     waiting: VecDeque<Digit>,
     /// The digit that is out, or a gap (None).
     busy: Option<Option<Digit>>,
+    /// The peer takes no INFO: it said so, or refused one.
+    no_info: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Digit {
     digit: char,
-    rtp: bool,
+    method: DtmfMethod,
     redact: bool,
+    /// The method was ours to choose.
+    auto: bool,
+}
+
+impl DtmfQueue {
+    /// What the peer says that it takes (RFC 3261 §20.5).
+    pub fn learn(&mut self, msg: &Message) {
+        self.no_info = msg.header("Allow").is_some() && !msg.has_token("Allow", "INFO");
+    }
 }
 
 impl Ua {
     /// `session.dtmf`: true means queued.
     pub(super) fn dtmf(&mut self, id: SessionId, dtmf: &Dtmf) -> Result<(), Error> {
+        let redact = dtmf.redact || self.settings.privacy.redact_dtmf;
         let digits: Vec<char> = dtmf.dtmf.chars().map(|c| c.to_ascii_uppercase()).collect();
         if digits.is_empty() || digits.len() > 128 || !digits.iter().all(|c| "0123456789*#ABCD,".contains(*c)) {
-            let what = if dtmf.redact { "the digits are".to_owned() } else { format!("{:?} is", dtmf.dtmf) };
+            let what = if redact { "the digits are".to_owned() } else { format!("{:?} is", dtmf.dtmf) };
             return Err(Error::new(Code::InvalidDtmf, format!("{what} not DTMF"))
                 .hint("0-9 * # A-D, a comma pauses 2 s; 128 at most"));
         }
@@ -52,20 +67,14 @@ impl Ua {
             return Err(wrong_state("digits need a confirmed session"));
         }
         let negotiated = session.negotiated.as_ref().is_some_and(|n| n.dtmf.is_some());
-        let rtp = match dtmf.method {
-            DtmfMethod::Auto => negotiated,
-            DtmfMethod::Info => false,
-            DtmfMethod::Rtp if negotiated => true,
-            DtmfMethod::Rtp => {
-                return Err(
-                    wrong_state("the far end does not take telephone-event").hint("method \"info\" or \"auto\"")
-                );
-            }
-        };
+        if dtmf.method == DtmfMethod::Rtp && !negotiated {
+            return Err(wrong_state("the far end does not take telephone-event").hint("method \"info\" or \"auto\""));
+        }
+        let (method, auto) = (dtmf.method, dtmf.method == DtmfMethod::Auto);
         if session.dtmf.waiting.len() + digits.len() > MOST_WAITING {
             return Err(wrong_state("too many digits wait already").hint("wait for dtmfSent"));
         }
-        session.dtmf.waiting.extend(digits.into_iter().map(|digit| Digit { digit, rtp, redact: dtmf.redact }));
+        session.dtmf.waiting.extend(digits.into_iter().map(|digit| Digit { digit, method, redact, auto }));
         if session.dtmf.busy.is_none() {
             self.next_digit(id);
         }
@@ -75,31 +84,40 @@ impl Ua {
     pub(super) fn next_digit(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.dtmf.busy = None;
-        let Some(next) = session.dtmf.waiting.pop_front() else { return };
+        let Some(mut next) = session.dtmf.waiting.pop_front() else { return };
         if next.digit == ',' {
             session.dtmf.busy = Some(None);
             return self.after(2 * SECOND, Timer::Dtmf(id));
         }
-        let digit = next.digit;
-        session.dtmf.busy = Some(Some(next.clone()));
-        if next.rtp {
-            self.media(id, MediaCommand::Dtmf { digit, duration_ms: TONE_MS });
-        } else {
-            self.send_info(id, digit);
+        let negotiated = session.negotiated.as_ref().is_some_and(|n| n.dtmf.is_some());
+        if next.auto {
+            next.method = match (negotiated, session.dtmf.no_info) {
+                (true, _) => DtmfMethod::Rtp,
+                (false, false) => DtmfMethod::Info,
+                (false, true) => DtmfMethod::Inband,
+            };
+        }
+        let (digit, method) = (next.digit, next.method);
+        session.dtmf.busy = Some(Some(next));
+        match method {
+            DtmfMethod::Info => self.send_info(id, digit),
+            DtmfMethod::Inband => self.media(id, MediaCommand::Tones { digit, duration_ms: TONE_MS }),
+            DtmfMethod::Rtp | DtmfMethod::Auto => self.media(id, MediaCommand::Dtmf { digit, duration_ms: TONE_MS }),
         }
     }
 
     /// A digit is out: told, then the gap.
-    pub(super) fn on_dtmf_sent(&mut self, id: SessionId, _digit: char, method: &str) {
+    pub(super) fn on_dtmf_sent(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(Some(sent)) = session.dtmf.busy.take() else { return };
         session.dtmf.busy = Some(None);
-        let shown = if sent.redact { '?' } else { sent.digit };
-        self.tell_session(id, "dtmfSent", json!({"dtmf": shown.to_string(), "method": method}));
+        let shown = if sent.redact { MASK } else { sent.digit };
+        self.tell_session(id, "dtmfSent", json!({"dtmf": shown.to_string(), "method": sent.method}));
         self.after(u64::from(TONE_MS) * 1000, Timer::Dtmf(id));
     }
 
     pub(super) fn on_remote_dtmf(&mut self, id: SessionId, digit: char, duration_ms: u32, method: &str) {
+        let digit = if self.settings.privacy.redact_dtmf { MASK } else { digit };
         self.tell_session(id, "dtmf", json!({"dtmf": digit.to_string(), "durationMs": duration_ms, "method": method}));
     }
 
@@ -114,10 +132,10 @@ impl Ua {
         if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
             talking.dialog = dialog;
         }
-        self.send_request(info, link, Owner::Info(id, digit), &account, 0);
+        self.send_request(info, link, Owner::Info(id), &account, 0);
     }
 
-    pub(super) fn on_info_response(&mut self, id: SessionId, digit: char, sent: Sent, msg: &Message) {
+    pub(super) fn on_info_response(&mut self, id: SessionId, sent: Sent, msg: &Message) {
         if msg.status() < 200 || !self.sessions.contains_key(&id) {
             return;
         }
@@ -129,7 +147,7 @@ impl Ua {
                 if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
                     talking.dialog.local_cseq = cseq;
                 }
-                self.send_request(again, sent.link, Owner::Info(id, digit), &sent.account, sent.tries + 1);
+                self.send_request(again, sent.link, Owner::Info(id), &sent.account, sent.tries + 1);
                 return;
             }
         }
@@ -139,11 +157,19 @@ impl Ua {
         if msg.status() >= 300 {
             return self.on_digit_lost(id, msg.status());
         }
-        self.on_dtmf_sent(id, digit, "info");
+        self.on_dtmf_sent(id);
     }
 
     /// The far end did not take a digit, or did not answer: told, and the next one goes.
     pub(super) fn on_digit_lost(&mut self, id: SessionId, code: u16) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let lost = session.dtmf.busy.take().flatten();
+        // It does not know INFO, or this kind of it: then it hears the digit, and those that follow.
+        if let Some(digit) = lost.filter(|digit| digit.auto && matches!(code, 405 | 406 | 415 | 469 | 489 | 501)) {
+            session.dtmf.no_info = true;
+            session.dtmf.waiting.push_front(digit);
+            return self.next_digit(id);
+        }
         self.tell_session(id, "alert", json!({"kind": "dtmfRefused", "code": code}));
         self.next_digit(id);
     }

@@ -145,6 +145,7 @@ impl Ua {
         let code = data.get("code").and_then(Value::as_u64).map_or(503, |code| code as u16);
         let key = (session.sip_call_id.clone(), session.local_tag.clone());
         let (seat, place, account) = (session.seat.clone(), session.place, session.account.clone());
+        let answered_for = session.answered.map(|_| account.clone());
         if session.media_asked {
             self.media(id, MediaCommand::Close);
         }
@@ -173,6 +174,9 @@ impl Ua {
         if let Some(old) = referrer {
             self.referral_failed(old, code);
         }
+        if let Some(account) = answered_for {
+            self.wrap_up_after(&account);
+        }
         self.release_account(&account);
         self.check_drained();
     }
@@ -187,14 +191,29 @@ impl Ua {
     pub(super) fn shutdown(&mut self, reply: ReplyId) {
         self.tell_drained();
         self.draining.push(reply);
+        self.end_all("system");
+        self.unregister_all();
+        self.after(2 * SECOND, Timer::Drained);
+        self.check_drained();
+    }
+
+    /// `phone.destroy`: every call ends, every binding is removed; `phone.start` begins anew.
+    pub(super) fn destroy(&mut self) {
+        self.end_all("local");
+        self.unregister_all();
+    }
+
+    fn end_all(&mut self, by: &str) {
         let calls: Vec<SessionId> = self.sessions.keys().copied().collect();
-        calls.into_iter().for_each(|id| self.end_by_us(id, "Terminated", "system"));
+        calls.into_iter().for_each(|id| self.end_by_us(id, "Terminated", by));
+    }
+
+    /// Removes every binding.
+    pub(super) fn unregister_all(&mut self) {
         let names: Vec<String> = self.accounts.keys().cloned().collect();
         for name in names {
             self.forget_registration(&name);
         }
-        self.after(2 * SECOND, Timer::Drained);
-        self.check_drained();
     }
 
     pub(super) fn check_drained(&mut self) {

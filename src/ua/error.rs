@@ -77,6 +77,9 @@ codes! {
     /// There is no such input device.
     /// `device.list` names those there are.
     NoInput = -290 "NOT_FOUND_AUDIO_INPUT_DEVICE" true;
+    /// There is no source of video.
+    /// The session stays audio.
+    NoVideoInput = -291 "NOT_FOUND_VIDEO_INPUT_DEVICE" true;
     /// The account is not registered.
     /// Wait for `registered`; `account.get` says why it is not.
     NotRegistered = -212 "NOT_REGISTERED" true;

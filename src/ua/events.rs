@@ -139,7 +139,7 @@ impl Ua {
     pub(super) fn whole_snapshot(&self) -> Value {
         let sessions: Vec<Value> = self.sessions.keys().map(|id| self.snapshot(*id, self.seq)).collect();
         let accounts: Vec<Value> = self.accounts.values().map(|a| a.view(self.now.mono)).collect();
-        json!({"accounts": accounts, "sessions": sessions, "devices": self.devices})
+        json!({"accounts": accounts, "sessions": sessions, "devices": self.devices, "agents": self.agents_view()})
     }
 }
 

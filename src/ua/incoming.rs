@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::json;
 
 use super::Ua;
+use super::agent::Unavailable;
 use super::call::originator;
 use super::clock::{Timer, seconds};
 use super::error::{Code, Error};
@@ -34,7 +35,11 @@ impl Ua {
             return self.refuse_closing(tx, &msg, &name);
         }
         if self.accounts.get(&name).is_some_and(|account| account.leaving) {
-            return self.refuse_unseen(tx, &msg, &name, 480, "Unavailable", None);
+            return self.refuse_unseen(tx, &msg, &name, 480, "leaving");
+        }
+        let Some(account) = self.accounts.get(&name) else { return };
+        if let Some(why) = self.unavailable(account) {
+            return self.refuse_unavailable(tx, &msg, &name, why);
         }
         let id = SessionId(self.fresh_id());
         let Some(account) = self.accounts.get(&name) else { return };
@@ -44,12 +49,13 @@ impl Ua {
         let local_ip = account.local_ip(hop.addr).or_else(|| literal_host(msg.uri()));
         let waits = self.settings.phone.call_waiting || self.in_seat(&seat) == 0;
         if self.room_for_one_more(&seat).is_err() || !waits {
-            return self.refuse_unseen(tx, &msg, &name, 486, "Busy", None);
+            return self.refuse_unseen(tx, &msg, &name, 486, if waits { "maxCalls" } else { "callWaiting" });
         }
         if !msg.body().is_empty()
             && let Err(error) = self.can_answer(msg.body(), &name)
         {
-            return self.refuse_unseen(tx, &msg, &name, 488, "Incompatible SDP", Some(&error.reason));
+            self.respond(tx, &msg, 488);
+            return self.tell_rejected(&msg, &name, json!({"code": 488, "reason": "media", "detail": error.reason}));
         }
         let local_tag = tag(&mut self.rng);
         let Some(dialog) = Dialog::uas(&msg, &local_tag) else { return self.respond(tx, &msg, 400) };
@@ -77,6 +83,9 @@ impl Ua {
             ..session
         };
         self.insert_session(session);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.dtmf.learn(&msg);
+        }
         let ringing = self.dialog_response(id, &msg, 180);
         self.send_provisional(id, tx, &msg, ringing);
         self.tell_with_session(id, "newRTCSession", originator("remote"));
@@ -107,13 +116,27 @@ impl Ua {
     }
 
     /// A call that never rings: told as `callRejected`, so that nothing is invisible.
-    fn refuse_unseen(&mut self, tx: TxId, msg: &Message, account: &str, code: u16, cause: &str, reason: Option<&str>) {
+    fn refuse_unseen(&mut self, tx: TxId, msg: &Message, account: &str, code: u16, reason: &str) {
         self.respond(tx, msg, code);
-        let number = caller(msg).map(|f| user_of(&f)).unwrap_or_default();
-        let mut data = json!({"number": number, "code": code, "cause": cause});
-        if let Some(reason) = reason {
-            data["reason"] = reason.into();
-        }
+        self.tell_rejected(msg, account, json!({"code": code, "reason": reason}));
+    }
+
+    /// The seat's agent takes no calls: a refusal, or the caller is sent elsewhere.
+    fn refuse_unavailable(&mut self, tx: TxId, msg: &Message, account: &str, why: Unavailable) {
+        let Some(elsewhere) = why.forward else {
+            return self.refuse_unseen(tx, msg, account, self.settings.phone.not_ready_code, why.reason);
+        };
+        let mut moved = self.response(msg, 302);
+        moved.push("Contact", format!("<{elsewhere}>"));
+        self.transactions.respond(self.now.mono, tx, moved);
+        self.flush();
+        self.tell_rejected(msg, account, json!({"code": 302, "reason": why.reason, "forward": elsewhere}));
+    }
+
+    pub(super) fn tell_rejected(&mut self, msg: &Message, account: &str, mut data: serde_json::Value) {
+        let code = data["code"].as_u64().map_or(0, |code| code as u16);
+        data["cause"] = super::cause::of_status(code).into();
+        data["number"] = caller(msg).map(|from| user_of(&from)).unwrap_or_default().into();
         self.tell_account("callRejected", account, data);
     }
 
@@ -167,6 +190,7 @@ impl Ua {
         let mut response = self.dialog_response(id, &invite, code);
         if let Some((sdp, negotiated)) = answer {
             response.set_body("application/sdp", sdp.into_bytes());
+            self.share_microphone(id);
             self.media(id, MediaCommand::Remote(negotiated));
         }
         self.send_provisional(id, tx, &invite, response);

@@ -43,6 +43,14 @@ pub enum MediaCommand {
         /// Its length.
         duration_ms: u32,
     },
+    /// Send one digit as tones in the sound, in place of the microphone; `MediaEvent::DtmfSent` when it has sounded. No
+    /// recording has it.
+    Tones {
+        /// `0-9*#A-D`.
+        digit: char,
+        /// Its length.
+        duration_ms: u32,
+    },
     /// Into a file, or not any more. Answers: `MediaEvent::Record`.
     Record(RecordCommand),
     /// Asks for `MediaEvent::Report`.
@@ -220,6 +228,10 @@ pub struct MediaStats {
     pub rx_level_dbov: f64,
     /// Level of what went out over the last second, dBov.
     pub tx_level_dbov: f64,
+    /// Level of what the microphone gave over the last second, muted or not, dBov; none where it is no real device.
+    pub mic_level_dbov: Option<f64>,
+    /// Share of that second at full scale, percent.
+    pub mic_clipped_pct: f64,
     /// Packets that came too late to be played.
     pub late: u64,
     /// Packets dropped since they came from an address that is not the peer's.

@@ -13,6 +13,7 @@ pub mod settings;
 pub mod status;
 
 mod account;
+mod agent;
 mod answer;
 mod attended;
 mod call;
@@ -30,6 +31,7 @@ mod identity;
 mod incoming;
 mod instance;
 mod keep_alive;
+mod microphone;
 mod number;
 mod ok;
 mod party;
@@ -53,6 +55,8 @@ mod trust;
 mod update;
 mod view;
 
+pub use number::dialable;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -63,6 +67,7 @@ use serde_json::Value;
 
 use crate::sip::transaction::{Transactions, TxId};
 use account::Account;
+use agent::Agent;
 use clock::Timer;
 use error::{Code, Error};
 use event::Heard;
@@ -93,6 +98,8 @@ pub struct Ua {
     /// The accounts' servers, and how they can be reached.
     servers: BTreeMap<SocketAddr, reach::Reach>,
     accounts: BTreeMap<String, Account>,
+    /// By seat, where anything was said of its agent.
+    agents: BTreeMap<String, Agent>,
     sessions: BTreeMap<SessionId, Session>,
     /// SIP Call-ID and our tag → session.
     dialogs: BTreeMap<(String, String), SessionId>,
@@ -135,6 +142,7 @@ impl Ua {
             no_stream: BTreeMap::new(),
             servers: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            agents: BTreeMap::new(),
             sessions: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             orphans: BTreeMap::new(),
@@ -243,7 +251,7 @@ impl Ua {
             MediaEvent::Failed(reason) => self.on_media_failed(id, &reason),
             MediaEvent::Started { ssrc } => self.on_stream(id, ssrc),
             MediaEvent::Dtmf { digit, duration_ms } => self.on_remote_dtmf(id, digit, duration_ms, "rtp"),
-            MediaEvent::DtmfSent { digit } => self.on_dtmf_sent(id, digit, "rtp"),
+            MediaEvent::DtmfSent { .. } => self.on_dtmf_sent(id),
             MediaEvent::Flow { stalled } => self.on_media_flow(id, stalled),
             MediaEvent::Path(facts) => self.on_path(id, facts),
             MediaEvent::Broken(reason) => self.on_broken(id, reason),

@@ -27,6 +27,11 @@ pub(super) fn request_uri(number: &str, domain: &str) -> Option<String> {
     Some(format!("sip:{}@{domain}", escape_typed_user(&user)))
 }
 
+/// Something that can be dialled: a number, a user name, a `sip:` or a `tel:` URI.
+pub fn dialable(number: &str) -> bool {
+    request_uri(number, "localhost").is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::request_uri;

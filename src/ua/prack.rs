@@ -98,6 +98,7 @@ impl Ua {
         let Some(rseq) = msg.header("RSeq").and_then(|r| r.trim().parse::<u32>().ok()) else { return true };
         let Ok(invite) = Message::parse(&sent.request) else { return false };
         let Some(State::Calling(calling)) = self.sessions.get_mut(&id).map(|s| &mut s.state) else { return false };
+        let tx = calling.tx;
         let tag = msg.to_tag().unwrap_or_default();
         let full = calling.reliable.len() >= super::responses::FORKS;
         let known = calling.reliable.iter_mut().find(|e| e.dialog.remote_tag == tag);
@@ -121,6 +122,9 @@ impl Ua {
             && let Some(early) = calling.reliable.iter_mut().find(|e| e.dialog.remote_tag == tag)
         {
             early.dialog = dialog;
+        }
+        if let Some(sent) = self.sent.get_mut(&tx) {
+            sent.pracks += 1;
         }
         self.send_request(prack, link, Owner::Nobody, &sent.account.clone(), 0);
         true

@@ -47,7 +47,9 @@ impl Ua {
         // Both wait for a restart, whole.
         will.tls.clone_from(&self.settings.tls);
         will.sip.listen.clone_from(&self.settings.sip.listen);
+        let seats = self.seats_of_agents();
         self.settings = will;
+        self.agents_follow(&seats);
         if old != new {
             self.tell_phone("recordPermissionsChange", json!({"recordPermissions": new, "oldRecordPermissions": old}));
         }
@@ -63,11 +65,13 @@ impl Ua {
 
     /// An account as the files have it: new, changed where it stands, or registered anew.
     fn put_account(&mut self, name: String, settings: AccountSettings) {
+        let seats = self.seats_of_agents();
         let put = match self.accounts.get_mut(&name) {
             None => self.add_account(name.clone(), settings),
             Some(account) if !account.leaving && same_binding(&account.settings, &settings) => {
                 account.settings = settings;
                 self.tell_account("account.updated", &name, json!({}));
+                self.agents_follow(&seats);
                 Ok(Value::Null)
             }
             Some(_) => self.update_account(name.clone(), settings),

@@ -165,6 +165,7 @@ impl Ua {
         session.refers.referral = None;
         session.refresh = None;
         session.peer_updates = msg.has_token("Allow", "UPDATE");
+        session.dtmf.learn(msg);
         let new = (session.sip_call_id.clone(), session.local_tag.clone());
         let state = session.state.clone();
         self.dialogs.remove(&old);

@@ -26,6 +26,7 @@ impl Ua {
         session.stats = stats;
         if session.is_answered() {
             self.tell_report(id);
+            self.watch_microphone(id);
         }
     }
 
@@ -71,8 +72,10 @@ impl Ua {
         let now = self.now.mono;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.stalled_since = stalled.then_some(now);
+        let sends = session.negotiated.as_ref().is_some_and(|n| n.direction.send()) && !session.held();
         let limit = self.settings.phone.rtp_timeout;
-        self.tell_session(id, "media", json!({"state": if stalled { "stalled" } else { "flowing" }}));
+        let state = if stalled { "stalled" } else { "flowing" };
+        self.tell_session(id, "media", json!({"state": state, "oneWay": stalled && sends}));
         if stalled && limit > 0 {
             self.after(seconds(limit.saturating_sub(2).max(1)), Timer::Silence(id));
         }

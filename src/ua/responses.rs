@@ -48,7 +48,7 @@ impl Ua {
                 self.at_hand = Some(id);
                 self.on_reinvite_response(id, tx, sent, msg);
             }
-            Owner::Info(id, digit) => self.on_info_response(id, digit, sent, msg),
+            Owner::Info(id) => self.on_info_response(id, sent, msg),
             Owner::Refer(id) => {
                 self.at_hand = Some(id);
                 self.on_refer_response(id, &sent, msg.status(), Some(msg));
@@ -92,7 +92,7 @@ impl Ua {
             }
             Owner::Invite(id) if self.is_calling(id, tx) => self.on_invite_failed(id, code, cause, None),
             Owner::Reinvite(id) => self.on_reinvite_unanswered(id, tx),
-            Owner::Info(id, _) => self.on_digit_lost(id, code),
+            Owner::Info(id) => self.on_digit_lost(id, code),
             Owner::Invite(_) | Owner::Update(_) | Owner::Abandoned | Owner::Nobody => {}
         }
         self.check_drained();
@@ -146,6 +146,7 @@ impl Ua {
         if let Some(negotiated) = negotiated {
             calling.early.push(tag);
             session.negotiated = Some(negotiated.clone());
+            self.share_microphone(id);
             self.media(id, MediaCommand::Remote(negotiated));
         }
         self.tell_status(id);
@@ -187,6 +188,7 @@ impl Ua {
                 .map_err(|error| (error.cause(), Some(error.reason))),
         };
         session.peer_updates = msg.has_token("Allow", "UPDATE");
+        session.dtmf.learn(msg);
         session.link = Some(link);
         session.answered = Some(now.mono);
         session.answered_wall = now.wall;
@@ -270,6 +272,7 @@ impl Ua {
         let link = self.dialog_link(&dialog.next_hop_uri(), sent.link);
         let ack = dialog.ack(invite.cseq());
         self.send_ack(ack, link);
+        dialog.local_cseq += sent.pracks;
         let tag = dialog.remote_tag.clone();
         let Some(entry) = self.sent.get_mut(&tx) else { return };
         if entry.losers.contains(&tag) || entry.losers.len() >= FORKS {

@@ -43,7 +43,7 @@ pub(super) enum Owner {
     Register(String),
     Invite(SessionId),
     Reinvite(SessionId),
-    Info(SessionId, char),
+    Info(SessionId),
     /// A REFER of ours, or a NOTIFY about one of the peer's.
     Refer(SessionId),
     Update(SessionId),
@@ -69,6 +69,8 @@ pub(super) struct Sent {
     /// INVITE: the To tag whose 2xx won, and those that lost and got their BYE.
     pub winner: Option<String>,
     pub losers: Vec<String>,
+    /// INVITE: the PRACKs sent in its early dialogs, which have used up as many CSeqs.
+    pub pracks: u32,
 }
 
 impl Ua {
@@ -117,6 +119,7 @@ impl Ua {
                 .then(|| (msg.call_id().to_owned(), msg.from_tag().unwrap_or_default())),
             winner: None,
             losers: Vec::new(),
+            pracks: 0,
         };
         let tx = self.transactions.request(self.now.mono, msg, way.hop);
         self.sent.insert(tx, sent);

@@ -74,10 +74,19 @@ impl Ua {
     /// conference.
     pub(super) fn free_microphone(&mut self, seat: &str) {
         let live = |s: &&Session| s.seat == seat && s.wants_microphone();
-        if self.sessions.values().filter(live).all(|s| s.parked)
-            && let Some(id) = self.sessions.values().find(live).map(|s| s.id)
-        {
+        if !self.sessions.values().filter(live).all(|s| s.parked) {
+            return;
+        }
+        let answered = self.sessions.values().filter(live).find(|s| s.is_answered());
+        if let Some(id) = answered.or_else(|| self.sessions.values().find(live)).map(|s| s.id) {
             self.fellows(id).into_iter().for_each(|fellow| self.park(fellow, false));
+        }
+    }
+
+    /// Early media begins: its microphone is live, unless another of the seat is.
+    pub(super) fn share_microphone(&mut self, id: SessionId) {
+        if self.is_contested(id) {
+            self.park(id, true);
         }
     }
 
@@ -131,12 +140,14 @@ impl Ua {
     }
 
     pub(super) fn on_devices(&mut self, devices: Vec<DeviceInfo>) {
+        let seats = self.seats_of_agents();
         let old = std::mem::replace(&mut self.devices, devices);
         let is_in = |list: &[DeviceInfo], id: &str| list.iter().any(|d| d.id == id);
         let added: Vec<DeviceInfo> = self.devices.iter().filter(|d| !is_in(&old, &d.id)).cloned().collect();
         let removed: Vec<DeviceInfo> = old.into_iter().filter(|d| !is_in(&self.devices, &d.id)).collect();
         added.into_iter().for_each(|d| self.tell_phone("device.added", json!({"device": d})));
         removed.into_iter().for_each(|d| self.tell_phone("device.removed", json!({"device": d})));
+        self.agents_follow(&seats);
     }
 
     /// `device.setRole`: for new sessions, and at once for those that live.
@@ -149,7 +160,7 @@ impl Ua {
         if let Some(name) = &role.account {
             self.account(name)?;
         }
-        let id = role.id.clone();
+        let (id, seats) = (role.id.clone(), self.seats_of_agents());
         match role.account.as_ref().and_then(|name| self.accounts.get_mut(name)) {
             Some(account) => match role.role {
                 DeviceRole::Input => account.settings.input = Some(id),
@@ -166,6 +177,7 @@ impl Ua {
         }
         self.move_sessions(role.account.as_deref());
         self.tell_phone("device.changed", json!({"id": role.id, "role": role.role, "account": role.account}));
+        self.agents_follow(&seats);
         Ok(serde_json::Value::Bool(true))
     }
 

@@ -8,6 +8,7 @@ use super::conference::Place;
 use super::dtmf::DtmfQueue;
 use super::io::{Mono, ReplyId, SessionId, Target};
 use super::media::{LocalMedia, MediaStats, PathFacts};
+use super::microphone::Microphone;
 use super::prack::{EarlyDialog, Reliable};
 use super::refer::Refers;
 use super::route::Link;
@@ -79,6 +80,7 @@ pub(super) struct Session {
     /// The peer takes UPDATE.
     pub peer_updates: bool,
     pub dtmf: DtmfQueue,
+    pub microphone: Microphone,
     /// What is recorded, here or at the PBX.
     pub record_status: RecordStatus,
     /// The status that the last event told.
@@ -244,12 +246,12 @@ impl Session {
         matches!(&self.state, State::Talking(t) if t.held)
     }
 
-    /// Its microphone would be live: in talk, or about to be, and not held.
+    /// Its microphone would be live: in talk, or about to be, and not held; before the answer with early media.
     pub fn wants_microphone(&self) -> bool {
         match &self.state {
             State::Talking(t) => !t.held,
             State::Accepting(_) => true,
-            _ => false,
+            State::Preparing(_) | State::Calling(_) | State::Incoming(_) => self.negotiated.is_some(),
         }
     }
 
@@ -260,6 +262,11 @@ impl Session {
             Protection::Sdes(sdes) => Some(sdes.suite.name()),
             Protection::Dtls(_) => self.path.srtp.as_deref(),
         }
+    }
+
+    /// Inbound, and its 200 is not out: though a user has answered, it waits for the seat's microphone.
+    pub fn rings(&self) -> bool {
+        matches!(self.state, State::Incoming(_)) && self.answered.is_none()
     }
 
     /// It is answered.
@@ -312,7 +319,7 @@ impl Session {
             call_id: self.call_id.clone(),
             communication_type: self.direction,
             is_video: false,
-            is_ring: matches!(&self.state, State::Incoming(i) if i.answering.is_none()),
+            is_ring: self.rings(),
             is_hold: self.held(),
             is_mute: self.muted,
             call_status: self.call_state(),

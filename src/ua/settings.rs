@@ -73,6 +73,8 @@ pub struct Settings {
     pub phone: PhoneSettings,
     /// `[transfer]`
     pub transfer: TransferSettings,
+    /// `[privacy]`
+    pub privacy: PrivacySettings,
     /// `[audio]`, the names of the default devices.
     pub audio: AudioSettings,
     /// `[record]`, the PBX's codes.
@@ -156,6 +158,12 @@ pub struct PhoneSettings {
     pub record_permissions: u8,
     /// The far end may send a call elsewhere by REFER; false: it gets 603.
     pub accept_refer: bool,
+    /// After an answered call no other one rings for so long, s; 0: at once.
+    pub wrap_up: u64,
+    /// What a call gets while the agent takes none: 400–699.
+    pub not_ready_code: u16,
+    /// Where it is sent instead (302): a number or a SIP URI.
+    pub not_ready_forward: Option<String>,
 }
 
 impl Default for PhoneSettings {
@@ -177,6 +185,9 @@ impl Default for PhoneSettings {
             headers: vec!["User-to-User".into(), "X-*".into()],
             record_permissions: 2,
             accept_refer: true,
+            wrap_up: 0,
+            not_ready_code: 486,
+            not_ready_forward: None,
         }
     }
 }
@@ -194,6 +205,14 @@ pub struct RecordSettings {
     pub pbx_stop: Option<String>,
     /// How the codes travel.
     pub pbx_method: DtmfMethod,
+}
+
+/// `[privacy]`: what is not told.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrivacySettings {
+    /// `x` stands for each digit in `dtmf` and `dtmfSent`.
+    pub redact_dtmf: bool,
 }
 
 /// `[transfer]`: how a transfer is made.

@@ -8,7 +8,7 @@ use super::Ua;
 use super::event::{Data, rfc3339};
 use super::io::SessionId;
 use super::media::MediaStats;
-use super::session::{Session, State};
+use super::session::Session;
 use super::status::{CallStatus, Stream, Timer};
 
 /// `session.get`, and the session in events.
@@ -150,7 +150,7 @@ impl Ua {
     /// What users see of a session.
     pub(super) fn view<'a>(&'a self, id: SessionId, session: &'a Session, seq: u64) -> SessionView<'a> {
         let talking = session.is_answered();
-        let ringing = |other: &&Session| is_ringing(other) && other.seat == session.seat;
+        let ringing = |other: &&Session| other.rings() && other.seat == session.seat;
         SessionView {
             call_id: &session.call_id,
             status: self.status(id),
@@ -168,7 +168,7 @@ impl Ua {
     /// How its media is, as the seed shows it.
     fn call_report<'a>(&self, session: &'a Session) -> CallReport<'a> {
         let stats = &session.stats;
-        let received = stats.rx_packets + stats.rx_lost;
+        let received = stats.rx_packets.saturating_add(stats.rx_lost);
         CallReport {
             timestamp: session.answered_wall,
             date: date(session.answered_wall),
@@ -243,7 +243,7 @@ impl RtcSession<'_> {
 
 impl Metrics {
     fn of(stats: &MediaStats) -> Metrics {
-        let total = stats.rx_packets + stats.rx_lost;
+        let total = stats.rx_packets.saturating_add(stats.rx_lost);
         let loss = if total == 0 { 0.0 } else { 100.0 * stats.rx_lost as f64 / total as f64 };
         Metrics {
             mos: (stats.mos > 0.0).then(|| round(stats.mos)),
@@ -258,10 +258,6 @@ impl Metrics {
             one_way: stats.one_way,
         }
     }
-}
-
-fn is_ringing(session: &Session) -> bool {
-    matches!(&session.state, State::Incoming(i) if i.answering.is_none())
 }
 
 fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {

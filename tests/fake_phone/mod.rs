@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use phoned::config::{Roles, RpcConfig, StoreConfig};
-use phoned::rpc::{self, Hub, Server};
+use phoned::config::{HttpConfig, Roles, RpcConfig, StoreConfig};
+use phoned::rpc::{self, Hub, Listener, Server};
 use phoned::store::{self, Told};
 use phoned::ua::command::Command;
 use phoned::ua::error::{Code, Error};
@@ -23,6 +23,9 @@ pub struct FakePhone {
     pub seen: Arc<Mutex<Vec<Command>>>,
     pub stop: Option<oneshot::Sender<()>>,
     pub server: tokio::task::JoinHandle<()>,
+    /// Where its HTTP listener is; port 0 where there is none.
+    pub http: std::net::SocketAddr,
+    listener: Option<tokio::task::JoinHandle<()>>,
     /// What the store has told.
     pub alerts: Arc<Mutex<Vec<Told>>>,
     loop_: tokio::task::JoinHandle<()>,
@@ -35,6 +38,9 @@ impl FakePhone {
         drop(self.stop.take());
         drop(self.events);
         self.server.await.unwrap();
+        if let Some(listener) = self.listener.take() {
+            listener.await.unwrap();
+        }
         self.loop_.await.unwrap();
     }
 
@@ -44,14 +50,19 @@ impl FakePhone {
 
     /// With an event log in a folder.
     pub fn with_store(store: StoreConfig) -> FakePhone {
-        Self::build(Roles::default(), Some(store))
+        Self::build(Roles::default(), Some(store), HttpConfig::default())
+    }
+
+    /// With an HTTP listener.
+    pub fn with_http(http: HttpConfig) -> FakePhone {
+        Self::build(Roles::default(), None, http)
     }
 
     pub fn with_roles(roles: Roles) -> FakePhone {
-        Self::build(roles, None)
+        Self::build(roles, None, HttpConfig::default())
     }
 
-    fn build(roles: Roles, store: Option<StoreConfig>) -> FakePhone {
+    fn build(roles: Roles, store: Option<StoreConfig>, http: HttpConfig) -> FakePhone {
         let directory = tempfile::tempdir().unwrap();
         let config = RpcConfig { socket: Some(directory.path().join("phoned.sock")), roles };
         let mut server = Server::bind(&config).unwrap();
@@ -73,10 +84,36 @@ impl FakePhone {
         let (requests, inbox) = mpsc::channel(rpc::INBOX);
         let (events, told) = mpsc::channel(256);
         let (stop, stopped) = oneshot::channel::<()>();
+        let (ending, ended) = watch::channel(false);
+        let stopped = async move {
+            drop(stopped.await);
+            ending.send_replace(true);
+        };
+        let listener = Listener::bind(&http).unwrap();
+        let http = listener.as_ref().map_or("127.0.0.1:0".parse().unwrap(), Listener::local_addr);
+        if listener.is_some() {
+            hub = hub.with_metrics(Box::new(|_| {}));
+        }
+        let to_loop = requests.clone();
+        let listener = listener.map(|listener| {
+            let mut ended = ended;
+            tokio::spawn(listener.run(to_loop, async move { drop(ended.wait_for(|ended| *ended).await) }))
+        });
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let server = tokio::spawn(server.run(requests, async move { drop(stopped.await) }));
+        let server = tokio::spawn(server.run(requests, stopped));
         let loop_ = tokio::spawn(phone(hub, seq, inbox, told, seen.clone()));
-        FakePhone { socket, events, seen, stop: Some(stop), server, alerts, loop_, _directory: directory }
+        FakePhone {
+            socket,
+            events,
+            seen,
+            stop: Some(stop),
+            server,
+            http,
+            listener,
+            alerts,
+            loop_,
+            _directory: directory,
+        }
     }
 
     pub async fn connect(&self) -> Client {

@@ -65,7 +65,7 @@ fn what_two_phones_agree_on() {
             let failed = net.wait(alice, "failed");
             assert_eq!((&failed.data["code"], &failed.data["cause"]), (&json!(488), &json!("Incompatible SDP")));
             let rejected = net.wait(bob, "callRejected");
-            let reason = rejected.data["reason"].as_str().unwrap();
+            let reason = rejected.data["detail"].as_str().unwrap();
             assert!(reason.contains("encrypted"), "{caller:?} {called:?}: {reason}");
             assert!(protections(&net, alice).is_empty() && protections(&net, bob).is_empty());
             continue;

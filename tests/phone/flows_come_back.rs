@@ -1,6 +1,7 @@
 //! A lost flow to the registrar: its calls go on, it comes back by itself at a fair pace, the peers learn the new Contact, and
 //! either side can hold and hang up again.
 
+use phoned::sdp::MediaKind;
 use phoned::sip::dialog::Dialog;
 use phoned::sip::message::{Message, Method};
 use phoned::ua::settings::Settings;
@@ -21,6 +22,7 @@ fn phone(net: &mut Net, name: &str, pbx: Who, transport: &str) -> Who {
         account.register = None;
         account.registrar = Some(uri);
         account.transport = Some(transport.into());
+        account.media = MediaKind::Rtp; // over a WebSocket too: what is asked here is the signalling
         account.trusted.clear();
     })
 }

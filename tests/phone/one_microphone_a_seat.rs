@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use phoned::ua::command::{Answer, Command};
+use phoned::ua::command::{Answer, Command, GetSession, Progress};
 use phoned::ua::media::MediaCommand;
 
 use crate::net::{Net, Who};
@@ -127,4 +127,59 @@ fn a_consultation_holds_its_parent_in_any_seat() {
     net.call(agent, json!({ "number": net.uri(b), "transferId": first }));
     net.run_for(500);
     assert!(story_of(&net, agent, &first).contains(&"statusChange(isHold)".into()));
+}
+
+#[test]
+fn an_announcement_before_the_answer_opens_no_second_microphone() {
+    let mut net = Net::new(6);
+    let (agent, a, b) = (agent(&mut net), net.phone("anna"), net.phone("bert"));
+    let (first, _) = net.connect(agent, a);
+    let out = net.call(b, json!({ "number": net.uri(agent) }));
+    let second = net.wait(agent, "incoming").call_id.unwrap();
+    net.run_for(50);
+    net.ask(agent, Command::Progress(Progress { call_id: second.clone(), code: 183 })).unwrap();
+    assert_eq!(live(&net, agent), 1, "that of the first");
+    net.hangup(agent, &first).unwrap();
+    assert_eq!(live(&net, agent), 1, "the announcement's");
+    net.answer(agent, &second).unwrap();
+    net.wait(agent, "confirmed");
+    assert_eq!(live(&net, agent), 1);
+    net.hangup(b, &out).unwrap();
+}
+
+#[test]
+fn early_media_of_a_callee_is_cut_off_for_a_call_that_is_resumed() {
+    let mut net = Net::new(7);
+    let (agent, a, carol) = (agent(&mut net), net.phone("anna"), net.peer("carol"));
+    let (first, _) = net.connect(agent, a);
+    net.call(agent, json!({ "number": net.uri(carol) }));
+    let invite = net.expect(carol, "INVITE");
+    let mut early = net.response(carol, &invite, 183);
+    early.set_body("application/sdp", net.sdp(carol, 1, "sendrecv").into_bytes());
+    net.send_back(carol, &early);
+    net.wait(agent, "progress");
+    net.run_for(500);
+    assert_eq!(live(&net, agent), 1, "the new call's");
+    net.unhold(agent, &first).unwrap();
+    assert_eq!(live(&net, agent), 1, "the first one's");
+    net.reply(carol, &invite, 200);
+    net.run_for(500);
+    assert_eq!(live(&net, agent), 1, "the new call's again");
+}
+
+#[test]
+fn who_waits_to_be_answered_rings_until_it_is_told_otherwise() {
+    let mut net = Net::new(8);
+    let (agent, carol, b) = (agent(&mut net), net.peer("carol"), net.phone("bert"));
+    talking_to_peer(&mut net, agent, carol);
+    net.call(b, json!({ "number": net.uri(agent) }));
+    let second = net.wait(agent, "incoming").call_id.unwrap();
+    net.command(agent, Command::Answer(Answer { call_id: second.clone(), option: None }));
+    let get = Command::GetSession(GetSession { call_id: Some(second.clone()) });
+    assert_eq!(net.ask(agent, get.clone()).unwrap()["status"]["isRing"], true, "its 200 waits for the hold");
+    let hold = net.expect(carol, "INVITE");
+    net.reply(carol, &hold, 200);
+    net.wait(agent, "accepted");
+    assert_eq!(net.ask(agent, get).unwrap()["status"]["isRing"], false);
+    assert!(story_of(&net, agent, &second).contains(&"statusChange(callStartTime,isRing)".into()));
 }

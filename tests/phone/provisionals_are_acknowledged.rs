@@ -45,6 +45,23 @@ fn each_gets_one_prack_and_the_answer_follows_in_the_same_dialog() {
     assert_eq!(story.iter().filter(|e| e.starts_with("progress")).count(), 2, "{story:?}");
 }
 
+#[test]
+fn a_call_given_up_after_a_prack_ends_in_the_same_cseq_space() {
+    let mut net = Net::new(6);
+    let (alice, carol) = (net.phone("alice"), net.peer("carol"));
+    let out = net.call(alice, json!({ "number": net.uri(carol) }));
+    let invite = net.expect(carol, "INVITE");
+    let ringing = reliable(&net, carol, &invite, 180, 1);
+    net.send_back(carol, &ringing);
+    let prack = net.expect(carol, "PRACK");
+    net.reply(carol, &prack, 200);
+    net.hangup(alice, &out).unwrap();
+    net.expect(carol, "CANCEL");
+    net.reply(carol, &invite, 200); // it crossed the CANCEL
+    assert_eq!(net.expect(carol, "ACK").cseq(), invite.cseq());
+    assert!(net.expect(carol, "BYE").cseq() > prack.cseq(), "a peer takes no lower one");
+}
+
 fn required(net: &mut Net, carol: Who, alice: Who) -> (Message, Message) {
     let mut invite = net.invite(carol, alice);
     invite.push("Require", "100rel");

@@ -58,7 +58,7 @@ fn what_two_phones_agree_on() {
             net.call(alice, json!({ "number": net.uri(bob) }));
             let failed = net.wait(alice, "failed");
             assert_eq!((&failed.data["code"], &failed.data["cause"]), (&json!(488), &json!("Incompatible SDP")));
-            assert!(net.wait(bob, "callRejected").data["reason"].as_str().unwrap().contains("WebRTC"));
+            assert!(net.wait(bob, "callRejected").data["detail"].as_str().unwrap().contains("WebRTC"));
             continue;
         };
         let (out, incoming) = net.connect(alice, bob);

@@ -33,6 +33,7 @@ libasound2-plugins|test -n "$(find /usr/lib -name libasound_module_pcm_pulse.so 
 sox|command -v sox
 espeak-ng|command -v espeak-ng
 e2fsprogs|test -e /usr/sbin/mkfs.ext4 -o -e /sbin/mkfs.ext4
+nodejs|node -e "process.exit(parseInt(process.versions.node) < 18)"
 netcat-openbsd|nc -h 2>&1 | grep -q -- -U
 python3|python3 -c "import json, socket, wave"
 python3-venv|python3 -c "import ensurepip, venv"

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{Account, Session};
+use super::{Account, Agent, Session};
 use crate::ua::cdr::Cdr;
 use crate::ua::io::DeviceInfo;
 
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub sessions: Vec<Session>,
     /// Every sound device.
     pub devices: Vec<DeviceInfo>,
+    /// The agent of each seat.
+    pub agents: Vec<Agent>,
 }
 
 /// An event as it is told: the `result` of a notification, and what the log gives back.

@@ -2,7 +2,8 @@
 
 use schemars::JsonSchema;
 
-use super::Cause;
+use super::{By, Cause};
+use crate::rpc::data::Agent;
 pub use crate::rpc::data::{Draining, Reloaded};
 use crate::ua::command::{ConfigFault, DeviceRole};
 use crate::ua::io::DeviceInfo;
@@ -16,7 +17,7 @@ pub struct Alert {
     pub call_id: Option<String>,
     /// What about.
     pub kind: AlertKind,
-    /// Of `disk`: `stalled`, `full`, `failed` or `ok`.
+    /// Of `disk`: `stalled`, `full`, `failed` or `ok`; of `silentMicrophone`: `silent` or `ok`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Why, in plain words.
@@ -25,6 +26,9 @@ pub struct Alert {
     /// Of `dtmfRefused`: the SIP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
+    /// Of a microphone: its level over the last second, dBov.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level_dbov: Option<f64>,
     /// Of `recordingGap`: where in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_ms: Option<u64>,
@@ -47,6 +51,12 @@ pub enum AlertKind {
     RecordingStalled,
     /// It does again; silence stands in the place of what was lost.
     RecordingGap,
+    /// Somebody speaks into a microphone that is muted.
+    MutedTalking,
+    /// Nothing has come from a microphone for 9 s, not even noise; or it comes again.
+    SilentMicrophone,
+    /// A microphone is too loud.
+    Clipping,
 }
 
 /// `connected`
@@ -157,11 +167,49 @@ pub struct CallRejected {
     pub number: String,
     /// What he got.
     pub code: u16,
-    /// Why.
+    /// What that means.
     pub cause: Cause,
+    /// Why.
+    pub reason: Unseen,
+    /// Where he was sent instead (302).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward: Option<String>,
     /// What of the offer cannot be done, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub detail: Option<String>,
+}
+
+/// Why a call did not ring.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Unseen {
+    /// The agent is not ready.
+    NotReady,
+    /// The agent has work left of the last call.
+    WrapUp,
+    /// The agent is not to be disturbed.
+    Dnd,
+    /// The account is no longer configured; its last call is up.
+    Leaving,
+    /// The seat, or the host, has as many calls as it may.
+    MaxCalls,
+    /// There is a call, and `[phone] call_waiting` is false.
+    CallWaiting,
+    /// Nothing that both sides can hear.
+    Media,
+    /// The daemon is about to end.
+    Draining,
+}
+
+/// `agent.changed`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentChanged {
+    /// The agent now.
+    #[serde(flatten)]
+    pub agent: Agent,
+    /// Who changed it: a user, or the daemon (a wrap-up, other accounts or devices).
+    pub by: By,
 }
 
 /// `recordPermissionsChange`

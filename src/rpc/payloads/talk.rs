@@ -13,7 +13,7 @@ use crate::ua::status::Timer;
 pub struct DtmfReceived {
     /// The session.
     pub call_id: String,
-    /// The digit.
+    /// The digit; `x` where it is redacted.
     pub dtmf: String,
     /// How long it was pressed.
     pub duration_ms: u32,
@@ -27,9 +27,9 @@ pub struct DtmfReceived {
 pub struct DtmfSent {
     /// The session.
     pub call_id: String,
-    /// The digit; `?` where it was redacted.
+    /// The digit; `x` where it is redacted.
     pub dtmf: String,
-    /// `rtp` or `info`.
+    /// `rtp`, `info` or `inband`.
     pub method: String,
 }
 
@@ -57,6 +57,9 @@ pub struct Media {
     pub call_id: String,
     /// What it does.
     pub state: MediaState,
+    /// Of `stalled` and `flowing`: we send and hear nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_way: Option<bool>,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -21,8 +21,10 @@ pub struct Stream {
     pub muted: bool,
     /// The conference that it is in.
     pub conference: Option<u64>,
-    /// A recording is open.
+    /// A recording is open, or about to be.
     pub recording: bool,
+    /// The phone knows that it is open.
+    pub recorded: bool,
     started: bool,
 }
 
@@ -59,6 +61,7 @@ impl Net {
                 muted: false,
                 conference: None,
                 recording: false,
+                recorded: false,
                 started: false,
             };
             let before = self.phone_mut(who).streams.insert(session, stream);
@@ -93,9 +96,14 @@ impl Net {
                     self.plan(delay + 5_000, Happening::Media { who, session, event });
                 }
             }
+            MediaCommand::Tones { digit, duration_ms } => {
+                let event = MediaEvent::DtmfSent { digit };
+                self.plan(u64::from(duration_ms) * 1000, Happening::Media { who, session, event });
+            }
             MediaCommand::Report => {
                 let codec = stream.remote.as_ref().map_or("", |remote| remote.codec.kind.name());
-                let stats = MediaStats { codec: codec.into(), mos: 4.4, r_factor: 93.0, ..MediaStats::default() };
+                let (codec, figures) = (codec.into(), self.phone_of(who).figures.clone());
+                let stats = MediaStats { codec, mos: 4.4, r_factor: 93.0, ..figures };
                 self.plan(0, Happening::Media { who, session, event: MediaEvent::Report(Box::new(stats)) });
             }
             MediaCommand::Record(command) => {
@@ -107,6 +115,7 @@ impl Net {
                     _ => return,
                 };
                 stream.recording = matches!(event, RecordEvent::Started { .. });
+                stream.recorded &= stream.recording;
                 self.plan(20_000, Happening::Media { who, session, event: MediaEvent::Record(event) });
             }
             MediaCommand::Close => {
@@ -125,6 +134,14 @@ impl Net {
         let candidate = format!("1 1 udp 2130706431 {} {} typ host", local.ip(), local.port());
         let ice = ice.then(|| LocalIce { candidates: vec![candidate], default: local });
         LocalDtls { fingerprint, ice }
+    }
+
+    /// A phone is about to learn something of its recorder.
+    pub(super) fn note_recording(&mut self, who: Who, session: SessionId, event: &MediaEvent) {
+        let MediaEvent::Record(RecordEvent::Started { .. }) = event else { return };
+        if let Some(stream) = self.phone_mut(who).streams.get_mut(&session) {
+            stream.recorded = stream.recording;
+        }
     }
 
     /// The session that receives at an address and expects media from another.

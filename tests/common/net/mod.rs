@@ -14,7 +14,7 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 #[path = "../contract.rs"]
-mod contract;
+pub mod contract;
 mod media;
 mod peer;
 mod phone;
@@ -110,6 +110,8 @@ pub struct Net {
     /// When a double CRLF was sent, µs, by whom and to whom.
     pub pings: Vec<(Mono, Who, SocketAddr)>,
     taps: Vec<Tap>,
+    /// The requests of phones by Call-ID and tags: branch → CSeq and flow.
+    sent_in: BTreeMap<[String; 3], BTreeMap<String, (u32, FlowId)>>,
 }
 
 impl Net {
@@ -132,6 +134,7 @@ impl Net {
             attempts: Vec::new(),
             pings: Vec::new(),
             taps: Vec::new(),
+            sent_in: BTreeMap::new(),
         }
     }
 
@@ -230,7 +233,12 @@ impl Net {
         match happening {
             Happening::Arrives { to, flow, from, bytes } => match &mut self.nodes[to.0] {
                 Node::Phone(_) => self.feed(to, Input::Received { flow, from, bytes: &bytes }),
-                Node::Peer(peer) => peer.receive(&bytes),
+                Node::Peer(peer) => {
+                    peer.receive(&bytes);
+                    if peer.registrar {
+                        self.register(to);
+                    }
+                }
             },
             Happening::FlowUp { who, flow, transport, local, remote } => {
                 self.feed(who, Input::FlowUp { flow, transport, local, remote: Some(remote) });
@@ -239,16 +247,25 @@ impl Net {
                 self.feed(who, Input::FlowClosed { flow, reason: "closed".into() });
             }
             Happening::Resolved { who, query, targets } => self.feed(who, Input::Resolved(query, targets)),
-            Happening::Media { who, session, event } => self.feed(who, Input::Media(session, event)),
+            Happening::Media { who, session, event } => {
+                self.note_recording(who, session, &event);
+                self.feed(who, Input::Media(session, event));
+            }
         }
     }
 
     /// Gives a phone an input and does what it wants done.
     pub fn feed(&mut self, who: Who, input: Input<'_>) {
-        let now = self.clock();
+        let (now, traced) = (self.clock(), self.logging);
         let Node::Phone(phone) = &mut self.nodes[who.0] else { return };
+        if let (Input::Received { bytes, .. }, true) = (&input, traced) {
+            phone.trace.extend(wire::word(bytes).map(|word| (None, format!("<{word}>"))));
+        }
         phone.ua.handle(now, input);
         let outputs: Vec<Output> = std::iter::from_fn(|| phone.ua.poll_output()).collect();
+        if traced {
+            phone.trace.extend(outputs.iter().filter_map(trace));
+        }
         for output in outputs {
             self.do_output(who, output);
         }
@@ -268,7 +285,9 @@ impl Net {
                 let before = self.phone_mut(who).replies.insert(id, result);
                 assert!(before.is_none(), "{id:?} was answered twice");
             }
-            Output::Event(event) => self.phone_mut(who).note(event),
+            Output::Event(event) => {
+                self.phone_mut(who).note(event);
+            }
         }
     }
 
@@ -286,5 +305,21 @@ impl Net {
             Target { addr, transport, local_ip: self.addr(who).ip(), name: host.name.clone() }
         };
         addresses.into_iter().map(target).collect()
+    }
+}
+
+/// An output in a word, if it is one that a timeline tells.
+fn trace(output: &Output) -> Option<(Option<String>, String)> {
+    match output {
+        Output::Send { bytes, .. } => wire::word(bytes).map(|word| (None, format!("[{word}]"))),
+        Output::Reply(..) => Some((None, "[result]".into())),
+        Output::Event(event) if event.name == "updateTimer" => None,
+        Output::Event(event) => {
+            let changed =
+                event.data["changed"].as_array().map(|all| all.iter().filter_map(|one| one.as_str()).collect());
+            let more = changed.map(|all: Vec<&str>| all.join(",")).or(event.data["cause"].as_str().map(str::to_owned));
+            Some((event.call_id.clone(), more.map_or(event.name.clone(), |more| format!("{}({more})", event.name))))
+        }
+        _ => None,
     }
 }

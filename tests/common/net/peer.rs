@@ -13,6 +13,8 @@ pub struct Peer {
     pub name: String,
     /// What came and was not yet expected.
     pub inbox: VecDeque<Message>,
+    /// It takes every binding by itself.
+    pub(super) registrar: bool,
 }
 
 impl Peer {
@@ -24,8 +26,29 @@ impl Peer {
 impl Net {
     /// A new peer.
     pub fn peer(&mut self, name: &str) -> Who {
-        self.nodes.push(Node::Peer(Peer { name: name.to_owned(), inbox: VecDeque::new() }));
+        self.nodes.push(Node::Peer(Peer { name: name.to_owned(), inbox: VecDeque::new(), registrar: false }));
         Who(self.nodes.len() - 1)
+    }
+
+    /// A registrar that takes every binding, by itself.
+    pub fn registrar(&mut self, name: &str) -> Who {
+        let who = self.peer(name);
+        if let Node::Peer(peer) = &mut self.nodes[who.0] {
+            peer.registrar = true;
+        }
+        who
+    }
+
+    /// What a registrar does with what came.
+    pub(super) fn register(&mut self, registrar: Who) {
+        while let Some(msg) = self.inbox(registrar).pop_front() {
+            if msg.method() == Method::Register {
+                let mut ok = Message::response(&msg, 200, "");
+                ok.set_to_tag("registrar");
+                msg.headers("Contact").for_each(|contact| ok.push("Contact", contact));
+                self.send_back(registrar, &ok);
+            }
+        }
     }
 
     /// What came to a peer and was not yet expected.

@@ -1,13 +1,14 @@
 //! Phones on the network, and what a user does with one.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use phoned::ua::Ua;
 use phoned::ua::command::{Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Reject};
 use phoned::ua::error::Error;
 use phoned::ua::event::Event;
 use phoned::ua::io::{DeviceInfo, Input, ReplyId, SessionId, Transport};
-use phoned::ua::media::MediaCommand;
+use phoned::ua::media::{MediaCommand, MediaEvent, MediaStats};
 use phoned::ua::settings::{AccountSettings, AudioSettings, Settings};
 use rand_chacha::rand_core::Rng;
 use serde_json::Value;
@@ -30,10 +31,15 @@ pub struct Phone {
     pub media: Vec<(SessionId, MediaCommand)>,
     /// The media engine's sessions that are open.
     pub streams: BTreeMap<SessionId, Stream>,
+    /// What its media engine measures, of every session, besides codec and rating.
+    pub figures: MediaStats,
     /// False: no stream ever starts to flow (`MediaEvent::Started` is not told).
     pub hears: bool,
     /// False: its disk is full.
     pub records: bool,
+    /// What happened to it and what it did, in order: `newRTCSession`, `statusChange(isHold)`; `[INVITE]` and `[180]` are
+    /// sent, `<ACK>` is received, `[result]` answers a command. With the session, where it is about one.
+    pub trace: Vec<(Option<String>, String)>,
     /// How far `wait` has read.
     read: usize,
     last_seq: u64,
@@ -47,6 +53,9 @@ impl Phone {
         assert_eq!(event.seq, expected, "{event:?}");
         self.last_seq = event.seq;
         contract::event(&event.name, &event.data);
+        if let (Some(named), Some(call_id)) = (event.data["callId"].as_str(), &event.call_id) {
+            assert_eq!(named, call_id, "{event:?}");
+        }
         self.events.push(event);
     }
 
@@ -95,8 +104,10 @@ impl Net {
             replies: BTreeMap::new(),
             media: Vec::new(),
             streams: BTreeMap::new(),
+            figures: MediaStats::default(),
             hears: true,
             records: true,
+            trace: Vec::new(),
             read: 0,
             last_seq: 0,
             last_reply: 0,
@@ -104,6 +115,11 @@ impl Net {
         self.feed(who, Input::FlowUp { flow: UDP, transport: Transport::Udp, local, remote: None });
         self.run_for(10);
         who
+    }
+
+    /// A phone's media engine tells something of a session.
+    pub fn media_event(&mut self, who: Who, session: SessionId, event: MediaEvent) {
+        self.feed(who, Input::Media(session, event));
     }
 
     /// A phone takes streams on its usual port.
@@ -244,6 +260,18 @@ impl Net {
         let phone = self.phone_mut(who);
         phone.read += at + 1;
         phone.events[phone.read - 1].clone()
+    }
+
+    /// The data of the newest event of that name, told already.
+    #[track_caller]
+    pub fn last(&self, who: Who, name: &str) -> Value {
+        let told = self.phone_of(who).events.iter().rfind(|e| e.name == name);
+        told.unwrap_or_else(|| panic!("no {name} yet\n{}", self.story())).data.deref().clone()
+    }
+
+    /// Something else happens to a phone.
+    pub fn tell(&mut self, who: Who, input: Input<'_>) {
+        self.feed(who, input);
     }
 
     /// A whole call, talking: the callIds of both sides.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
-use phoned::sip::message::Message;
+use phoned::sip::message::{Message, Method};
 use phoned::ua::io::{FlowId, Mono, Target};
 use rand_chacha::rand_core::Rng;
 
@@ -72,6 +72,13 @@ pub(super) struct End {
     other: (Who, FlowId),
     /// When the last message arrives at the other end.
     busy: Mono,
+}
+
+/// A message's method or status.
+pub(super) fn word(bytes: &[u8]) -> Option<String> {
+    let line = std::str::from_utf8(bytes.split(|b| *b == b'\r').next()?).ok()?;
+    let first = line.strip_prefix("SIP/2.0 ").unwrap_or(line).split(' ').next()?;
+    Some(first.to_owned()).filter(|word| !word.is_empty())
 }
 
 impl Net {
@@ -162,7 +169,7 @@ impl Net {
         let stream = self.streams.get(&(who, flow)).map(|end| (end.local, end.remote));
         let (from, to) = stream.unwrap_or((self.addr(who), to));
         let mut packet = Packet { at: self.now(), from, to, bytes, lost: false };
-        self.check(&packet);
+        self.check(flow, &packet);
         let mut late = 0;
         for tap in &mut self.taps {
             match tap(&packet) {
@@ -198,14 +205,37 @@ impl Net {
         }
     }
 
-    /// Phones put nothing on the wire that cannot be read.
-    fn check(&self, packet: &Packet) {
+    /// Phones put nothing on the wire that cannot be read, and their CSeq rises (RFC 3261 §12.2.1.1).
+    fn check(&mut self, flow: FlowId, packet: &Packet) {
         let is_phone = |who: Who| matches!(self.nodes[who.0], super::Node::Phone(_));
-        if self.at(packet.from).is_some_and(is_phone) {
-            let read = Message::parse(&packet.bytes);
-            let echo = packet.is("SIP/2.0 400"); // holds what was wrong in the request
-            assert!(read.is_ok() || echo, "{:?} of {}", read, String::from_utf8_lossy(&packet.bytes));
+        if !self.at(packet.from).is_some_and(is_phone) {
+            return;
         }
+        match Message::parse(&packet.bytes) {
+            Ok(msg) if msg.is_request() => self.check_cseq(flow, &msg),
+            Ok(_) => {}
+            Err(_) if packet.is("SIP/2.0 400") => {} // holds what was wrong in the request
+            Err(error) => panic!("{error:?} of {}", String::from_utf8_lossy(&packet.bytes)),
+        }
+    }
+
+    fn check_cseq(&mut self, flow: FlowId, msg: &Message) {
+        if matches!(msg.method(), Method::Ack | Method::Cancel) {
+            return; // they have that of their INVITE
+        }
+        let branch = msg.via().and_then(|via| via.branch().map(str::to_owned)).unwrap_or_default();
+        let key = [msg.call_id().to_owned(), msg.from_tag().unwrap_or_default(), msg.to_tag().unwrap_or_default()];
+        if self.sent_in.len() > 4_096 {
+            self.sent_in.clear(); // long runs
+        }
+        let sent = self.sent_in.entry(key).or_default();
+        let rises = match sent.get(&branch) {
+            Some((cseq, _)) => *cseq == msg.cseq(), // the same once more
+            // On a newer flow it may overtake what waits for an older one to come up.
+            None => sent.values().all(|(cseq, on)| *cseq < msg.cseq() || (*on != flow && *cseq != msg.cseq())),
+        };
+        sent.insert(branch, (msg.cseq(), flow));
+        assert!(rises, "the CSeq does not rise: {}\n{}", String::from_utf8_lossy(&msg.to_bytes()), self.story());
     }
 
     fn as_datagram(&mut self, packet: &mut Packet, late: u64) {
