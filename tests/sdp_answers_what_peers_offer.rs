@@ -284,6 +284,18 @@ fn an_answer_to_us_is_read() {
 }
 
 #[test]
+fn a_peer_that_takes_both_our_events_may_send_either() {
+    // As browsers answer: they send with 8000 beside Opus.
+    let answer = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 96 0 97 101\r\na=rtpmap:96 opus/48000/2\r\n\
+                  a=rtpmap:97 telephone-event/48000\r\na=rtpmap:101 telephone-event/8000\r\n";
+    let mut local = side(&ALL);
+    local.offer(Direction::SendRecv);
+    let events = local.accept(&read(answer), Direction::SendRecv).expect("accepted").dtmf.expect("events");
+    assert_eq!((events.send_pt, events.clock), (97, 48_000));
+    assert_eq!([97, 101, 96].map(|number| events.clock_of(number)), [Some(48_000), Some(8_000), None]);
+}
+
+#[test]
 fn a_hold_of_ours_never_sends_more_than_it_said() {
     use Direction::*;
     for (offered, answered, ours) in [

@@ -205,3 +205,37 @@ async fn the_log_costs_little_time() {
     }
     assert!(medians[1] < medians[0] + Duration::from_millis(2), "{medians:?}");
 }
+
+/// A file of the log that went away: what it held is told as missing, exactly, and what stands behind it comes.
+#[tokio::test]
+async fn a_file_that_is_gone_costs_what_it_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let phone = FakePhone::with_store(StoreConfig { max_bytes: 16 * 65_536, ..store(&dir) });
+    for seq in 1..=2_000 {
+        phone.events.send(event(seq, "alert", None, json!({ "pad": "x".repeat(200) }))).await.unwrap();
+    }
+    phone.settle().await;
+    let mut client = phone.connect().await;
+    assert_eq!(client.call("events.replay", json!({ "fromSeq": 2_000 })).await["result"]["nextSeq"], Value::Null);
+    let mut files: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path()).collect();
+    files.retain(|path| path.file_name().unwrap().to_str().unwrap().starts_with("events-"));
+    files.sort();
+    let first = |path: &std::path::Path| -> u64 {
+        path.file_stem().unwrap().to_str().unwrap().trim_start_matches("events-").parse().unwrap()
+    };
+    let (from, to) = (first(&files[1]), first(&files[2]) - 1);
+    std::fs::remove_file(&files[1]).unwrap();
+    assert_eq!(client.call("events.replay", json!({ "fromSeq": from })).await["error"]["code"], -226);
+    assert!(client.call("events.subscribe", json!({ "fromSeq": 1 })).await["result"].is_object());
+    let mut next = 1;
+    while next <= 2_000 {
+        let told = result(&mut client).await;
+        if told["event"] == "lagged" {
+            assert_eq!((next, &told["data"]), (from, &json!({ "fromSeq": from, "toSeq": to })));
+            next = to + 1;
+        } else {
+            assert_eq!(told["seq"], next);
+            next += 1;
+        }
+    }
+}

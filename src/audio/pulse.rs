@@ -43,6 +43,8 @@ pub(super) struct Server {
     version: u16,
     seq: u32,
     gone: Vec<Gone>,
+    /// Something has changed since the caller was last told so.
+    stirred: bool,
 }
 
 impl Server {
@@ -53,7 +55,8 @@ impl Server {
         let socket = UnixStream::connect(path).map_err(|e| e.to_string())?;
         socket.set_read_timeout(Some(PATIENCE)).map_err(|e| e.to_string())?;
         socket.set_write_timeout(Some(PATIENCE)).map_err(|e| e.to_string())?;
-        let mut server = Server { socket: BufReader::new(socket), version: MAX_VERSION, seq: 0, gone: Vec::new() };
+        let mut server =
+            Server { socket: BufReader::new(socket), version: MAX_VERSION, seq: 0, gone: Vec::new(), stirred: false };
         server.greet(cookie).map_err(|e| e.to_string())?;
         Ok(server)
     }
@@ -100,12 +103,17 @@ impl Server {
     /// Waits for news, `limit` at most, and gives what has gone since the last call.
     pub(super) fn news(&mut self, limit: Duration) -> Result<Vec<Gone>, String> {
         let mut limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO);
+        if std::mem::take(&mut self.stirred) {
+            // News came between the answers to a question: the caller has not seen yet what they are of.
+            limit = PollTimeout::ZERO;
+        }
         while self.gone.is_empty() && self.readable(limit)? {
             let (_, command, _) = self.message().map_err(|e| e.to_string())?;
             self.heard(&command);
             // Something has changed: take what else is there, then let the caller look.
             limit = PollTimeout::ZERO;
         }
+        self.stirred = false;
         Ok(std::mem::take(&mut self.gone))
     }
 
@@ -153,6 +161,7 @@ impl Server {
     }
 
     fn heard(&mut self, command: &Command) {
+        self.stirred |= matches!(command, Command::SubscribeEvent(_));
         let Command::SubscribeEvent(SubscriptionEvent { event_facility, event_type, index: Some(index) }) = *command
         else {
             return;

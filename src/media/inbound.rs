@@ -52,7 +52,7 @@ impl Inbound {
         let clock = negotiated.codec.kind.clock();
         Ok(Inbound {
             decoder: Decoder::new(negotiated.codec.kind)?,
-            events: Receiving::new(negotiated.dtmf.map_or(clock, |d| d.clock)),
+            events: Receiving::default(),
             jitter: Jitter::new(clock),
             rest: Vec::new(),
             resampler: resampler(clock, sink_rate)?,
@@ -77,7 +77,7 @@ impl Inbound {
             self.rest.clear();
         }
         if negotiated.dtmf != self.negotiated.dtmf {
-            self.events = Receiving::new(negotiated.dtmf.map_or(negotiated.codec.kind.clock(), |d| d.clock));
+            self.events = Receiving::default();
         }
         self.negotiated = negotiated.clone();
         Ok(())
@@ -110,7 +110,7 @@ impl Inbound {
             Some(_) => {
                 self.reception.begin(self.negotiated.codec.kind.clock());
                 self.jitter.reset();
-                self.events = Receiving::new(self.events.clock());
+                self.events = Receiving::default();
             }
             None => tell(MediaEvent::Started { ssrc: header.ssrc }),
         }
@@ -128,8 +128,8 @@ impl Inbound {
             self.packets += 1;
             self.reception.note_time(at, header.timestamp);
             arrival.samples = samples;
-        } else if self.negotiated.dtmf.is_some_and(|d| d.recv_pt == header.payload_type) {
-            self.events.packet(at, header.timestamp, payload, |digit, duration_ms| {
+        } else if let Some(clock) = self.negotiated.dtmf.and_then(|d| d.clock_of(header.payload_type)) {
+            self.events.packet(at, (header.timestamp, clock), payload, |digit, duration_ms| {
                 tell(MediaEvent::Dtmf { digit, duration_ms });
             });
         }

@@ -65,6 +65,7 @@ impl Sending {
 #[derive(Debug, Clone)]
 struct Current {
     timestamp: u32,
+    clock: u32,
     code: u8,
     duration: u32,
     told: bool,
@@ -72,31 +73,26 @@ struct Current {
 }
 
 /// Reads events: each is told once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Receiving {
-    clock: u32,
     current: Option<Current>,
 }
 
 impl Receiving {
-    /// For events with this clock, Hz.
-    pub fn new(clock: u32) -> Self {
-        Receiving { clock, current: None }
-    }
-
-    /// The clock of its events, Hz.
-    pub fn clock(&self) -> u32 {
-        self.clock
-    }
-
-    /// A packet came: `tell` gets the digit and its length in ms, once an event ends (or another one begins instead).
-    pub fn packet(&mut self, now: u64, timestamp: u32, payload: &[u8], mut tell: impl FnMut(char, u32)) {
+    /// A packet came, with its timestamp and the clock of its events, Hz: `tell` gets the digit and its length in ms, once an event ends (or another one begins instead).
+    pub fn packet(
+        &mut self,
+        now: u64,
+        (timestamp, clock): (u32, u32),
+        payload: &[u8],
+        mut tell: impl FnMut(char, u32),
+    ) {
         let &[code, flags, high, low, ..] = payload else { return };
         let (end, duration) = (flags & 0x80 != 0, u32::from(u16::from_be_bytes([high, low])));
         let newer = self.current.as_ref().is_none_or(|c| (timestamp.wrapping_sub(c.timestamp) as i32) > 0);
         if newer {
             self.finish(&mut tell);
-            self.current = Some(Current { timestamp, code, duration: 0, told: false, last_at: now });
+            self.current = Some(Current { timestamp, clock, code, duration: 0, told: false, last_at: now });
         }
         let Some(current) = self.current.as_mut().filter(|c| c.timestamp == timestamp) else { return };
         current.last_at = now;
@@ -117,7 +113,7 @@ impl Receiving {
         if let Some(current) = self.current.as_mut().filter(|c| !c.told) {
             current.told = true;
             if let Some(digit) = DIGITS.get(usize::from(current.code)) {
-                tell(char::from(*digit), current.duration * 1_000 / self.clock);
+                tell(char::from(*digit), current.duration * 1_000 / current.clock);
             }
         }
     }
@@ -154,10 +150,10 @@ mod tests {
     fn told_once_whatever_is_lost() {
         let packets = all(&mut Sending::new('d', 100, 7, 8_000).unwrap());
         for lost in 0..1u32 << packets.len() {
-            let mut receiving = Receiving::new(8_000);
+            let mut receiving = Receiving::default();
             let mut told = Vec::new();
             for (n, packet) in packets.iter().enumerate().filter(|(n, _)| lost & (1 << n) == 0) {
-                receiving.packet(n as u64 * 20_000, 7, &packet.payload, |d, ms| told.push((d, ms)));
+                receiving.packet(n as u64 * 20_000, (7, 8_000), &packet.payload, |d, ms| told.push((d, ms)));
             }
             receiving.idle(400_000, |d, ms| told.push((d, ms)));
             receiving.idle(800_000, |d, ms| told.push((d, ms)));
@@ -169,12 +165,12 @@ mod tests {
 
     #[test]
     fn a_new_event_ends_the_old_one_and_the_old_one_stays_told() {
-        let mut receiving = Receiving::new(8_000);
+        let mut receiving = Receiving::default();
         let mut told = Vec::new();
-        receiving.packet(0, 100, &[1, 10, 0, 160], |d, ms| told.push((d, ms)));
-        receiving.packet(1, 900, &[2, 0x8a, 3, 32], |d, ms| told.push((d, ms)));
-        receiving.packet(2, 100, &[1, 0x8a, 3, 32], |d, ms| told.push((d, ms)));
-        receiving.packet(2, 900, &[2], |d, ms| told.push((d, ms)));
+        receiving.packet(0, (100, 8_000), &[1, 10, 0, 160], |d, ms| told.push((d, ms)));
+        receiving.packet(1, (900, 8_000), &[2, 0x8a, 3, 32], |d, ms| told.push((d, ms)));
+        receiving.packet(2, (100, 8_000), &[1, 0x8a, 3, 32], |d, ms| told.push((d, ms)));
+        receiving.packet(2, (900, 8_000), &[2], |d, ms| told.push((d, ms)));
         assert_eq!(told, [('1', 20), ('2', 100)]);
     }
 }

@@ -106,11 +106,8 @@ pub(super) fn answer(reader: &Reader, epoch: &str, params: &EventsReplay) -> sup
     let (mut cursor, mut next, mut events, mut bytes) = (reader.from(params.from_seq), params.from_seq, Vec::new(), 0);
     while events.len() < limit && bytes < ANSWER && next <= last {
         let to = last.min(next.saturating_add((limit - events.len()) as u64 - 1));
-        let read = cursor.read(to, CHUNK).map_err(|error| match error.kind() {
-            // Retention was faster than we.
-            std::io::ErrorKind::NotFound => errors::object(&gap(reader)),
-            _ => errors::object(&Error::new(Code::Storage, error.to_string())),
-        })?;
+        let storage = |error: io::Error| errors::object(&Error::new(Code::Storage, error.to_string()));
+        let read = cursor.read(to, CHUNK).map_err(storage)?;
         if read.is_empty() {
             break;
         }

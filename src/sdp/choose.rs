@@ -23,6 +23,8 @@ pub(super) struct Choice {
     pub line: usize,
     pub codec: (u8, CodecKind),
     pub events: Option<(u8, u32)>,
+    /// The clock of the events besides, of an answer that took both that we offered.
+    pub other_events: Option<u32>,
     /// What the peer says of its protection.
     pub secured: Secured,
 }
@@ -87,7 +89,14 @@ pub(super) fn choose(
             Order::Theirs => theirs.next(),
             Order::Ours => theirs.min_by_key(|(_, kind)| codecs.iter().position(|ours| ours == kind)),
         }?;
-        Some(Choice { line, codec, events: events(&payloads, codec.1, codecs, order), secured })
+        let events = events(&payloads, codec.1, codecs, order);
+        let other = |(_, format): &(u8, Format)| match format {
+            Format::Events(clock) if codecs.iter().any(|kind| kind.clock() == *clock) => Some(*clock),
+            _ => None,
+        };
+        let mut others = payloads.iter().filter_map(other).filter(|clock| events.is_some_and(|e| e.1 != *clock));
+        let other_events = others.next().filter(|_| order == Order::Theirs);
+        Some(Choice { line, codec, events, other_events, secured })
     });
     found.ok_or_else(|| SdpError::new("no codec in common"))
 }
@@ -157,8 +166,12 @@ impl Choice {
                 .and_then(|rate| rate.parse().ok())
                 .filter(|rate| (6_000..=510_000).contains(rate)),
         };
-        let dtmf =
-            self.events.zip(ours.1).map(|((send_pt, clock), recv_pt)| TelephoneEvent { send_pt, recv_pt, clock });
+        let dtmf = self.events.zip(ours.1).map(|((send_pt, clock), recv_pt)| TelephoneEvent {
+            send_pt,
+            recv_pt,
+            clock,
+            other: None,
+        });
         let mut direction = want.and(remote.direction(media).reversed());
         if remote_rtp.ip().is_unspecified() && ice.is_none() {
             direction = direction.and(Direction::RecvOnly);

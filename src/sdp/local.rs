@@ -125,7 +125,12 @@ impl LocalSide {
         let codec = self.number(Format::Audio(choice.codec.1));
         let events = choice.events.map(|(_, clock)| self.number(Format::Events(clock)));
         let agreed = self.shield.agree(&choice.secured, false)?;
-        choice.negotiated(answer, (codec, events), offered, agreed)
+        let other = choice.other_events.map(|clock| (self.number(Format::Events(clock)), clock));
+        let mut negotiated = choice.negotiated(answer, (codec, events), offered, agreed)?;
+        if let Some(dtmf) = &mut negotiated.dtmf {
+            dtmf.other = other;
+        }
+        Ok(negotiated)
     }
 
     fn audio_line(&self) -> Option<usize> {

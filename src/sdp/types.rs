@@ -114,6 +114,16 @@ pub struct TelephoneEvent {
     pub recv_pt: u8,
     /// The clock that durations are counted in, Hz: the codec's, but for peers that say 8000 with any codec.
     pub clock: u32,
+    /// The payload type and the clock of the other events that the peer's answer took besides; it may send with either.
+    pub other: Option<(u8, u32)>,
+}
+
+impl TelephoneEvent {
+    /// The clock of the events that the peer sends with this payload type, Hz; none: these are none.
+    pub fn clock_of(&self, payload_type: u8) -> Option<u32> {
+        let known = [Some((self.recv_pt, self.clock)), self.other];
+        known.into_iter().flatten().find(|(number, _)| *number == payload_type).map(|(_, clock)| clock)
+    }
 }
 
 /// The result of an offer and its answer, seen from our side.

@@ -15,7 +15,7 @@ pub use reader::{CdrFilter, CdrOrder, CdrPage, CdrQuery, CdrSort, Cursor, Logged
 pub use start::{StartError, Started, start};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -84,6 +84,8 @@ pub struct Log {
 /// What the threads share. No lock is held while a file is written.
 pub(crate) struct Shared {
     gate: Mutex<Gate>,
+    /// The gate has moved.
+    moved: Condvar,
     /// Clients have seen what the log does not have: the epoch ends, unless it is all written after all.
     lost: AtomicBool,
     /// Some of it never will be.
@@ -200,6 +202,7 @@ impl Shared {
             (self.tell)(Told::Well);
         }
         let seen = if gate.open { u64::MAX } else { gate.written };
+        self.moved.notify_all();
         (self.tell)(Told::Written(seen));
     }
 
@@ -212,6 +215,7 @@ impl Shared {
             return;
         }
         gate.open = true;
+        self.moved.notify_all();
         (self.tell)(Told::Written(u64::MAX));
         (self.tell)(Told::Trouble(state, reason.to_owned()));
     }

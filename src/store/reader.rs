@@ -5,19 +5,23 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Shared;
 use super::record::{self, Next};
 use super::segment::Segment;
+use super::{Gate, Shared};
 use crate::ua::event::Event;
 use crate::ua::status::CommunicationType;
 
 /// The most records on a page.
 const PAGE: usize = 200;
+
+/// How long the log is waited for.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// Reads what is written.
 #[derive(Clone)]
@@ -53,16 +57,10 @@ impl Reader {
         self.shared.written_seq.load(Ordering::Acquire)
     }
 
-    /// Waits until the log has a place, 100 ms at most: on a thread that may wait.
+    /// Waits until the log has a place, [`WAIT`] at most: on a thread that may wait.
     pub fn wait(&self, place: u64) {
-        for _ in 0..100 {
-            let gate = self.shared.gate();
-            if gate.written >= place || gate.open {
-                return;
-            }
-            drop(gate);
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
+        let behind = |gate: &mut Gate| gate.written < place && !gate.open;
+        drop(self.shared.moved.wait_timeout_while(self.shared.gate(), WAIT, behind));
     }
 
     /// The first seq from which on everything is kept.
@@ -137,7 +135,15 @@ impl Cursor {
                 (files.events[at].clone(), at + 1 == files.events.len())
             };
             if self.open.as_ref().is_none_or(|(path, ..)| *path != segment.path) {
-                self.open = Some((segment.path.clone(), File::open(&segment.path)?, 0));
+                self.open = match File::open(&segment.path) {
+                    Ok(file) => Some((segment.path.clone(), file, 0)),
+                    // Retention was faster than we.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && !newest => {
+                        self.next = segment.last + 1;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
             }
             let Some((_, file, at)) = &mut self.open else { break };
             match record::next(file, *at, segment.bytes)? {

@@ -191,27 +191,32 @@ pub(super) fn records(segment: &Segment, mut each: impl FnMut(&[u8])) -> io::Res
     }
 }
 
-/// Throws away files, oldest first, never the one that grows: those older than `age`, and while `spare` bytes are too many.
-pub(super) fn retain(segments: &mut Vec<Segment>, age: Duration, mut spare: u64) -> u64 {
-    let mut freed = 0;
-    while segments.len() > 1 {
-        let oldest = &segments[0];
-        let changed = fs::metadata(&oldest.path).and_then(|metadata| metadata.modified());
-        let too_old = changed.is_ok_and(|changed| wall().duration_since(changed).unwrap_or_default() > age);
-        if !too_old && spare == 0 {
-            break;
-        }
-        if let Err(error) = fs::remove_file(&oldest.path)
+/// Takes out of the row what is too much, oldest first, never the file that grows: what is older than `age`, and while `spare` bytes
+/// are too many. What it took goes from the disk by [`remove`], once no reader is told of it any more.
+pub(super) fn retain(segments: &mut Vec<Segment>, age: Duration, mut spare: u64) -> Vec<Segment> {
+    let too_old = |segment: &Segment| {
+        let changed = fs::metadata(&segment.path).and_then(|metadata| metadata.modified());
+        changed.is_ok_and(|changed| wall().duration_since(changed).unwrap_or_default() > age)
+    };
+    let most = segments.len().saturating_sub(1);
+    let too_many = segments.iter().take(most).take_while(|segment| {
+        let goes = spare > 0 || too_old(segment);
+        spare = spare.saturating_sub(segment.bytes);
+        goes
+    });
+    let too_many = too_many.count();
+    segments.drain(..too_many).collect()
+}
+
+/// Throws files away.
+pub(super) fn remove(segments: &[Segment]) {
+    for segment in segments {
+        if let Err(error) = fs::remove_file(&segment.path)
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(%error, "an old file of the log cannot be removed");
-            break;
         }
-        freed += oldest.bytes;
-        spare = spare.saturating_sub(oldest.bytes);
-        segments.remove(0);
     }
-    freed
 }
 
 /// The number in a file's name.

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -104,6 +104,7 @@ pub fn start(config: &StoreConfig, fresh: String, tell: Tell) -> Result<Started,
     let files = Files { events: found.segments, cdrs: cdrs.segments };
     let shared = Arc::new(Shared {
         gate: Mutex::new(Gate::default()),
+        moved: Condvar::new(),
         lost: AtomicBool::new(lost),
         gap: AtomicBool::new(false),
         writing: AtomicBool::new(false),

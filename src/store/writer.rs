@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::record::frame;
-use super::segment::{Header, Segment, Tail, retain};
+use super::segment::{Header, Segment, Tail, remove, retain};
 use super::{Entry, Files, Key, Shared, clock};
 use crate::ua::cdr::Unfinished;
 use crate::ua::event::Event;
@@ -259,10 +259,12 @@ impl Writer {
         let files = &mut self.files;
         let size = |segments: &[Segment]| segments.iter().map(|segment| segment.bytes).sum::<u64>();
         let spare = (size(&files.events) + size(&files.cdrs)).saturating_sub(self.bytes);
-        let freed = retain(&mut files.events, self.age, spare);
-        retain(&mut files.cdrs, self.age, spare.saturating_sub(freed));
+        let events = retain(&mut files.events, self.age, spare);
+        let cdrs = retain(&mut files.cdrs, self.age, spare.saturating_sub(size(&events)));
+        // First the readers' list: nobody is sent to a file that is gone.
         *self.shared.files() = files.clone();
-        retain(&mut self.key_segments, super::start::KEY_AGE, 0);
+        let keys = retain(&mut self.key_segments, super::start::KEY_AGE, 0);
+        [events, cdrs, keys].iter().for_each(|gone| remove(gone));
     }
 }
 

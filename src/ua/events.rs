@@ -85,7 +85,7 @@ impl Ua {
     pub(super) fn tell_with_session(&mut self, id: SessionId, name: &str, more: Map<String, Value>) {
         let seq = self.seq + 1;
         self.tell_made(id, false, name, |ua, session| {
-            Data::of(&WithSession { call_id: &session.call_id, session: ua.view(id, session, seq), more })
+            Data::of(&WithSession { call_id: &session.call_id, session: ua.view(session, seq), more })
         });
     }
 
@@ -122,17 +122,21 @@ impl Ua {
         self.tell_session(id, "staticStatusChange", json!({"newStatus": new, "oldStatus": old}));
     }
 
-    /// What users see of a session.
+    /// The status of a session.
     pub(super) fn status(&self, id: SessionId) -> Option<CallStatus> {
-        let session = self.sessions.get(&id)?;
+        self.sessions.get(&id).map(|session| self.status_of(session))
+    }
+
+    /// The same, where the session is at hand.
+    pub(super) fn status_of(&self, session: &Session) -> CallStatus {
         let parent = session.transfer_parent.and_then(|p| self.sessions.get(&p));
-        Some(session.status(parent.map(|p| p.as_parent(self.now.mono))))
+        session.status(parent.map(|p| p.as_parent(self.now.mono)))
     }
 
     /// `session.get`.
     pub(super) fn snapshot(&self, id: SessionId, seq: u64) -> Value {
         let Some(session) = self.sessions.get(&id) else { return Value::Null };
-        json!(self.view(id, session, seq))
+        json!(self.view(session, seq))
     }
 
     /// The beginning of a subscription.

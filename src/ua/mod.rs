@@ -11,6 +11,7 @@ pub mod io;
 pub mod media;
 pub mod settings;
 pub mod status;
+pub mod view;
 
 mod account;
 mod agent;
@@ -53,7 +54,6 @@ mod session_timer;
 mod transfer;
 mod trust;
 mod update;
-mod view;
 
 pub use number::dialable;
 

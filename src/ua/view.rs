@@ -1,31 +1,210 @@
-//! What users see of a session, as it is written out: borrowed from the session, made into text without a tree between.
+//! What users see of a session, as it is written out: borrowed from the session, made into text without a tree between. Its
+//! schema stands in the contract.
 
 use std::fmt::Display;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::Ua;
 use super::event::{Data, rfc3339};
-use super::io::SessionId;
 use super::media::MediaStats;
 use super::session::Session;
 use super::status::{CallStatus, Stream, Timer};
 
-/// `session.get`, and the session in events.
-#[derive(Serialize)]
+/// A session as it was at `seq`.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SessionView<'a> {
+#[schemars(rename = "Session")]
+pub struct SessionView<'a> {
+    /// Its name, never used twice.
     call_id: &'a str,
-    status: Option<CallStatus>,
+    /// Its state.
+    status: CallStatus,
+    /// Its durations.
     timer: Timer,
+    /// How it sounds, in the words of the web phones; null before the answer.
     call_report: Option<CallReport<'a>>,
+    /// How it sounds, in numbers; null before the answer.
     metrics: Option<Metrics>,
+    /// The sessions that ring now in the same seat.
     incoming_list: Vec<&'a str>,
+    /// The SIP dialog and its media.
     #[serde(rename = "RTCSession")]
     rtc_session: RtcSession<'a>,
+    /// Our video; null: none.
     local_stream: Option<Stream>,
+    /// What comes from the peer; null before its first sound.
     remote_stream: Option<Stream>,
+    /// The seq of the last event that this state knows of.
     seq: u64,
+}
+
+/// The SIP dialog of a session and its media, as data.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "RTCSession")]
+pub struct RtcSession<'a> {
+    /// SIP's Call-ID.
+    id: &'a str,
+    /// Our tag.
+    local_tag: &'a str,
+    /// The peer's tag.
+    remote_tag: Option<&'a str>,
+    /// Who we are in the dialog.
+    local_uri: Option<&'a str>,
+    /// Who the peer is.
+    remote_uri: Option<&'a str>,
+    /// The peer's Contact.
+    remote_target: Option<&'a str>,
+    /// `udp`, `tcp`, `tls`, `ws` or `wss`.
+    transport: Option<&'a str>,
+    /// Where we receive RTP.
+    local_rtp: Option<String>,
+    /// Where we send RTP.
+    remote_rtp: Option<String>,
+    /// The codec's name.
+    codec: Option<&'a str>,
+    /// The suite that protects the audio; null in clear, and before a handshake is done.
+    srtp: Option<&'a str>,
+    /// `connecting`, `connected` or `failed`; null without DTLS.
+    dtls: Option<&'a str>,
+    /// The pair that ICE chose; null without one.
+    ice: Option<IcePair<'a>>,
+    /// `sendrecv`, `sendonly`, `recvonly` or `inactive`, seen from here.
+    direction: Option<&'a str>,
+    /// `none`, `early` or `confirmed`.
+    state: &'a str,
+}
+
+/// The kinds of the two addresses of a path: `host`, `srflx`, `prflx` or `relay`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct IcePair<'a> {
+    /// Ours.
+    local: &'a str,
+    /// The peer's.
+    remote: &'a str,
+}
+
+/// How a call sounds: every value a string, every one measured. Packets are counted, losses are ratios, jitter is in ms; Rx is
+/// what we received, Tx what the peer reports of what we sent.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CallReport<'a> {
+    /// The answer, ms since 1970.
+    #[serde(serialize_with = "text")]
+    #[schemars(with = "String")]
+    lks_timestamp: i64,
+    /// The answer, `YYYY-MM-DD hh:mm:ss` in UTC.
+    lks_date: String,
+    /// The session.
+    call_id: &'a str,
+    /// The account's own number.
+    extension: String,
+    /// `local`, `public` or `turn`; empty without ICE.
+    ice_result: &'a str,
+    /// `ethernet`, `wifi` or `unknown`.
+    lks_network_type: &'a str,
+    /// `phoned`
+    lks_device_type: &'a str,
+    /// Seconds of sound that were played.
+    #[serde(serialize_with = "text")]
+    #[schemars(with = "String")]
+    lks_duration: u64,
+    /// The codec.
+    lks_audio_codec: &'a str,
+    /// Packets received.
+    #[serde(serialize_with = "text")]
+    #[schemars(with = "String")]
+    lks_audio_rx: u64,
+    /// Share of them that was lost.
+    #[serde(serialize_with = "ratio")]
+    #[schemars(with = "String")]
+    lks_audio_rx_lost: f64,
+    /// Their greatest jitter.
+    #[serde(serialize_with = "ms")]
+    #[schemars(with = "String")]
+    lks_audio_rx_maxjitter: f64,
+    /// Their mean jitter.
+    #[serde(serialize_with = "ms")]
+    #[schemars(with = "String")]
+    lks_audio_rx_avgjitter: f64,
+    /// Packets sent.
+    #[serde(serialize_with = "text")]
+    #[schemars(with = "String")]
+    lks_audio_tx: u64,
+    /// Share of them that was lost.
+    #[serde(serialize_with = "ratio")]
+    #[schemars(with = "String")]
+    lks_audio_tx_lost: f64,
+    /// Their greatest jitter.
+    #[serde(serialize_with = "ms")]
+    #[schemars(with = "String")]
+    lks_audio_tx_maxjitter: f64,
+    /// Their mean jitter.
+    #[serde(serialize_with = "ms")]
+    #[schemars(with = "String")]
+    lks_audio_tx_avgjitter: f64,
+    /// The same for video.
+    lks_video_codec: &'a str,
+    /// Packets received.
+    #[serde(serialize_with = "text")]
+    #[schemars(with = "String")]
+    lks_video_rx: u64,
+    /// Share of them that was lost.
+    #[serde(serialize_with = "ratio")]
+    #[schemars(with = "String")]
+    lks_video_rx_lost: f64,
+    /// Their greatest jitter.
+    #[serde(serialize_with = "ms")]
+    #[schemars(with = "String")]
+    lks_video_rx_maxjitter: f64,
+    /// Their mean jitter.
+    #[serde(serialize_with = "ms")]
+    #[schemars(with = "String")]
+    lks_video_rx_avgjitter: f64,
+    /// Packets sent.
+    #[serde(serialize_with = "text")]
+    #[schemars(with = "String")]
+    lks_video_tx: u64,
+    /// Share of them that was lost.
+    #[serde(serialize_with = "ratio")]
+    #[schemars(with = "String")]
+    lks_video_tx_lost: f64,
+    /// Their greatest jitter.
+    #[serde(serialize_with = "ms")]
+    #[schemars(with = "String")]
+    lks_video_tx_maxjitter: f64,
+    /// Their mean jitter.
+    #[serde(serialize_with = "ms")]
+    #[schemars(with = "String")]
+    lks_video_tx_avgjitter: f64,
+}
+
+/// How a call sounds, in numbers.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Metrics {
+    /// Mean opinion score, 1 to 4.5 (ITU-T G.107); null until there is something to rate.
+    mos: Option<f64>,
+    /// The transmission rating behind it, 0 to 100.
+    r_factor: Option<f64>,
+    /// Packets lost on their way to us, percent.
+    loss_pct: f64,
+    /// Jitter now.
+    jitter_ms: f64,
+    /// Round trip; null before the first report of the peer.
+    rtt_ms: Option<f64>,
+    /// Delay in the jitter buffer.
+    jitter_buffer_ms: f64,
+    /// Share of the sound that had to be made up, percent.
+    concealed_pct: f64,
+    /// Level of what came in over the last second, dBov.
+    rx_level_dbov: Option<f64>,
+    /// Level of what went out over the last second, dBov.
+    tx_level_dbov: Option<f64>,
+    /// We send and nothing comes in, though it should.
+    one_way: bool,
 }
 
 #[derive(Serialize)]
@@ -43,117 +222,14 @@ struct Seconds<'a> {
     timer: Timer,
 }
 
-/// What the seed's `RTCSession` property stands for, as data.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RtcSession<'a> {
-    id: &'a str,
-    local_tag: &'a str,
-    remote_tag: Option<&'a str>,
-    local_uri: Option<&'a str>,
-    remote_uri: Option<&'a str>,
-    remote_target: Option<&'a str>,
-    transport: Option<&'static str>,
-    local_rtp: Option<String>,
-    remote_rtp: Option<String>,
-    codec: Option<&'a str>,
-    /// The suite that protects the audio.
-    srtp: Option<&'a str>,
-    /// `connecting`, `connected`, `failed`.
-    dtls: Option<&'a str>,
-    ice: Option<Pair<'a>>,
-    direction: Option<&'a str>,
-    state: &'static str,
-}
-
-/// The kinds of the addresses that ICE chose.
-#[derive(Serialize)]
-struct Pair<'a> {
-    local: &'a str,
-    remote: &'a str,
-}
-
-/// The seed's call-quality object: every value a string, every field measured.
-#[derive(Serialize)]
-struct CallReport<'a> {
-    #[serde(rename = "lksTimestamp", serialize_with = "text")]
-    timestamp: i64,
-    #[serde(rename = "lksDate")]
-    date: String,
-    #[serde(rename = "callId")]
-    call_id: &'a str,
-    extension: String,
-    #[serde(rename = "iceResult")]
-    ice_result: &'a str,
-    #[serde(rename = "lksNetworkType")]
-    network_type: &'a str,
-    #[serde(rename = "lksDeviceType")]
-    device_type: &'static str,
-    #[serde(rename = "lksDuration", serialize_with = "text")]
-    duration: u64,
-    #[serde(rename = "lksAudioCodec")]
-    audio_codec: &'a str,
-    #[serde(rename = "lksAudioRx", serialize_with = "text")]
-    audio_rx: u64,
-    #[serde(rename = "lksAudioRxLost", serialize_with = "ratio")]
-    audio_rx_lost: f64,
-    #[serde(rename = "lksAudioRxMaxjitter", serialize_with = "ms")]
-    audio_rx_jitter_max: f64,
-    #[serde(rename = "lksAudioRxAvgjitter", serialize_with = "ms")]
-    audio_rx_jitter_avg: f64,
-    #[serde(rename = "lksAudioTx", serialize_with = "text")]
-    audio_tx: u64,
-    #[serde(rename = "lksAudioTxLost", serialize_with = "ratio")]
-    audio_tx_lost: f64,
-    #[serde(rename = "lksAudioTxMaxjitter", serialize_with = "ms")]
-    audio_tx_jitter_max: f64,
-    #[serde(rename = "lksAudioTxAvgjitter", serialize_with = "ms")]
-    audio_tx_jitter_avg: f64,
-    #[serde(rename = "lksVideoCodec")]
-    video_codec: &'static str,
-    #[serde(rename = "lksVideoRx", serialize_with = "text")]
-    video_rx: u64,
-    #[serde(rename = "lksVideoRxLost", serialize_with = "ratio")]
-    video_rx_lost: f64,
-    #[serde(rename = "lksVideoRxMaxjitter", serialize_with = "ms")]
-    video_rx_jitter_max: f64,
-    #[serde(rename = "lksVideoRxAvgjitter", serialize_with = "ms")]
-    video_rx_jitter_avg: f64,
-    #[serde(rename = "lksVideoTx", serialize_with = "text")]
-    video_tx: u64,
-    #[serde(rename = "lksVideoTxLost", serialize_with = "ratio")]
-    video_tx_lost: f64,
-    #[serde(rename = "lksVideoTxMaxjitter", serialize_with = "ms")]
-    video_tx_jitter_max: f64,
-    #[serde(rename = "lksVideoTxAvgjitter", serialize_with = "ms")]
-    video_tx_jitter_avg: f64,
-}
-
-/// `metrics`: the same call in numbers.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Metrics {
-    /// Null until there is something to rate.
-    mos: Option<f64>,
-    r_factor: Option<f64>,
-    loss_pct: f64,
-    jitter_ms: f64,
-    rtt_ms: Option<f64>,
-    jitter_buffer_ms: f64,
-    concealed_pct: f64,
-    rx_level_dbov: Option<f64>,
-    tx_level_dbov: Option<f64>,
-    one_way: bool,
-}
-
 impl Ua {
     /// What users see of a session.
-    pub(super) fn view<'a>(&'a self, id: SessionId, session: &'a Session, seq: u64) -> SessionView<'a> {
+    pub(super) fn view<'a>(&'a self, session: &'a Session, seq: u64) -> SessionView<'a> {
         let talking = session.is_answered();
         let ringing = |other: &&Session| other.rings() && other.seat == session.seat;
         SessionView {
             call_id: &session.call_id,
-            status: self.status(id),
+            status: self.status_of(session),
             timer: session.timer(self.now.mono),
             call_report: talking.then(|| self.call_report(session)),
             metrics: talking.then(|| Metrics::of(&session.stats)),
@@ -170,32 +246,32 @@ impl Ua {
         let stats = &session.stats;
         let received = stats.rx_packets.saturating_add(stats.rx_lost);
         CallReport {
-            timestamp: session.answered_wall,
-            date: date(session.answered_wall),
+            lks_timestamp: session.answered_wall,
+            lks_date: date(session.answered_wall),
             call_id: &session.call_id,
             extension: self.accounts.get(&session.account).map(|a| a.aor.user_unescaped()).unwrap_or_default(),
             ice_result: &session.path.result,
-            network_type: session.media.as_ref().map_or("unknown", |m| m.network.as_str()),
-            device_type: "phoned",
-            duration: stats.played_ms / 1000,
-            audio_codec: session.negotiated.as_ref().map_or("", |n| n.codec.kind.name()),
-            audio_rx: stats.rx_packets,
-            audio_rx_lost: if received == 0 { 0.0 } else { stats.rx_lost as f64 / received as f64 },
-            audio_rx_jitter_max: stats.rx_jitter_max_ms,
-            audio_rx_jitter_avg: stats.rx_jitter_avg_ms,
-            audio_tx: stats.tx_packets,
-            audio_tx_lost: stats.tx_lost_ratio,
-            audio_tx_jitter_max: stats.tx_jitter_max_ms,
-            audio_tx_jitter_avg: stats.tx_jitter_avg_ms,
-            video_codec: "",
-            video_rx: 0,
-            video_rx_lost: 0.0,
-            video_rx_jitter_max: 0.0,
-            video_rx_jitter_avg: 0.0,
-            video_tx: 0,
-            video_tx_lost: 0.0,
-            video_tx_jitter_max: 0.0,
-            video_tx_jitter_avg: 0.0,
+            lks_network_type: session.media.as_ref().map_or("unknown", |m| m.network.as_str()),
+            lks_device_type: "phoned",
+            lks_duration: stats.played_ms / 1000,
+            lks_audio_codec: session.negotiated.as_ref().map_or("", |n| n.codec.kind.name()),
+            lks_audio_rx: stats.rx_packets,
+            lks_audio_rx_lost: if received == 0 { 0.0 } else { stats.rx_lost as f64 / received as f64 },
+            lks_audio_rx_maxjitter: stats.rx_jitter_max_ms,
+            lks_audio_rx_avgjitter: stats.rx_jitter_avg_ms,
+            lks_audio_tx: stats.tx_packets,
+            lks_audio_tx_lost: stats.tx_lost_ratio,
+            lks_audio_tx_maxjitter: stats.tx_jitter_max_ms,
+            lks_audio_tx_avgjitter: stats.tx_jitter_avg_ms,
+            lks_video_codec: "",
+            lks_video_rx: 0,
+            lks_video_rx_lost: 0.0,
+            lks_video_rx_maxjitter: 0.0,
+            lks_video_rx_avgjitter: 0.0,
+            lks_video_tx: 0,
+            lks_video_tx_lost: 0.0,
+            lks_video_tx_maxjitter: 0.0,
+            lks_video_tx_avgjitter: 0.0,
         }
     }
 
@@ -230,7 +306,7 @@ impl RtcSession<'_> {
             codec: session.negotiated.as_ref().map(|n| n.codec.kind.name()),
             srtp: session.suite(),
             dtls: Some(session.path.dtls.as_str()).filter(|state| !state.is_empty()),
-            ice: session.path.ice.as_ref().map(|(local, remote)| Pair { local, remote }),
+            ice: session.path.ice.as_ref().map(|(local, remote)| IcePair { local, remote }),
             direction: session.negotiated.as_ref().map(|n| n.direction.as_str()),
             state: match dialog {
                 None => "none",

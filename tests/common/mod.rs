@@ -6,6 +6,8 @@
 pub mod agent;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod baresip;
+#[allow(dead_code, clippy::unwrap_used)]
+pub mod chromium;
 #[allow(dead_code)]
 pub mod contract;
 #[allow(dead_code, clippy::unwrap_used)]

@@ -27,6 +27,8 @@ kamailio-websocket-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/
 sip-tester|command -v sipp
 baresip-core|command -v baresip
 coturn|command -v turnserver
+chromium|command -v chromium
+npm|command -v npm
 pulseaudio|command -v pulseaudio
 pulseaudio-utils|command -v pactl
 libasound2-plugins|test -n "$(find /usr/lib -name libasound_module_pcm_pulse.so -print -quit)"
@@ -90,7 +92,11 @@ for purpose in "$@"; do
   rust) rust ;;
   deb) install deb && { command -v cargo-deb >/dev/null || cargo install cargo-deb --locked; } ;;
   build | demo | bench) install "$purpose" ;;
-  test) install build test && tests/tools/py.sh baresip-python==0.5.2a3 >/dev/null ;;
+  test)
+    install build test
+    tests/tools/py.sh baresip-python==0.5.2a3 >/dev/null
+    tests/tools/npm.sh jssip@3.13.8 >/dev/null
+    ;;
   *) echo "need.sh: what is $purpose?" >&2; exit 2 ;;
   esac
 done

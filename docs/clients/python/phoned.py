@@ -344,6 +344,8 @@ class Phone(_Emitter):
                     answer.set_exception(RpcError(message["error"]))
                 else:
                     answer.set_result(message["result"])
+                # Who asked goes on first: a handler that is set right after the answer misses no event behind it.
+                await asyncio.sleep(0)
         # Nobody answers any more: the subscription, if it is being asked for, must not wait.
         self._lose(for_good=False)
 

@@ -179,7 +179,7 @@ pub struct Reported {
     /// The session.
     pub call_id: String,
     /// How it sounds, in the words of the web phones.
-    pub call_report: CallReport,
+    pub call_report: CallReport<'static>,
     /// How it sounds, in numbers.
     pub metrics: Metrics,
 }

@@ -1,0 +1,214 @@
+//! Chromium with JsSIP, a browser agent, through Kamailio's WebSocket: calls both ways with sound both ways, DTMF, hold, mute, hangup and
+//! blind transfer by each side, and what phoned reports of such a call.
+
+mod common;
+
+use common::chromium::{Chromium, impossible};
+use common::daemon::{Client, Daemon, Setup};
+use common::kamailio::{DOMAIN, Kamailio, Setup as Registrar, password};
+use common::pki::Pki;
+use common::wait::{secs, until};
+use serde_json::json;
+
+/// An account over WebSocket that plays `hz` and writes what it hears.
+fn account(user: &str, uri: &str, hz: u32) -> String {
+    let table = common::daemon::account(user, DOMAIN, &password(user), uri, hz);
+    format!("{table}transport = \"ws\"\nmedia = \"auto\"\n\n")
+}
+
+/// All that takes part: the browser is bob and plays 700 Hz; phoned is alice with 440 Hz and carol with 1000 Hz.
+struct Scene {
+    chromium: Chromium,
+    client: Client,
+    phoned: Daemon,
+    _kamailio: Kamailio,
+    _certificate: tempfile::TempDir,
+}
+
+fn scene() -> Scene {
+    let dir = tempfile::tempdir().unwrap();
+    let secure = Some(Pki::new(dir.path(), "ca").identity("server", &["127.0.0.1"]));
+    let kamailio = Kamailio::start(&Registrar { secure, ..Registrar::users(&["alice", "bob", "carol"]) });
+    let tables = account("alice", &kamailio.uri(), 440) + &account("carol", &kamailio.uri(), 1000);
+    let phoned = Daemon::start(&Setup { tables, phone: "report_interval = 1".into(), ..Setup::default() });
+    let mut client = phoned.connect();
+    client.registered("alice", secs(20));
+    client.registered("carol", secs(20));
+    let mut chromium = Chromium::start(700);
+    chromium.register("bob", DOMAIN, &password("bob"), &format!("ws://127.0.0.1:{}", kamailio.port));
+    Scene { chromium, client, phoned, _kamailio: kamailio, _certificate: dir }
+}
+
+impl Scene {
+    /// Alice calls the browser, which answers: the callId.
+    fn calls(&mut self) -> String {
+        let call = self.client.dial("alice", "bob");
+        assert_eq!(self.chromium.event("session")["by"], "remote");
+        self.chromium.eval("agent.answer()");
+        self.client.wait_event("confirmed", |e| e["callId"] == call.as_str());
+        self.chromium.event("confirmed");
+        call
+    }
+
+    /// The browser calls alice, who answers: the callId.
+    fn called(&mut self) -> String {
+        self.chromium.eval("agent.call('alice')");
+        let call = self.client.wait_event("incoming", |_| true)["callId"].as_str().unwrap().to_owned();
+        self.client.verb("answer", &call);
+        self.client.wait_event("confirmed", |e| e["callId"] == call.as_str());
+        self.chromium.event("confirmed");
+        call
+    }
+
+    fn both_hear(&mut self) {
+        self.chromium.hears(440.0);
+        self.phoned.hears("alice", 700.0);
+    }
+
+    /// Carol is called, and answers.
+    fn carol_answers(&mut self) {
+        let call = self.client.wait_event("incoming", |e| e["account"] == "carol")["callId"].clone();
+        self.client.verb("answer", call.as_str().unwrap());
+    }
+
+    /// A report with a round trip, as browsers tell it every few seconds, and nothing lost.
+    fn reports(&mut self, call: &str) {
+        let report = self.client.wait_event_for("callReport", secs(30), |e| {
+            e["callId"] == call && e["data"]["metrics"]["rttMs"].as_f64().is_some_and(|ms| ms > 0.0)
+        });
+        let (of, metrics) = (&report["data"]["callReport"], &report["data"]["metrics"]);
+        assert_eq!((&of["iceResult"], &of["lksAudioCodec"]), (&json!("local"), &json!("opus")), "{report}");
+        assert!(metrics["lossPct"].as_f64().is_some_and(|loss| loss < 5.0), "{report}");
+        assert!(of["lksAudioRxLost"] == "0.000000" && of["lksAudioRx"] != "0" && of["lksAudioTx"] != "0", "{report}");
+        let remote = self.chromium.eval("agent.stats()")["remote-inbound-rtp"].clone();
+        assert!(remote["packetsLost"].as_f64().is_some(), "our reports reach the browser: {remote}");
+    }
+
+    /// What the session says of its path.
+    fn path(&mut self, call: &str) -> serde_json::Value {
+        self.client.call("session.get", json!({"callId": call})).unwrap()["RTCSession"].clone()
+    }
+}
+
+#[test]
+fn calls_both_ways_and_each_side_hangs_up() {
+    if impossible() {
+        return;
+    }
+    let mut scene = scene();
+    let call = scene.calls();
+    scene.both_hear();
+    let path = scene.path(&call);
+    assert_eq!((&path["dtls"], &path["codec"]), (&json!("connected"), &json!("opus")), "{path}");
+    assert_eq!(path["ice"], json!({"local": "host", "remote": "host"}), "{path}");
+    assert!(path["srtp"].is_string() && path["transport"] == "ws", "{path}");
+    scene.client.verb("hangup", &call);
+    assert_eq!(scene.chromium.event("ended")["by"], "remote");
+    let call = scene.called();
+    scene.both_hear();
+    assert_eq!(scene.path(&call)["dtls"], "connected");
+    scene.reports(&call);
+    scene.chromium.eval("agent.session.terminate()");
+    assert_eq!(scene.client.wait_event("ended", |e| e["callId"] == call.as_str())["data"]["by"], "remote");
+}
+
+#[test]
+fn digits_both_ways_whoever_called() {
+    if impossible() {
+        return;
+    }
+    let mut scene = scene();
+    for called in [false, true] {
+        let call = if called { scene.called() } else { scene.calls() };
+        scene.both_hear();
+        scene.chromium.eval("agent.session.sendDTMF('5', {transportType: 'RFC2833', duration: 200})");
+        let digit = scene.client.wait_event("dtmf", |e| e["callId"] == call.as_str());
+        assert_eq!((&digit["data"]["dtmf"], &digit["data"]["method"]), (&json!("5"), &json!("rtp")));
+        scene.chromium.eval("agent.session.sendDTMF('7')");
+        let digit = scene.client.wait_event("dtmf", |e| e["callId"] == call.as_str());
+        assert_eq!((&digit["data"]["dtmf"], &digit["data"]["method"]), (&json!("7"), &json!("info")));
+        // A browser tells nobody of the digits in RTP, but plays them: 770 and 1336 Hz are a 5.
+        scene.client.call("session.dtmf", json!({"callId": call, "dtmf": "555555", "method": "rtp"})).unwrap();
+        scene.chromium.plays("a 5", |sound| {
+            let now = sound.last(0.1);
+            now.level() > 0.01 && now.share(770.0) > 0.2 && now.share(770.0) + now.share(1336.0) > 0.8
+        });
+        scene.client.call("session.dtmf", json!({"callId": call, "dtmf": "9", "method": "info"})).unwrap();
+        assert_eq!(scene.chromium.event("dtmf")["tone"], "9");
+        scene.client.verb("hangup", &call);
+        scene.chromium.event("ended");
+    }
+}
+
+#[test]
+fn hold_and_mute_by_each_side_and_an_ice_restart() {
+    if impossible() {
+        return;
+    }
+    let mut scene = scene();
+    let call = scene.calls();
+    scene.both_hear();
+    // The browser looks for its path anew: the holds below show that the sound goes by the new one.
+    let before = scene.path(&call)["remoteRtp"].clone();
+    let restart = "agent.session.renegotiate({rtcOfferConstraints: {iceRestart: true}}, done)";
+    scene.chromium.eval(&format!("new Promise((done) => {restart})"));
+    scene.client.wait_event("reinvite", |e| e["data"]["reason"] == "media");
+    until("the new path is in use", secs(10), || (scene.path(&call)["remoteRtp"] != before).then_some(()));
+    scene.client.verb("hold", &call);
+    assert_eq!(scene.chromium.event("hold")["by"], "remote");
+    scene.chromium.hears_nothing();
+    scene.client.verb("unhold", &call);
+    assert_eq!(scene.chromium.event("unhold")["by"], "remote");
+    scene.both_hear();
+    scene.chromium.eval("agent.change('hold')");
+    scene.client.wait_event("reinvite", |e| e["data"]["reason"] == "hold");
+    scene.chromium.hears_nothing();
+    scene.phoned.hears_nothing("alice");
+    scene.chromium.eval("agent.change('unhold')");
+    scene.client.wait_event("reinvite", |e| e["data"]["reason"] == "unhold");
+    scene.both_hear();
+    scene.client.verb("mute", &call);
+    scene.chromium.hears_nothing();
+    scene.client.verb("unmute", &call);
+    scene.chromium.eval("agent.session.mute()");
+    scene.phoned.hears_nothing("alice");
+    scene.chromium.eval("agent.session.unmute()");
+    scene.both_hear();
+    scene.client.verb("hangup", &call);
+    assert_eq!(scene.chromium.event("ended")["by"], "remote");
+}
+
+#[test]
+fn phoned_transfers_the_browser() {
+    if impossible() {
+        return;
+    }
+    let mut scene = scene();
+    let call = scene.calls();
+    scene.both_hear();
+    scene.client.call("session.blindTransfer", json!({"callId": call, "number": "carol"})).unwrap();
+    assert_eq!(scene.chromium.event("refer")["to"], "carol");
+    scene.carol_answers();
+    scene.client.wait_event("transferred", |e| e["callId"] == call.as_str() && e["data"]["number"] == "carol");
+    scene.client.wait_event("deleteSession", |e| e["callId"] == call.as_str());
+    scene.chromium.hears(1000.0);
+    scene.phoned.hears("carol", 700.0);
+}
+
+#[test]
+fn the_browser_transfers_phoned() {
+    if impossible() {
+        return;
+    }
+    let mut scene = scene();
+    let call = scene.called();
+    scene.both_hear();
+    scene.chromium.eval("agent.refer('carol')");
+    scene.client.wait_event("startSession", |e| e["data"]["referredBy"] == call.as_str());
+    scene.carol_answers();
+    scene.chromium.event("refer accepted");
+    scene.chromium.eval("agent.session.terminate()");
+    scene.client.wait_event("deleteSession", |e| e["callId"] == call.as_str());
+    scene.phoned.hears("alice", 1000.0);
+    scene.phoned.hears("carol", 440.0);
+}
