@@ -229,7 +229,7 @@ pub(super) fn first_line(path: &Path, what: &str) -> Result<Secret, String> {
     if !metadata.is_file() || metadata.len() > MAX_PASSWORD {
         return Err(failed(&"not a small ordinary file"));
     }
-    let file = std::fs::File::open(&path).map_err(|error| failed(&error))?;
+    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
     let mut line = String::new();
     BufReader::new(file).read_line(&mut line).map_err(|_| failed(&"not UTF-8 text"))?;
     let password = line.trim_end_matches(['\r', '\n']);
