@@ -202,6 +202,8 @@ impl Ua {
             timer_stopped: None,
             stalled_since: None,
             because: None,
+            q850: None,
+            ended_with: None,
             path: Default::default(),
             refresh: None,
             min_se: 0,
