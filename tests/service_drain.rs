@@ -4,8 +4,10 @@
 mod common;
 
 use std::net::UdpSocket;
+use std::time::Duration;
 
 use common::daemon::{Client, Daemon, Setup, trunk};
+use common::registrar::{Registrar, header};
 use common::wait::{secs, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -96,21 +98,38 @@ fn a_second_signal_ends_calls_at_once() {
 }
 
 #[test]
-fn five_calls_end_by_the_limit() {
+fn five_calls_end_by_the_limit_and_the_account_unregisters() {
+    let registrar = Registrar::new();
+    let desk = format!(
+        "[accounts.desk]\nuri = \"sip:desk@127.0.0.1:{0}\"\nregistrar = \"sip:127.0.0.1:{0}\"\npassword = \"one\"\n",
+        registrar.port()
+    );
     let bob = Daemon::start(&Setup {
         tables: trunk("bob", 880).replace("trusted", "auto_answer = 0\ntrusted"),
         ..Setup::default()
     });
-    let alice =
-        Daemon::start(&Setup { tables: trunk("alice", 440), phone: "drain_timeout = 1".into(), ..Setup::default() });
+    let tables = trunk("alice", 440) + &desk;
+    let alice = Daemon::start(&Setup { tables, phone: "drain_timeout = 3".into(), ..Setup::default() });
     let (mut a, mut b) = (alice.connect(), bob.connect());
+    assert_ne!(header(&registrar.next(secs(10)).expect("it registers"), "Expires"), "0");
+    a.registered("desk", secs(10));
+    let number = format!("sip:bob@127.0.0.1:{}", bob.port);
     for _ in 0..5 {
-        a.dial("alice", &format!("sip:bob@127.0.0.1:{}", bob.port));
+        a.dial("alice", &number);
         a.wait_event("confirmed", |_| true);
     }
     signal(&alice);
+    assert_eq!(a.wait_event("daemon.draining", |_| true)["data"]["sessions"], 5);
+    assert_eq!(
+        a.call("phone.call", json!({"number": number, "account": "alice"})).expect_err("no call out").code,
+        -228
+    );
+    assert!(invite(alice.port).starts_with("SIP/2.0 503 "));
+    assert_eq!(registrar.next(Duration::from_millis(300)), None, "still registered: the calls go on");
+    assert_eq!(a.wait_event("daemon.drained", |_| true)["data"], json!({"ended": 5}));
     for _ in 0..5 {
         b.wait_event("ended", |event| event["data"]["by"] == "remote");
     }
+    assert_eq!(header(&registrar.next(secs(10)).expect("it unregisters"), "Expires"), "0");
     assert!(alice.ends(secs(10)));
 }

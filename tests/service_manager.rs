@@ -11,12 +11,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::daemon::{Client, Daemon, Setup, trunk};
+use common::machine::Frozen;
 use common::process::Process;
 use common::wait::{free_port, now, poll, secs, until};
-use nix::sys::ptrace;
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::Pid;
 use serde_json::json;
 
 /// `WATCHDOG_USEC`.
@@ -85,28 +83,17 @@ fn it_hears_how_things_stand() {
     client.call("daemon.shutdown", json!({})).expect("it stops");
 }
 
-/// The thread of that name (the daemon's own: `phoned`).
-fn thread(daemon: &Daemon, name: &str) -> Pid {
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("a process");
-    let mut ids = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    let comm = |id: i32| std::fs::read_to_string(format!("/proc/{}/task/{id}/comm", daemon.pid())).unwrap_or_default();
-    Pid::from_raw(ids.find(|id| comm(*id).trim() == name).expect("a thread of that name"))
-}
-
 #[test]
 fn a_stuck_loop_gives_no_sign_of_life() {
     let manager = Manager::new();
     let daemon = Daemon::start(&Setup { env: manager.env(), ..Setup::default() });
     for name in ["media-0", "phoned"] {
         manager.hears("WATCHDOG=1");
-        let thread = thread(&daemon, name);
-        ptrace::seize(thread, ptrace::Options::empty()).expect("a thread of our child may be traced");
-        ptrace::interrupt(thread).expect("it stops");
-        waitpid(thread, Some(WaitPidFlag::__WALL)).expect("it has stopped");
+        let frozen = Frozen::thread(daemon.pid(), name);
         // What was asked for before may still be answered.
         manager.signs(WATCHDOG / 2);
         let signs = manager.signs(WATCHDOG);
-        ptrace::detach(thread, None).expect("it goes on");
+        drop(frozen);
         assert_eq!(signs, 0, "{name} stands still");
     }
     manager.hears("WATCHDOG=1");

@@ -1,9 +1,13 @@
 //! What the package is made of is there: every file that Cargo.toml names, man pages with every verb, completions that a shell takes,
 //! units that systemd takes and finds well locked in.
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use common::machine::left_out;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -20,7 +24,7 @@ fn generated() -> tempfile::TempDir {
 fn has(program: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().expect("a shell");
     if !found.status.success() {
-        eprintln!("left out: there is no {program} here");
+        left_out(&format!("there is no {program} here"));
     }
     found.status.success()
 }

@@ -3,11 +3,9 @@
 
 mod common;
 
-use std::net::UdpSocket;
-use std::time::Duration;
-
 use common::daemon::{Client, Daemon, Setup, trunk};
-use common::wait::{poll, secs};
+use common::registrar::{Registrar, header};
+use common::wait::secs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -110,45 +108,6 @@ fn changes_are_taken_over_and_no_call_hears_of_it() {
     assert_eq!(names(&mut a), ["extra", "new", "own"]);
     a.dial("new", &number);
     b.wait_event("incoming", |_| true);
-}
-
-/// A registrar that takes everybody; the requests that it got.
-struct Registrar(UdpSocket);
-
-impl Registrar {
-    fn new() -> Registrar {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        socket.set_read_timeout(Some(Duration::from_millis(50))).expect("set");
-        Registrar(socket)
-    }
-
-    fn port(&self) -> u16 {
-        self.0.local_addr().expect("an address").port()
-    }
-
-    /// The next REGISTER, answered with 200; none: none comes in that time.
-    fn next(&self, limit: Duration) -> Option<String> {
-        poll(limit, || {
-            let mut buffer = [0; 4096];
-            let (length, from) = self.0.recv_from(&mut buffer).ok()?;
-            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            if !text.starts_with("REGISTER ") {
-                return None;
-            }
-            let copied = ["Via", "From", "To", "Call-ID", "CSeq", "Contact", "Expires"];
-            let copied =
-                text.lines().filter(|line| line.split_once(':').is_some_and(|(name, _)| copied.contains(&name)));
-            let headers: String = copied.map(|line| format!("{line}\r\n")).collect();
-            let answer = format!("SIP/2.0 200 OK\r\n{headers}Content-Length: 0\r\n\r\n");
-            self.0.send_to(answer.as_bytes(), from).expect("sent");
-            Some(text)
-        })
-    }
-}
-
-fn header(text: &str, name: &str) -> String {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    line.unwrap_or_default().to_owned()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a target of the Makefile needs and this machine lacks, and says what. Nothing is touched when all is there.
-#   need.sh rust | build | demo | test | bench ...
+#   need.sh rust | build | demo | deb | debian | test | bench ...
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -19,6 +19,12 @@ L
     ;;
   demo) echo 'python3|python3 -c "import json, socket, wave"' ;;
   deb) echo 'lintian|command -v lintian' ;;
+  debian) cat <<'L'
+debootstrap|command -v debootstrap
+systemd|command -v systemd-analyze
+systemd-container|command -v systemd-nspawn
+L
+    ;;
   bench) echo 'baresip-core|command -v baresip' ;;
   test) cat <<'L'
 kamailio|command -v kamailio
@@ -38,6 +44,9 @@ e2fsprogs|test -e /usr/sbin/mkfs.ext4 -o -e /sbin/mkfs.ext4
 nodejs|node -e "process.exit(parseInt(process.versions.node) < 18)"
 netcat-openbsd|nc -h 2>&1 | grep -q -- -U
 python3|python3 -c "import json, socket, wave"
+systemd|command -v systemd-analyze
+systemd-container|command -v systemd-nspawn
+man-db|command -v man
 python3-venv|python3 -c "import ensurepip, venv"
 python3-dev|test -e "$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h"
 L
@@ -91,7 +100,7 @@ for purpose in "$@"; do
   case $purpose in
   rust) rust ;;
   deb) install deb && { command -v cargo-deb >/dev/null || cargo install cargo-deb --locked; } ;;
-  build | demo | bench) install "$purpose" ;;
+  build | demo | bench | debian) install "$purpose" ;;
   test)
     install build test
     tests/tools/py.sh baresip-python==0.5.2a3 >/dev/null
