@@ -1,5 +1,6 @@
 //! The configuration: `Config` is the schema of `/etc/phoned/phoned.toml`; its defaults are the daemon's.
 
+mod changes;
 mod check;
 mod crm;
 mod http;
@@ -7,10 +8,11 @@ mod load;
 mod spans;
 mod tones;
 
+pub use changes::{Changes, changes};
 pub use check::{account_faults, read_password};
 pub use crm::{LookupConfig, LookupFields, WebhookConfig};
 pub use http::{HttpConfig, Token, TokenRole};
-pub use load::{Fault, Faults, Sources, load};
+pub use load::{Fault, Faults, Origin, Sources, load};
 pub use tones::TonesConfig;
 
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::sync::Arc;
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use tokio::sync::watch;
 
 use crate::config::Roles;
 
@@ -55,10 +56,13 @@ pub(super) fn role_of(roles: &Roles, uid: u32, gid: u32) -> Option<Role> {
     }
 }
 
-/// Whether a peer, by its uid and gid, may do what the role call may: for sockets besides that of the API.
-pub fn who_may_call(roles: &Roles) -> Arc<dyn Fn(u32, u32) -> bool + Send + Sync> {
-    let roles = roles.clone();
-    Arc::new(move |uid, gid| role_of(&roles, uid, gid).is_some_and(|role| role >= Role::Call))
+/// Whether a peer, by its uid and gid, may do what the role call may: for sockets besides that of the API. The roles are those of
+/// the moment.
+pub fn who_may_call(roles: watch::Receiver<Roles>) -> Arc<dyn Fn(u32, u32) -> bool + Send + Sync> {
+    Arc::new(move |uid, gid| {
+        let roles = roles.borrow().clone();
+        role_of(&roles, uid, gid).is_some_and(|role| role >= Role::Call)
+    })
 }
 
 /// The names of a user's groups. The peer's own gid counts too.

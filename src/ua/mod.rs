@@ -26,6 +26,7 @@ mod cause;
 mod clock;
 mod commands;
 mod conference;
+mod drain;
 mod dtmf;
 mod ending;
 mod events;
@@ -46,6 +47,7 @@ mod record;
 mod refer;
 mod registration;
 mod reinvite;
+mod reload;
 mod replaces;
 mod report;
 mod responses;
@@ -125,6 +127,8 @@ pub struct Ua {
     tones: tone::Tones,
     /// Who asked for the stop. Not empty: no new calls.
     draining: Vec<ReplyId>,
+    /// No new calls; at this time the last ones are ended.
+    closing: Option<Mono>,
     /// The session at hand, for the panic guard.
     at_hand: Option<SessionId>,
     /// Who wants which events.
@@ -165,6 +169,7 @@ impl Ua {
             audio: BTreeMap::new(),
             tones: tone::Tones::default(),
             draining: Vec::new(),
+            closing: None,
             at_hand: None,
             heard: Heard::All,
             settings,
