@@ -1,6 +1,6 @@
 # make demo    builds phoned and carries a call between two of them: the timeline, and what was heard
 # make test    all tests, against real peers (under 30 minutes)
-# make bench   the load table, phoned beside baresip, into docs/BENCHMARKS.md
+# make bench   load, and speech over bad lines, phoned beside baresip, into docs/BENCHMARKS.md
 # make run     the daemon in the foreground with config/phoned.toml, socket target/phoned.sock
 # make lint    clippy and rustfmt
 # make contract  writes tests/data/openrpc.json and docs/API.md anew, after the API has changed

@@ -151,7 +151,11 @@ pub struct Ended {
     pub cause: Cause,
     /// Who.
     pub by: By,
-    /// The Q.850 cause of the peer's BYE.
+    /// The SIP status that ended it: 481 where the peer knows nothing of the call any more, or what its BYE gives as its reason
+    /// (RFC 3326).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sip_code: Option<u16>,
+    /// The Q.850 cause of the peer's BYE (RFC 3326).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q850: Option<u16>,
     /// What the cause alone does not say, in words: a path, a key or a certificate that is missing.
@@ -171,10 +175,10 @@ pub struct Failed {
     pub code: u16,
     /// Who.
     pub by: By,
-    /// The Q.850 cause that the peer gave.
+    /// The Q.850 cause that the peer gave, in its refusal or its CANCEL (RFC 3326).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q850: Option<u16>,
-    /// What the cause alone does not say, in words: a path, a key or a certificate that is missing.
+    /// What the cause alone does not say, in words: "answered elsewhere", or a path, a key or a certificate that is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

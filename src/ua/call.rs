@@ -201,6 +201,8 @@ impl Ua {
             timer_stopped: None,
             stalled_since: None,
             because: None,
+            q850: None,
+            ended_with: None,
             path: Default::default(),
             refresh: None,
             min_se: 0,

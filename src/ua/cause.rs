@@ -18,9 +18,38 @@ pub(super) fn of_status(code: u16) -> &'static str {
 
 /// Q.850 cause of a `Reason` header value (RFC 3326).
 pub(super) fn q850(reason: &str) -> Option<u16> {
+    of_reason(reason, "Q.850")
+}
+
+/// SIP status of a `Reason` header value.
+pub(super) fn sip(reason: &str) -> Option<u16> {
+    of_reason(reason, "SIP").filter(|code| (100..700).contains(code))
+}
+
+fn of_reason(reason: &str, protocol: &str) -> Option<u16> {
     let mut parts = reason.split(';').map(str::trim);
-    if !parts.next()?.eq_ignore_ascii_case("Q.850") {
+    if !parts.next()?.eq_ignore_ascii_case(protocol) {
         return None;
     }
-    parts.find_map(|p| p.strip_prefix("cause=")).and_then(|c| c.trim().parse().ok())
+    let cause = parts.find_map(|part| part.split_once('=').filter(|(key, _)| key.trim().eq_ignore_ascii_case("cause")));
+    cause.and_then(|(_, value)| value.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_read_by_its_protocol() {
+        for (value, isdn, status) in [
+            ("Q.850;cause=16;text=\"Terminated\"", Some(16), None),
+            ("q.850 ; text=\"x\" ; Cause = 31", Some(31), None),
+            ("SIP;cause=200;text=\"Call completed elsewhere\"", None, Some(200)),
+            ("SIP;cause=9999", None, None),
+            ("SIP", None, None),
+            ("X;cause=1", None, None),
+        ] {
+            assert_eq!((q850(value), sip(value)), (isdn, status), "{value}");
+        }
+    }
 }

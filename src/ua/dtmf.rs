@@ -152,7 +152,7 @@ impl Ua {
             }
         }
         if msg.status() == 481 {
-            return self.end_by_us(id, "Dialog Error", "remote");
+            return self.dialog_is_lost(id);
         }
         if msg.status() >= 300 {
             return self.on_digit_lost(id, msg.status());

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Ua;
+use super::cause;
 use super::clock::{SECOND, Timer};
 use super::command::TerminateType;
 use super::error::{Code, Error};
@@ -48,6 +49,14 @@ impl Ua {
             session.because = reason.map(str::to_owned);
         }
         self.end_by_us(id, cause, "system");
+    }
+
+    /// The peer knows nothing of the dialog any more: 481.
+    pub(super) fn dialog_is_lost(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.ended_with = Some(481);
+        }
+        self.end_by_us(id, "Dialog Error", "remote");
     }
 
     /// Ends a session in whatever state it is.
@@ -120,24 +129,36 @@ impl Ua {
     pub(super) fn on_bye(&mut self, id: SessionId, tx: TxId, msg: &Message) {
         self.respond(tx, msg, 200);
         self.on_bye_in_transfer(id);
-        let q850 = msg.headers("Reason").find_map(super::cause::q850);
+        self.keep_reasons(id, msg);
         match self.sessions.get(&id).map(|s| &s.state) {
             Some(State::Incoming(_)) => self.refuse(id, 487, "Canceled", "remote"),
             Some(State::Accepting(_) | State::Talking(_)) => {
-                self.finish(id, "ended", json!({"cause": "Terminated", "by": "remote", "q850": q850}));
+                self.finish(id, "ended", json!({"cause": "Terminated", "by": "remote"}));
             }
             _ => {}
         }
     }
 
+    /// What a BYE, a CANCEL or a refusal says of why (RFC 3326).
+    pub(super) fn keep_reasons(&mut self, id: SessionId, msg: &Message) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.q850 = msg.headers("Reason").find_map(cause::q850);
+        session.ended_with = msg.headers("Reason").find_map(cause::sip);
+    }
+
     /// The one place where a session ends: exactly one terminal event, then `deleteSession`, then nothing.
     pub(super) fn finish(&mut self, id: SessionId, event: &str, mut data: Value) {
+        // Whoever waits for the outcome of a transfer learns that there is none.
+        self.abandon_transfer(id);
         let Some(session) = self.sessions.get(&id) else { return };
+        let told = [
+            ("reason", session.because.as_deref().map(Value::from)),
+            ("q850", session.q850.map(Value::from)),
+            ("sipCode", session.ended_with.filter(|_| event == "ended").map(Value::from)),
+        ];
         if let Value::Object(map) = &mut data {
             map.retain(|_, v| !v.is_null());
-        }
-        if let (Some(reason), Value::Object(map)) = (&session.because, &mut data) {
-            map.insert("reason".into(), reason.as_str().into());
+            map.extend(told.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
         }
         let waiting = replies(session);
         let cdr = self.cdr(id, &data);

@@ -114,7 +114,7 @@ impl Ua {
             401 | 407 => self.on_reinvite_challenge(id, pending, sent, msg),
             491 => self.on_glare(id, pending),
             422 if self.learn_min_se(id, msg) => self.offer_hold(id, pending.op, pending.glares),
-            481 => self.end_by_us(id, "Dialog Error", "remote"),
+            481 => self.dialog_is_lost(id),
             code => self.roll_back(
                 id,
                 pending,

@@ -218,9 +218,10 @@ impl Ua {
         let rings = |s: &&Session| matches!(&s.state, State::Incoming(i) if i.tx == tx);
         let Some(id) = self.sessions.values().find(rings).map(|s| s.id) else { return };
         self.at_hand = Some(id);
-        let elsewhere = msg.headers("Reason").any(|r| r.replace(' ', "").contains("cause=200"));
-        let by = if elsewhere { "answered elsewhere" } else { "the caller" };
-        tracing::debug!("cancelled by {by}");
+        self.keep_reasons(id, msg);
+        if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.ended_with == Some(200)) {
+            session.because = Some("answered elsewhere".to_owned());
+        }
         self.refuse(id, 487, "Canceled", "remote");
     }
 }

@@ -116,7 +116,7 @@ impl Ua {
             401 | 407 => self.on_invite_challenge(id, sent, msg),
             300..=399 => self.on_redirect(id, msg),
             422 if self.learn_min_se(id, msg) => self.invite_again(id),
-            code => self.on_invite_failed(id, code, cause::of_status(code), msg.header("Reason")),
+            code => self.on_invite_failed(id, code, cause::of_status(code), Some(msg)),
         }
     }
 
@@ -343,7 +343,7 @@ impl Ua {
     }
 
     /// A refusal, or nothing. After 503 or a timeout the next target is tried (RFC 3263 §4.3).
-    fn on_invite_failed(&mut self, id: SessionId, code: u16, cause: &str, reason: Option<&str>) {
+    fn on_invite_failed(&mut self, id: SessionId, code: u16, cause: &str, said: Option<&Message>) {
         let Some(calling) = self.calling(id) else { return };
         let left: Option<std::collections::VecDeque<Target>> = calling.retry.targets.clone();
         if matches!(code, 408 | 503) && !calling.rings && left.as_ref().is_some_and(|t| t.len() > 1) {
@@ -357,8 +357,10 @@ impl Ua {
             }
             return self.prepare(id);
         }
-        let q850 = reason.and_then(cause::q850);
-        self.finish(id, "failed", json!({"cause": cause, "code": code, "by": "remote", "q850": q850}));
+        if let Some(msg) = said {
+            self.keep_reasons(id, msg);
+        }
+        self.finish(id, "failed", json!({"cause": cause, "code": code, "by": "remote"}));
     }
 
     /// The call cannot be made here.

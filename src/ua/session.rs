@@ -77,6 +77,10 @@ pub(super) struct Session {
     pub transferred_to: Option<String>,
     /// Why it ends, where its cause alone does not say it.
     pub because: Option<String>,
+    /// The Q.850 cause that the peer gave for its end.
+    pub q850: Option<u16>,
+    /// The SIP status that ended it, where there was one.
+    pub ended_with: Option<u16>,
     /// The peer takes UPDATE.
     pub peer_updates: bool,
     pub dtmf: DtmfQueue,

@@ -138,9 +138,12 @@ impl Ua {
         let Some(transfer) = self.transfer(id).filter(|t| t.stage.cseq() == Some(cseq)) else { return };
         if code < 300 {
             transfer.stage = Stage::Following(cseq, now + PATIENCE);
-            let (reply, at_once) = (transfer.reply.take(), transfer.at_once);
+            let (reply, number) = (transfer.reply.take(), transfer.at_once.then(|| transfer.number.clone()));
             self.reply_opt(reply, Ok(Value::Bool(true)));
-            if at_once {
+            if let (Some(number), Some(session)) = (number, self.sessions.get_mut(&id)) {
+                // How it goes on is not waited for.
+                session.refers.transfer = None;
+                session.transferred_to = Some(number);
                 return self.end_by_us(id, "Terminated", "local");
             }
             return self.after(PATIENCE, Timer::Transfer(id));
@@ -149,7 +152,7 @@ impl Ua {
         let error = Error::new(kind, format!("the far end refused the transfer with {code}")).sip(code);
         self.transfer_failed(id, Some(code), cause::of_status(code), error);
         if code == 481 {
-            self.end_by_us(id, "Dialog Error", "remote");
+            self.dialog_is_lost(id);
         }
     }
 

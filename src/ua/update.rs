@@ -48,7 +48,7 @@ impl Ua {
                 }
                 self.ask(id, Op { verb: Verb::Refresh, reply: None });
             }
-            481 => self.end_by_us(id, "Dialog Error", "remote"),
+            481 => self.dialog_is_lost(id),
             _ => {} // the timer runs on: without a refresh it ends the call
         }
     }

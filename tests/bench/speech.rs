@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::caller::Caller;
 use crate::measure::{now, percentile, sleep};
-use crate::peer::{Codec, Make, Peer, Sound};
+use crate::peer::{Codec, Make, Peer, Sound, Wire};
 use crate::table::Table;
 
 /// What is not judged, s: buffers learn, reports tell of the loss.
@@ -132,8 +132,8 @@ struct Call {
 impl Call {
     fn begin(make: Make, cell: usize, speech: &Speech, run: u64) -> Call {
         let (codec, (_, loss, jitter_ms)) = (codec_of(cell), LINES[cell % LINES.len()]);
-        let listener = Peer::with(make, codec, &Sound::Hear);
-        let speaker = Peer::with(make, codec, &Sound::Say(speech.file(codec, "said")));
+        let listener = Peer::with(make, codec, Wire::Plain, &Sound::Hear);
+        let speaker = Peer::with(make, codec, Wire::Plain, &Sound::Say(speech.file(codec, "said")));
         let relay = Relay::start(loss, jitter_ms, run * 100 + cell as u64);
         let fmtp = if codec == Codec::Opus { "a=fmtp:96 useinbandfec=1\r\n" } else { "" };
         let call = |peer: &Peer, side: usize| {

@@ -31,6 +31,7 @@ mod malformed_requests_get_their_status;
 mod nothing_is_hidden_or_put_off;
 mod one_microphone_a_seat;
 mod provisionals_are_acknowledged;
+mod reasons_are_told;
 mod record_follows_its_session;
 mod refer_received_makes_a_call;
 mod refusals_have_their_codes;

@@ -6,6 +6,7 @@
 mod invariants;
 mod operations;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 use std::process::Command as Process;
@@ -121,6 +122,8 @@ pub struct Script {
     told: BTreeMap<(Who, String), Told>,
     /// The sessions that are not over.
     living: BTreeMap<Who, Vec<String>>,
+    /// The settings of their accounts.
+    accounts: BTreeMap<Who, AccountSettings>,
     /// The current session, as it was told.
     current: BTreeMap<Who, serde_json::Value>,
     /// What was done, for who reads the failure.
@@ -161,6 +164,8 @@ impl Script {
             }
             account.transport = tcp.then(|| "tcp".to_owned());
         };
+        let accounts = RefCell::new(Vec::new());
+        let keep = |account: &AccountSettings| accounts.borrow_mut().push(account.clone());
         let agent = net.phone_with("agent", |settings, account| {
             common(settings, account);
             account.seat = Some("desk".into());
@@ -169,6 +174,7 @@ impl Script {
             if one_in(2) {
                 settings.transfer.refer = ReferLeg::Consultation;
             }
+            keep(account);
         });
         let impatient = net.phone_with("impatient", |settings, account| {
             common(settings, account);
@@ -177,6 +183,7 @@ impl Script {
             settings.phone.max_call_length = if one_in(3) { 8 } else { 0 };
             account.seat = sofa.then(|| "sofa".into());
             account.auto_answer = one_in(2).then_some(700);
+            keep(account);
         });
         let registrar = one_in(4).then(|| net.registrar("registrar"));
         let uri = registrar.map(|who| format!("sip:{}", net.addr(who).ip()));
@@ -187,6 +194,7 @@ impl Script {
             account.seat = bench.then(|| "bench".into());
             account.register = uri.is_none().then_some(false);
             account.registrar = uri;
+            keep(account);
         });
         let phones = vec![agent, impatient, third];
         let seats = [(agent, true), (impatient, sofa), (third, bench)];
@@ -206,6 +214,7 @@ impl Script {
             seated,
             restless: tcp || registrar.is_some(),
             codes,
+            accounts: phones.iter().copied().zip(accounts.into_inner()).collect(),
             living: phones.iter().map(|who| (*who, Vec::new())).collect(),
             phones,
             asked: Vec::new(),

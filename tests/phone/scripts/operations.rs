@@ -1,11 +1,12 @@
 //! What users do: one row an operation, with how often it is done in each mood.
 
 use phoned::ua::command::{
-    AccountRef, Answer, AttendedTransfer, BlindTransfer, Call, CallOption, CallRef, Command, Dtmf, DtmfMethod,
-    GetSession, Merge, Progress, Record, RecordTarget, Reject, SetRecordPermissions, SetStaticStatus, SetStatus, Split,
-    StaticPatch, StatusPatch, Terminate, TerminateType, TransferHangup,
+    AccountAdd, AccountRef, Answer, AttendedTransfer, BlindTransfer, Call, CallOption, CallRef, Command, Dtmf,
+    DtmfMethod, GetSession, Merge, Progress, Record, RecordTarget, Reject, SetRecordPermissions, SetStaticStatus,
+    SetStatus, Split, StaticPatch, StatusPatch, Terminate, TerminateType, TransferHangup,
 };
 
+use phoned::ua::settings::AccountSettings;
 use serde_json::Value;
 
 use super::{Mood, Script};
@@ -96,9 +97,15 @@ const OPERATIONS: &[Row] = &[
     }),
     (1, 0, any, "phone.disconnect", |_| Command::Disconnect),
     (1, 0, any, "phone.reRegister", |_| Command::ReRegister),
+    (1, 0, any, "account.add", |w| Command::AccountAdd(w.spare())),
+    (2, 0, any, "account.update", |w| Command::AccountUpdate(w.changed())),
+    (1, 0, any, "account.remove", |_| Command::AccountRemove(AccountRef { name: SPARE.into() })),
     (1, 0, any, "account.unregister", |w| Command::AccountUnregister(AccountRef { name: w.account.clone() })),
     (1, 0, any, "account.register", |w| Command::AccountRegister(AccountRef { name: w.account.clone() })),
 ];
+
+/// The name of an account that comes and goes.
+const SPARE: &str = "spare";
 
 /// The next operation of a phone's user.
 pub fn next(script: &mut Script, who: Who) -> (&'static str, Command) {
@@ -168,7 +175,25 @@ impl Wish<'_> {
             _ => None,
         };
         let option = lines.map(|lines| CallOption { extra_headers: Some(lines), ..CallOption::default() });
-        Command::Call(Call { number: self.number(), option, transfer_id, account: None })
+        let account = self.of([None, Some(SPARE), None]).map(str::to_owned).or(Some(self.account.clone()));
+        Command::Call(Call { number: self.number(), option, transfer_id, account })
+    }
+
+    /// A second account beside its own.
+    fn spare(&mut self) -> AccountAdd {
+        let own = self.script.accounts[&self.who].clone();
+        let uri = own.uri.replace(&format!("sip:{}@", self.account), "sip:spare@");
+        AccountAdd { name: SPARE.into(), account: AccountSettings { uri, ..own } }
+    }
+
+    /// One of the two as it was made, or without its automatic answer.
+    fn changed(&mut self) -> AccountAdd {
+        let add = AccountAdd { name: self.account.clone(), account: self.script.accounts[&self.who].clone() };
+        let mut add = if self.of([true, false]) { self.spare() } else { add };
+        if self.of([true, false]) {
+            add.account.auto_answer = None;
+        }
+        add
     }
 
     /// Its session and others that talk; seldom any others.
