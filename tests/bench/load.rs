@@ -1,5 +1,5 @@
 //! `make bench`: phoned and baresip under the same load in the same run, from a generator of our own (SIP and RTP on loopback,
-//! clocked in µs). Prints a table and writes docs/BENCHMARKS.md. `PHONED_BENCH=quick` takes a minute and writes nothing, nor do
+//! clocked in µs). Prints a table and writes docs/BENCHMARKS.md. `PHONED_BENCH=quick` takes three minutes and writes nothing, nor do
 //! `PHONED_BENCH_PEER=phoned` and `PHONED_BENCH_ONLY=starts|calls|legs|set-ups|speech`, which do only that much of it.
 #![allow(clippy::unwrap_used)]
 

@@ -134,7 +134,7 @@ impl Call {
         let (codec, (_, loss, jitter_ms)) = (codec_of(cell), LINES[cell % LINES.len()]);
         let listener = Peer::with(make, codec, Wire::Plain, &Sound::Hear);
         let speaker = Peer::with(make, codec, Wire::Plain, &Sound::Say(speech.file(codec, "said")));
-        let relay = Relay::start(loss, jitter_ms, run * 100 + cell as u64);
+        let relay = Relay::start(Line { loss, jitter_ms, seed: run * 100 + cell as u64, length: speech.length });
         let fmtp = if codec == Codec::Opus { "a=fmtp:96 useinbandfec=1\r\n" } else { "" };
         let call = |peer: &Peer, side: usize| {
             let caller = Caller::with(peer.sip(), codec, relay.ports[side], fmtp);
@@ -165,6 +165,15 @@ impl Call {
     }
 }
 
+/// What a relay does, and how long its rate is of interest.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    loss: f64,
+    jitter_ms: u64,
+    seed: u64,
+    length: Duration,
+}
+
 /// Between the two: what the first sends is lost and delayed by chance, all else passes.
 struct Relay {
     ports: [u16; 2],
@@ -176,12 +185,12 @@ struct Relay {
 }
 
 impl Relay {
-    fn start(loss: f64, jitter_ms: u64, seed: u64) -> Relay {
+    fn start(line: Line) -> Relay {
         let sides = [pair(), pair()];
         let ports = [0, 1].map(|side: usize| sides[side][0].local_addr().unwrap().port());
         let relay = Relay { ports, to: Arc::default(), octets: Arc::default(), over: Arc::default() };
         let (to, octets, over) = (relay.to.clone(), relay.octets.clone(), relay.over.clone());
-        thread::spawn(move || forward(&sides, &to, &octets, &over, loss, jitter_ms, seed));
+        thread::spawn(move || forward(&sides, &to, &octets, &over, line));
         relay
     }
 }
@@ -209,10 +218,9 @@ fn forward(
     to: &[AtomicU16; 2],
     octets: &AtomicU64,
     over: &AtomicBool,
-    loss: f64,
-    jitter_ms: u64,
-    seed: u64,
+    Line { loss, jitter_ms, seed, length: speech }: Line,
 ) {
+    let mut began = None;
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def1;
     let mut chance = move || {
         state ^= state << 13;
@@ -241,7 +249,9 @@ fn forward(
                     send(1 - from, kind, packet);
                     continue;
                 }
-                octets.fetch_add(length.saturating_sub(12) as u64, Ordering::Relaxed);
+                if began.get_or_insert_with(now).elapsed() < speech {
+                    octets.fetch_add(length.saturating_sub(12) as u64, Ordering::Relaxed);
+                }
                 let (lost, delay) = (chance() < loss, chance() * jitter_ms as f64);
                 if !lost && jitter_ms == 0 {
                     send(1, 0, packet);
