@@ -104,7 +104,7 @@ const TABLE: &[Row] = &[
     ("[accounts.a]\nuri = \"sip:a@h\"\ntrusted = [\"10.0.0.0/33\"]\n", &[("3:11: accounts.a.trusted", "networks")]),
     (
         "[accounts.a]\nuri = \"sip:a@h\"\npassword = \"x\"\npassword_file = \"/x\"\n",
-        &[("4:17: accounts.a.password_file", "either")],
+        &[("4:17: accounts.a.password_file", "one of")],
     ),
     (
         "[accounts.a]\nuri = \"sip:a@h\"\npassword_file = \"missing\"\n",

@@ -1,15 +1,17 @@
 //! The configuration: `Config` is the schema of `/etc/phoned/phoned.toml`; its defaults are the daemon's.
 
+mod changes;
 mod check;
 mod crm;
 mod http;
 mod load;
 mod spans;
 
+pub use changes::{Changes, changes};
 pub use check::{account_faults, read_password};
 pub use crm::{LookupConfig, LookupFields, WebhookConfig};
 pub use http::{HttpConfig, Token, TokenRole};
-pub use load::{Fault, Faults, Sources, load};
+pub use load::{Fault, Faults, Origin, Sources, load};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
