@@ -6,6 +6,7 @@
 pub mod arguments;
 pub mod audio;
 pub mod config;
+pub mod crm;
 pub mod ctl;
 pub mod daemon;
 pub mod journal;

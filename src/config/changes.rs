@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Config;
 
 /// What a running daemon can take over; every other key waits for its next start.
-const LIVE: [&str; 16] = [
+const LIVE: [&str; 17] = [
     "rpc.roles",
     "sip.user_agent",
     "sip.public_address",
@@ -22,6 +22,7 @@ const LIVE: [&str; 16] = [
     "record.pbx_method",
     "phone",
     "transfer",
+    "dial",
     "privacy",
     "accounts",
 ];
@@ -50,7 +51,12 @@ pub fn changes(old: &Config, new: &Config) -> Changes {
         ];
         keys.extend(secrets.iter().filter(|(_, differs)| *differs).map(|(key, _)| format!("accounts.{name}.{key}")));
     }
-    let sections = [("http", old.http != new.http), ("media", old.media != new.media)];
+    let sections = [
+        ("http", old.http != new.http),
+        ("media", old.media != new.media),
+        ("lookup", old.lookup != new.lookup),
+        ("webhooks", old.webhooks != new.webhooks),
+    ];
     for (section, _) in sections.iter().filter(|(_, differs)| *differs) {
         if !keys.iter().any(|key| key.starts_with(section)) {
             keys.insert((*section).to_owned());

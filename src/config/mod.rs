@@ -2,12 +2,14 @@
 
 mod changes;
 mod check;
+mod crm;
 mod http;
 mod load;
 mod spans;
 
 pub use changes::{Changes, changes};
 pub use check::{account_faults, read_password};
+pub use crm::{LookupConfig, LookupFields, WebhookConfig};
 pub use http::{HttpConfig, Token, TokenRole};
 pub use load::{Fault, Faults, Origin, Sources, load};
 
@@ -20,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use crate::media::{IceConfig, TurnServer};
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
-    AccountSettings, AudioSettings, PhoneSettings, PrivacySettings, RecordSettings, Secret, Settings, SipSettings,
-    TlsSettings, TransferSettings,
+    AccountSettings, AudioSettings, DialSettings, PhoneSettings, PrivacySettings, RecordSettings, Secret, Settings,
+    SipSettings, TlsSettings, TransferSettings,
 };
 
 /// The whole configuration.
@@ -50,10 +52,16 @@ pub struct Config {
     pub store: StoreConfig,
     /// How a transfer is made.
     pub transfer: TransferSettings,
+    /// What becomes of a number before it is called.
+    pub dial: DialSettings,
+    /// Who calls, asked of a web server.
+    pub lookup: LookupConfig,
     /// What is not told.
     pub privacy: PrivacySettings,
     /// What is logged.
     pub log: LogConfig,
+    /// Web servers that are told what happens, by name.
+    pub webhooks: BTreeMap<String, WebhookConfig>,
     /// Who we are, by name.
     pub accounts: BTreeMap<String, AccountSettings>,
 }
@@ -67,6 +75,8 @@ impl Config {
             instance: String::new(),
             phone: self.phone.clone(),
             transfer: self.transfer.clone(),
+            dial: self.dial.clone(),
+            lookup: self.lookup.url.is_some(),
             privacy: self.privacy.clone(),
             audio: AudioSettings {
                 input: self.audio.input.clone(),
@@ -135,7 +145,7 @@ impl Default for Roles {
 pub struct MediaConfig {
     /// Ports for RTP (even) and RTCP (the odd one above): `FIRST-LAST`.
     pub rtp_ports: String,
-    /// Codecs, best first: `opus`, `pcmu`, `pcma`.
+    /// Codecs, best first: `opus`, `g722`, `pcmu`, `pcma`.
     pub codecs: Vec<String>,
     /// DSCP of RTP, 0–63 (46: expedited forwarding).
     pub dscp: u8,
@@ -145,7 +155,7 @@ impl Default for MediaConfig {
     fn default() -> Self {
         MediaConfig {
             rtp_ports: "20000-29999".into(),
-            codecs: vec!["opus".into(), "pcmu".into(), "pcma".into()],
+            codecs: ["opus", "g722", "pcmu", "pcma"].map(Into::into).to_vec(),
             dscp: 46,
         }
     }

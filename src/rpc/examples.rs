@@ -59,7 +59,8 @@ examples! {
     "phone.destroy" {} => true;
     "phone.call" { "number": "1002", "option": { "extraHeaders": ["X-Ticket: 42"] }, "account": "office" }
         => { "code": 200, "msg": "SUCCESS", "callId": CALL, "session": session(CALL, "calling") };
-    "phone.get" {} => { "isRegistered": true, "accounts": 1, "sessions": [CALL], "currentSession": CALL, "agents": [agent("ready")], "recordPermissions": 2, "seq": 7,
+    "phone.get" {} => { "isRegistered": true, "accounts": 1, "sessions": [CALL], "currentSession": CALL, "agents": [agent("ready")], "recordPermissions": 2,
+        "lookups": { "asked": 12, "found": 9, "failed": 0 }, "seq": 7,
         "counts": { "sessions": 1, "dialogs": 1, "orphans": 0, "recordings": 0, "transactions": 2, "requests": 0, "queries": 0, "flows": 2, "timers": 3, "waiting": 0 } };
     "phone.getSession" {} => [session(CALL, "talking")];
     "phone.setSessionStaticStatus" { "callId": CALL, "staticStatus": { "name": "Front Desk" } } => (session(CALL, "talking"));
@@ -75,6 +76,9 @@ examples! {
     "recording.get" { "id": FIRST_ID } => (recording());
     "recording.verify" { "id": FIRST_ID } => { "id": FIRST_ID, "valid": true, "sha256": HASH, "expected": HASH };
     "recording.delete" { "id": FIRST_ID } => true;
+
+    "webhook.list" {} => [webhook()];
+    "webhook.test" { "name": "crm" } => { "delivered": true, "status": 204, "durationMs": 38, "error": null };
 
     "session.get" { "callId": CALL } => (session(CALL, "talking"));
     "session.on" { "callId": CALL, "eventName": "*" } => 4;
@@ -219,6 +223,16 @@ pub(super) fn account() -> Value {
         "input": null,
         "output": null,
         "autoAnswer": null,
+    })
+}
+
+fn webhook() -> Value {
+    json!({
+        "name": "crm", "url": "https://crm.example.com/phone", "events": ["incoming", "cdrChange"], "account": null, "state": "ok",
+        "nextSeq": 1294, "behind": 0, "delivered": 211, "failures": 0, "lastError": null, "retryInMs": null, "lost": 0, "dead": 1,
+        "deadLetters": [{
+            "seq": 977, "epoch": EPOCH, "event": "cdrChange", "callId": CALL, "time": "2026-11-23T08:01:06.360Z", "reason": "the server says 422",
+        }],
     })
 }
 

@@ -187,6 +187,7 @@ impl Ua {
                 self.stop_record(id, reply).map(|()| None)
             }
             Command::SetRecordPermissions(set) => Ok(Some(self.set_record_permissions(set))),
+            Command::Webhooks(_) => Err(Error::new(Code::Unknown, "webhooks are not the phone's")),
             Command::Reload => Err(Error::new(Code::Unknown, "files are not the phone's")),
             Command::Configure(what) => self.configure(*what).map(Some),
             Command::Drain(drain) => Ok(Some(self.close(drain))),
@@ -253,6 +254,7 @@ impl Ua {
             "currentSession": current,
             "agents": self.agents_view(),
             "recordPermissions": self.settings.phone.record_permissions,
+            "lookups": self.lookups,
             "seq": self.seq,
             "counts": self.counts(),
         })

@@ -9,7 +9,7 @@ use super::agent::Unavailable;
 use super::call::originator;
 use super::clock::{Timer, seconds};
 use super::error::{Code, Error};
-use super::identity::{caller, shown_headers, user_of};
+use super::identity::{answers_after, caller, shown_headers, user_of};
 use super::io::{Hop, SessionId};
 use super::media::MediaCommand;
 use super::session::{Incoming, Session, State};
@@ -45,7 +45,7 @@ impl Ua {
         let Some(account) = self.accounts.get(&name) else { return };
         let devices = self.devices_for(account, None);
         let seat = self.seat_of(account, &devices.0, id);
-        let auto_answer = account.settings.auto_answer;
+        let auto_answer = answers_after(account.settings.auto_answer, &msg);
         let local_ip = account.local_ip(hop.addr).or_else(|| literal_host(msg.uri()));
         let waits = self.settings.phone.call_waiting || self.in_seat(&seat) == 0;
         if self.room_for_one_more(&seat).is_err() || !waits {
@@ -71,6 +71,7 @@ impl Ua {
             diversion: msg.header("Diversion").and_then(|d| NameAddr::parse(d).ok()).map(|d| user_of(&d)),
             headers: shown_headers(&msg, &self.settings.phone.headers),
             link: Some(link),
+            auto_answer,
             peer_updates: msg.has_token("Allow", "UPDATE"),
             rang: Some(self.now.mono),
             state: State::Incoming(Box::new(Incoming {
@@ -103,7 +104,7 @@ impl Ua {
         let names = settings.map(|s| &s.codecs).filter(|c| !c.is_empty()).unwrap_or(&self.settings.codecs);
         let mut codecs: Vec<CodecKind> = names.iter().filter_map(|n| CodecKind::from_name(n)).collect();
         if codecs.is_empty() {
-            codecs = vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma];
+            codecs = CodecKind::ALL.to_vec();
         }
         let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
         let (encryption, kind) = settings.map(|s| (s.srtp, s.media)).unwrap_or_default();
@@ -143,7 +144,7 @@ impl Ua {
     /// The port is there.
     pub(super) fn on_incoming_media(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get(&id) else { return };
-        let at_once = self.accounts.get(&session.account).and_then(|a| a.settings.auto_answer) == Some(0);
+        let at_once = session.auto_answer == Some(0);
         let State::Incoming(incoming) = &session.state else { return };
         if incoming.answering.is_some() {
             self.complete_answer(id);

@@ -44,7 +44,8 @@ impl Ua {
         }
         let new = *new;
         will.instance.clone_from(&self.settings.instance); // the shell's, not the files'
-        // Both wait for a restart, whole.
+        // These wait for a restart, whole.
+        will.lookup = self.settings.lookup;
         will.tls.clone_from(&self.settings.tls);
         will.sip.listen.clone_from(&self.settings.sip.listen);
         let seats = self.seats_of_agents();
@@ -101,8 +102,8 @@ impl Ua {
 /// Nothing differs that the registrar, the way to it, or the digest has to do with.
 fn same_binding(old: &AccountSettings, new: &AccountSettings) -> bool {
     let AccountSettings { display_name, realms, register_max_attempts, auto_answer, input, output, .. } = new.clone();
-    let AccountSettings { seat, codecs, password_file, password_credential, .. } = new.clone();
+    let AccountSettings { seat, codecs, dial, password_file, password_credential, .. } = new.clone();
     let old = AccountSettings { display_name, realms, register_max_attempts, auto_answer, ..old.clone() };
-    let old = AccountSettings { input, output, seat, codecs, password_file, password_credential, ..old };
+    let old = AccountSettings { input, output, seat, codecs, dial, password_file, password_credential, ..old };
     old == *new
 }

@@ -8,7 +8,7 @@ use phoned::ua::command::{
     AccountAdd, AccountRef, AgentSet, AgentState, Command, ConfigFault, Configure, DeviceRole, Drain, DtmfMethod,
     Record, RecordTarget, SetRecordPermissions, SetRole, SetStatus, StatusPatch,
 };
-use phoned::ua::settings::{AccountSettings, Settings};
+use phoned::ua::settings::{AccountSettings, AutoAnswer, Settings};
 use serde_json::json;
 
 use crate::net::contract::CONTRACT;
@@ -94,7 +94,7 @@ fn a_peer_that_changes() -> Told {
 fn a_transfer() -> Told {
     let mut net = Net::new(4);
     let (alice, bob) = (net.phone("alice"), net.phone("bob"));
-    let carol = net.phone_with("carol", |_, account| account.auto_answer = Some(300));
+    let carol = net.phone_with("carol", |_, account| account.auto_answer = Some(AutoAnswer::After(300)));
     let (out, _) = net.connect(alice, bob);
     let number = net.uri(carol);
     net.transfer(alice, &out, &number);
