@@ -1,6 +1,6 @@
 # make demo    builds phoned and carries a call between two of them: the timeline, and what was heard
 # make test    all tests, against real peers (under 30 minutes)
-# make bench   the load table, phoned beside baresip, into docs/BENCHMARKS.md
+# make bench   load, and speech over bad lines, phoned beside baresip, into docs/BENCHMARKS.md
 # make run     the daemon in the foreground with config/phoned.toml, socket target/phoned.sock
 # make deb     target/debian/phoned_*.deb: both programs, units, man pages, completions; checked by lintian
 # make package-test  that package on a clean Debian 12 (debootstrap): installed, a call, removed, purged without a trace

@@ -333,8 +333,8 @@ fn ws_header(text: &str) -> bool {
 
 fn codecs(names: &[String]) -> Result<(), String> {
     when(
-        names.iter().all(|name| ["opus", "pcmu", "pcma"].contains(&name.to_ascii_lowercase().as_str())),
-        "opus, pcmu, pcma",
+        names.iter().all(|name| ["opus", "g722", "pcmu", "pcma"].contains(&name.to_ascii_lowercase().as_str())),
+        "opus, g722, pcmu, pcma",
     )
 }
 

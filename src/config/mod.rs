@@ -159,7 +159,7 @@ impl Default for Roles {
 pub struct MediaConfig {
     /// Ports for RTP (even) and RTCP (the odd one above): `FIRST-LAST`.
     pub rtp_ports: String,
-    /// Codecs, best first: `opus`, `pcmu`, `pcma`.
+    /// Codecs, best first: `opus`, `g722`, `pcmu`, `pcma`.
     pub codecs: Vec<String>,
     /// DSCP of RTP, 0–63 (46: expedited forwarding).
     pub dscp: u8,
@@ -169,7 +169,7 @@ impl Default for MediaConfig {
     fn default() -> Self {
         MediaConfig {
             rtp_ports: "20000-29999".into(),
-            codecs: vec!["opus".into(), "pcmu".into(), "pcma".into()],
+            codecs: ["opus", "g722", "pcmu", "pcma"].map(Into::into).to_vec(),
             dscp: 46,
         }
     }

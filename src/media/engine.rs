@@ -315,7 +315,7 @@ impl Engine {
         if entry.rate.is_some() {
             return self.send(worker, Order::Remote(id, Box::new((negotiated, None))));
         }
-        let rate = negotiated.codec.kind.clock();
+        let rate = negotiated.codec.kind.rate();
         let (ends, problem) = self.ends(&entry.input, &entry.output, rate)?;
         self.send(worker, Order::Remote(id, Box::new((negotiated, Some(ends)))))?;
         entry.rate = Some(rate);

@@ -104,7 +104,7 @@ impl Ua {
         let names = settings.map(|s| &s.codecs).filter(|c| !c.is_empty()).unwrap_or(&self.settings.codecs);
         let mut codecs: Vec<CodecKind> = names.iter().filter_map(|n| CodecKind::from_name(n)).collect();
         if codecs.is_empty() {
-            codecs = vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma];
+            codecs = CodecKind::ALL.to_vec();
         }
         let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
         let (encryption, kind) = settings.map(|s| (s.srtp, s.media)).unwrap_or_default();
