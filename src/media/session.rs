@@ -19,6 +19,7 @@ use super::recorder::Tap;
 use super::rtcp::Control;
 use super::streams::Streams;
 use super::transport::{News, Times, Transport};
+use super::video_ends::VideoEnds;
 
 /// The devices of a session.
 pub struct Ends {
@@ -173,6 +174,13 @@ impl Session {
             streams.set_ends(ends)?;
         }
         Ok(())
+    }
+
+    /// The ends of its video are open.
+    pub fn set_video(&mut self, now: u64, ends: VideoEnds, start: Start) {
+        if let Some(streams) = &mut self.streams {
+            streams.set_video(now, ends, start, &self.control);
+        }
     }
 
     /// Begins to send a digit; false when it cannot be sent.

@@ -15,6 +15,7 @@ use super::media::MediaStats;
 use super::number::request_uri;
 use super::session::{Preparing, Session, State};
 use super::status::{CommunicationType, StaticCallStatus};
+use crate::sdp::Direction;
 use crate::sip::transaction::{call_id, tag};
 use crate::sip::uri::SipUri;
 
@@ -69,6 +70,7 @@ impl Ua {
             number: dialled(&call.number, &uri),
             called_number: call.number.clone(),
             transfer_parent: parent,
+            video: self.video_wish(&name, &option, false),
             ..session
         };
         let preparing = Preparing {
@@ -192,6 +194,8 @@ impl Ua {
             negotiated: None,
             stats: MediaStats::default(),
             remote_ssrc: None,
+            video: Direction::Inactive,
+            video_ssrc: None,
             created: self.now.mono,
             rang: None,
             answered: None,

@@ -119,6 +119,7 @@ pub fn negotiated(remote_rtp: SocketAddr, kind: CodecKind) -> Negotiated {
         ptime: 20,
         protection: Protection::Clear,
         ice: None,
+        video: None,
     }
 }
 
