@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::audio::{self, Devices};
 use crate::config::Config;
+use crate::crm::{self, Crm};
 use crate::media::recorder::{Format, RecordConfig};
 use crate::media::{Answer, Engine, MediaConfig, Recordings};
 use crate::net::{self, Net, NetEvent};
@@ -23,6 +24,7 @@ use crate::rpc::{self, Hub, Listener, Request, Server};
 use crate::store::{self, Told};
 use crate::ua::Ua;
 use crate::ua::command::Command;
+use crate::ua::contact::Contact;
 use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target};
 use crate::ua::media::MediaEvent;
 use crate::ua::settings::Settings;
@@ -33,6 +35,8 @@ const MEDIA_INBOX: usize = 256;
 const DEVICE_INBOX: usize = 4;
 /// Answers of the recordings' keeper that may wait.
 const ANSWER_INBOX: usize = 16;
+/// Words of the CRM's side that may wait.
+const CRM_INBOX: usize = 64;
 /// Words of the store that may wait.
 const ALERT_INBOX: usize = 8;
 /// The id of the shell's own commands: the hub gives it to nobody.
@@ -81,6 +85,7 @@ pub struct Daemon {
     net: Net,
     engine: Engine,
     recordings: Recordings,
+    crm: Crm,
     /// Answers that an edge had at once: inputs for after the current drain.
     at_once: VecDeque<AtOnce>,
     /// Who asked for the stop.
@@ -99,6 +104,7 @@ pub struct Daemon {
 enum AtOnce {
     Media(SessionId, MediaEvent),
     Resolved(QueryId, Vec<Target>),
+    Contact(SessionId, Contact),
 }
 
 struct Inboxes {
@@ -107,6 +113,7 @@ struct Inboxes {
     media: mpsc::Receiver<(SessionId, MediaEvent)>,
     devices: mpsc::Receiver<Vec<DeviceInfo>>,
     recordings: mpsc::Receiver<Answer>,
+    crm: mpsc::Receiver<crm::Told>,
     alerts: mpsc::Receiver<Value>,
 }
 
@@ -134,11 +141,20 @@ impl Daemon {
         let mut hub = Hub::new(hex(&epoch[..8]));
         let (gate, written) = watch::channel(if config.store.enabled { 0 } else { u64::MAX });
         let (to_alerts, alerts) = mpsc::channel(ALERT_INBOX);
+        let mut source = None;
         if config.store.enabled {
             let started = store::start(&config.store, hex(&epoch[..8]), tell(gate, to_alerts))?;
             ua.resume(now(), started.seq, started.unfinished);
+            source = Some(crm::Source {
+                reader: started.reader.clone(),
+                written: written.clone(),
+                first: started.seq + 1,
+                dir: config.store.directory(),
+            });
             hub = Hub::new(started.epoch).with_store(started.log, started.reader, started.keys);
         }
+        let (crm_told, crm_inbox) = mpsc::channel(CRM_INBOX);
+        let crm = Crm::start(config.lookup.clone(), config.webhooks.clone(), source, crm_told);
 
         if let Some(listener) = &listener {
             tracing::info!(http = %listener.local_addr(), "HTTP and WebSocket");
@@ -158,6 +174,7 @@ impl Daemon {
             net,
             engine,
             recordings,
+            crm,
             at_once: VecDeque::new(),
             stopping: Vec::new(),
             stopped: false,
@@ -167,6 +184,7 @@ impl Daemon {
                 media: media_inbox,
                 devices: device_inbox,
                 recordings: recording_inbox,
+                crm: crm_inbox,
                 alerts,
             },
             signals,
@@ -196,6 +214,7 @@ impl Daemon {
                 Some((session, event)) = self.inboxes.media.recv() => self.handle(Input::Media(session, event)),
                 Some(list) = self.inboxes.devices.recv() => self.handle(Input::Devices(list)),
                 Some((reply, answer)) = self.inboxes.recordings.recv() => self.hub.reply(reply, answer),
+                Some(told) = self.inboxes.crm.recv() => self.on_crm(told),
                 Some(alert) = self.inboxes.alerts.recv() => self.handle(Input::Alert(alert)),
                 () = sleep_until(wake) => self.on_time(),
                 _ = self.signals.0.recv() => signals += 1,
@@ -256,12 +275,24 @@ impl Daemon {
         }
     }
 
+    fn on_crm(&mut self, told: crm::Told) {
+        match told {
+            crm::Told::Contact(session, contact) => self.handle(Input::Contact(session, contact)),
+            crm::Told::Answer(reply, answer) => self.hub.reply(reply, answer),
+        }
+    }
+
     fn on_request(&mut self, request: Request) {
         let Some((reply, command)) = self.hub.take(request) else { return };
         match command {
             Command::Shutdown => self.stop(reply),
             Command::Recordings(what) => {
                 if let Some(error) = self.recordings.ask(reply, what) {
+                    self.hub.reply(reply, Err(error));
+                }
+            }
+            Command::Webhooks(what) => {
+                if let Some(error) = self.crm.ask(reply, what) {
                     self.hub.reply(reply, Err(error));
                 }
             }
@@ -288,6 +319,7 @@ impl Daemon {
             let input = match answer {
                 AtOnce::Media(session, event) => Input::Media(session, event),
                 AtOnce::Resolved(query, targets) => Input::Resolved(query, targets),
+                AtOnce::Contact(session, contact) => Input::Contact(session, contact),
             };
             self.ua.listen(self.hub.hears());
             self.ua.handle(now(), input);
@@ -305,6 +337,10 @@ impl Daemon {
                 Output::Resolve(query, host) => {
                     let targets = self.net.resolve(query, host);
                     self.at_once.extend(targets.map(|targets| AtOnce::Resolved(query, targets)));
+                }
+                Output::Lookup(wanted) => {
+                    let session = wanted.session;
+                    self.at_once.extend(self.crm.look_up(wanted).map(|contact| AtOnce::Contact(session, contact)));
                 }
                 Output::Media(session, command) => {
                     let event = self.engine.command(session, command);

@@ -5,6 +5,7 @@
 
 pub mod audio;
 pub mod config;
+pub mod crm;
 pub mod ctl;
 pub mod daemon;
 pub mod media;

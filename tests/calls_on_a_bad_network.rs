@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use net::{Net, Weather};
 use phoned::ua::command::{Call, CallRef, Command};
 use phoned::ua::event::Event;
-use phoned::ua::settings::PhoneSettings;
+use phoned::ua::settings::{AutoAnswer, PhoneSettings};
 
 /// What a clean call tells, each once and in this order. At the called side the hang-up may overtake the ACK of a bad
 /// network: then nothing was ever confirmed there.
@@ -37,7 +37,7 @@ fn clean(calls: usize, loss: u32, seed: u64) -> usize {
     let alice = net.phone_with("alice", |settings, _| roomy(&mut settings.phone));
     let bob = net.phone_with("bob", |settings, account| {
         roomy(&mut settings.phone);
-        account.auto_answer = Some(500);
+        account.auto_answer = Some(AutoAnswer::After(500));
     });
     net.weather = Weather { loss, duplicates: 5, delay: 1..=150 };
     let number = net.uri(bob);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use phoned::config::{Config, Sources, TokenRole, load};
+use phoned::config::{Config, Sources, TokenRole, WebhookConfig, load};
 use phoned::ua::settings::{AccountSettings, Secret};
 
 fn example() -> PathBuf {
@@ -28,11 +28,19 @@ fn every_key_is_shown() {
     let config = serde_json::to_value(Config::default()).unwrap();
     let account =
         serde_json::to_value(AccountSettings { password: Some(Secret::new("x")), ..Default::default() }).unwrap();
-    let sections =
-        config.as_object().unwrap().iter().filter(|(name, _)| *name != "accounts").map(|(_, section)| section);
-    for section in sections.chain([&account, &config["rpc"]["roles"]]) {
-        for key in
-            section.as_object().unwrap().keys().filter(|key| !["roles", "password", "tokens"].contains(&key.as_str()))
+    let webhook = serde_json::to_value(WebhookConfig::default()).unwrap();
+    let sections = config
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, _)| !["accounts", "webhooks"].contains(&name.as_str()))
+        .map(|(_, section)| section);
+    for section in sections.chain([&account, &webhook, &config["rpc"]["roles"]]) {
+        for key in section
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|key| !["roles", "password", "secret", "tokens"].contains(&key.as_str()))
         {
             assert!(shown.contains(key.as_str()), "config/phoned.toml does not show {key}");
         }
@@ -43,6 +51,7 @@ fn every_key_is_shown() {
 fn its_commented_keys_are_right_too() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("office.password"), "hunter2\n").unwrap();
+    std::fs::write(directory.path().join("crm.secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
     std::fs::write(directory.path().join("crm.token"), "0123456789abcdef0123456789abcdef\n").unwrap();
     for file in ["ca.pem", "phoned.pem", "phoned.key", "office-ca.pem", "office.pem", "office.key"] {
         std::fs::write(directory.path().join(file), "").unwrap();
@@ -59,6 +68,13 @@ fn its_commented_keys_are_right_too() {
     let office = &config.accounts["office"];
     assert_eq!(office.uri, "sip:1001@pbx.example.com");
     assert_eq!(office.password.as_ref().unwrap().expose(), "hunter2");
+    let crm = &config.webhooks["crm"];
+    assert_eq!(crm.secret.as_ref().unwrap().expose(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let defaults = WebhookConfig::default();
+    assert_eq!(
+        (crm.timeout, crm.retry_ms, crm.tries, crm.max_age),
+        (defaults.timeout, defaults.retry_ms, defaults.tries, defaults.max_age)
+    );
     let crm = &config.http.tokens["crm"];
     assert_eq!((crm.role, crm.secret.expose()), (TokenRole::Call, "0123456789abcdef0123456789abcdef"));
     assert_eq!(config.phone.default_account.as_deref(), Some("office"));

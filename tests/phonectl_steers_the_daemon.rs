@@ -27,7 +27,14 @@ async fn run(phone: &FakePhone, arguments: &[&str]) -> (Option<i32>, String, Str
 }
 
 fn last(phone: &FakePhone) -> Asked {
-    phone.seen.lock().unwrap().last().unwrap().clone()
+    match phone.seen.lock().unwrap().last().unwrap().clone() {
+        // Who dials, the socket says.
+        Asked::Call(call) if call.by.is_some() => Asked::Call(command::Call { by: None, ..call }),
+        Asked::BlindTransfer(wish) if wish.by.is_some() => {
+            Asked::BlindTransfer(command::BlindTransfer { by: None, ..wish })
+        }
+        other => other,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,6 +65,7 @@ async fn each_verb_asks_its_method() {
                 call_id: "2".into(),
                 number: "200".into(),
                 hangup: Default::default(),
+                by: None,
             }),
         ),
         (&["complete", "3"], Asked::AttendedTransfer(command::AttendedTransfer { call_id: "3".into(), number: None })),
@@ -68,6 +76,7 @@ async fn each_verb_asks_its_method() {
                 transfer_id: Some("1".into()),
                 account: Some("a".into()),
                 option: None,
+                by: None,
             }),
         ),
         (&["reject"], Asked::Reject(command::Reject { call_id: "2".into(), code: Some(486) })),
@@ -124,6 +133,8 @@ async fn each_verb_asks_its_method() {
             &["recordings", "rm", "a.wav"],
             Asked::Recordings(command::Recordings::Delete(command::RecordingRef { id: "a.wav".into() })),
         ),
+        (&["webhooks"], Asked::Webhooks(command::Webhooks::List)),
+        (&["webhooks", "dead"], Asked::Webhooks(command::Webhooks::List)),
         (&["status"], Asked::PhoneGet),
         (&["shutdown"], Asked::Shutdown),
         (&["attended"], Asked::AttendedTransfer(command::AttendedTransfer { call_id: "1".into(), number: None })),
@@ -190,6 +201,8 @@ async fn exit_codes() {
         (&["use", "default"], 2, "--as <ROLE>"),
         (&["recordings", "verify"], 2, "<IDS>..."),
         (&["cdrs"], 1, "nothing is kept here"),
+        (&["webhooks", "test", "ill"], 1, "not taken"),
+        (&["webhooks", "dead", "none"], 1, "no such webhook"),
         (&[], 2, "Usage"),
         (&["--socket", "/nowhere/phoned.sock", "ls"], 3, "no phoned at /nowhere/phoned.sock"),
     ];
@@ -221,8 +234,17 @@ async fn text_for_people_and_documents_for_programs() {
     assert!(out.lines().nth(1).unwrap().split_whitespace().eq(["a", "sip:a@h", "registered"]), "{out}");
     let (_, out, _) = run(&phone, &["devices"]).await;
     assert!(out.contains("silence") && out.contains("input, output"), "{out}");
+    let (_, out, _) = run(&phone, &["webhooks"]).await;
+    let words =
+        ["crm", "failing,", "again", "in", "5", "s", "7", "3", "1", "0", "http://h/", "the", "server", "says", "500"];
+    assert!(out.lines().nth(1).unwrap().split_whitespace().eq(words), "{out}");
+    let (_, out, _) = run(&phone, &["webhooks", "dead", "crm"]).await;
+    assert!(out.lines().nth(1).unwrap().starts_with("crm      5    2026-11-23T00:55:46.001Z  cdrChange  1"), "{out}");
+    let (_, out, _) = run(&phone, &["webhooks", "test", "crm"]).await;
+    assert_eq!(out, "the server says 204 after 12 ms\n");
     for (arguments, count) in [
         (&["--json", "ls"][..], 2),
+        (&["webhooks", "--json"], 1),
         (&["ls", "--json"], 2),
         (&["accounts", "--json"], 1),
         (&["rpc", "--json", "rpc.discover"], 1),

@@ -5,11 +5,11 @@ use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use super::{Config, http};
+use super::{Config, crm, http};
 use crate::sdp::VideoCodec;
 use crate::ua::dialable;
 use crate::ua::io::Transport;
-use crate::ua::settings::{AccountSettings, Secret};
+use crate::ua::settings::{AccountSettings, DialSettings, Secret};
 
 /// The longest password that a file may hold, bytes.
 const MAX_PASSWORD: u64 = 4096;
@@ -121,6 +121,10 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
         filter.map(drop).map_err(|_| "error, warn, info, debug or trace, or a filter as info,phoned::sip=debug".into()),
     );
     fault(&["log", "format"], when(["text", "json"].contains(&&*config.log.format), "text or json"));
+    for (key, result) in dial_faults(&config.dial) {
+        fault(&["dial", key], result);
+    }
+    faults.extend(crm::faults(config));
     let mut seen: BTreeMap<(String, &Option<String>), &str> = BTreeMap::new();
     for (name, account) in &config.accounts {
         for (key, why) in account_faults(name, account, true) {
@@ -146,9 +150,7 @@ pub fn account_faults(name: &str, account: &AccountSettings, whole: bool) -> Vec
             faults.push((key.to_owned(), why));
         }
     };
-    let plain =
-        !name.is_empty() && name.len() <= 64 && name.chars().all(|c| c.is_alphanumeric() || "-_.@+".contains(c));
-    fault("", when(plain, "a name of letters, digits and -_.@+"));
+    fault("", when(plain_name(name), "a name of letters, digits and -_.@+"));
     if whole || !account.uri.is_empty() {
         fault("uri", sip_uri(&account.uri, true));
     }
@@ -203,7 +205,49 @@ pub fn account_faults(name: &str, account: &AccountSettings, whole: bool) -> Vec
     for (key, end) in [("video_source", &account.video_source), ("video_sink", &account.video_sink)] {
         fault(key, end.as_deref().map_or(Ok(()), video_end));
     }
+    if let Some(dial) = &account.dial {
+        let own = dial.clone();
+        let whole = DialSettings {
+            strip: own.strip.unwrap_or_default(),
+            prefix: own.prefix.unwrap_or_default(),
+            country: own.country,
+            allow: own.allow.unwrap_or_default(),
+            deny: own.deny.unwrap_or_default(),
+            ..DialSettings::default()
+        };
+        let wrong = dial_faults(&whole).into_iter().find_map(|(key, result)| Some(format!("{key}: {}", result.err()?)));
+        fault("dial", wrong.map_or(Ok(()), Err));
+    }
     faults
+}
+
+fn dial_faults(dial: &DialSettings) -> Vec<(&'static str, Result<(), String>)> {
+    let number =
+        |text: &str, more: &str| text.chars().all(|c| c.is_ascii_digit() || "+*#".contains(c) || more.contains(c));
+    let lists = |list: &[String]| {
+        let fine = list.iter().all(|prefix| !prefix.is_empty() && number(prefix, "xX"));
+        when(fine, "beginnings of numbers, as [\"+49\", \"0900\"]; x is any digit")
+    };
+    vec![
+        ("strip", when(number(&dial.strip, ""), "digits, as \"0\"")),
+        ("prefix", when(number(&dial.prefix, ""), "digits, as \"0\"")),
+        ("country", dial.country.as_deref().map_or(Ok(()), crm::known_country)),
+        ("e164", when(!dial.e164 || dial.country.is_some(), "with [dial] country")),
+        ("allow", lists(&dial.allow)),
+        ("deny", lists(&dial.deny)),
+        (
+            "emergency",
+            when(
+                dial.emergency.iter().all(|known| !known.is_empty() && number(known, "")),
+                "whole numbers, as [\"112\"]",
+            ),
+        ),
+    ]
+}
+
+/// A name that may stand in a path, and in a log.
+pub(super) fn plain_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 64 && name.chars().all(|c| c.is_alphanumeric() || "-_.@+".contains(c))
 }
 
 /// Reads `password_file`, where there is one, into `password`. The error never holds what the file does.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::spans::Document;
-use super::{Config, check, http, read_password};
+use super::{Config, check, crm, http, read_password};
 
 /// Where the configuration is when nobody says otherwise.
 const STANDARD: &str = "/etc/phoned/phoned.toml";
@@ -137,6 +137,13 @@ pub fn load(sources: &Sources) -> Result<Config, Faults> {
         if !wrong.iter().any(|(path, _)| *path == keys)
             && let Err(why) = read_password(account)
         {
+            wrong.push((keys, why));
+        }
+    }
+    for (name, webhook) in &mut config.webhooks {
+        let keys = ["webhooks", name, "secret_file"].map(str::to_owned).to_vec();
+        beside(&keys, &mut webhook.secret_file);
+        if let Err(why) = crm::read_secret(webhook) {
             wrong.push((keys, why));
         }
     }

@@ -1,11 +1,13 @@
 //! The configuration: `Config` is the schema of `/etc/phoned/phoned.toml`; its defaults are the daemon's.
 
 mod check;
+mod crm;
 mod http;
 mod load;
 mod spans;
 
 pub use check::{account_faults, read_password};
+pub use crm::{LookupConfig, LookupFields, WebhookConfig};
 pub use http::{HttpConfig, Token, TokenRole};
 pub use load::{Fault, Faults, Sources, load};
 
@@ -18,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::media::{IceConfig, TurnServer};
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
-    AccountSettings, AudioSettings, PhoneSettings, PrivacySettings, RecordSettings, Secret, Settings, SipSettings,
-    TlsSettings, TransferSettings, VideoSettings,
+    AccountSettings, AudioSettings, DialSettings, PhoneSettings, PrivacySettings, RecordSettings, Secret, Settings,
+    SipSettings, TlsSettings, TransferSettings, VideoSettings,
 };
 
 /// The whole configuration.
@@ -50,10 +52,16 @@ pub struct Config {
     pub store: StoreConfig,
     /// How a transfer is made.
     pub transfer: TransferSettings,
+    /// What becomes of a number before it is called.
+    pub dial: DialSettings,
+    /// Who calls, asked of a web server.
+    pub lookup: LookupConfig,
     /// What is not told.
     pub privacy: PrivacySettings,
     /// What is logged.
     pub log: LogConfig,
+    /// Web servers that are told what happens, by name.
+    pub webhooks: BTreeMap<String, WebhookConfig>,
     /// Who we are, by name.
     pub accounts: BTreeMap<String, AccountSettings>,
 }
@@ -67,6 +75,8 @@ impl Config {
             instance: String::new(),
             phone: self.phone.clone(),
             transfer: self.transfer.clone(),
+            dial: self.dial.clone(),
+            lookup: self.lookup.url.is_some(),
             privacy: self.privacy.clone(),
             audio: AudioSettings {
                 input: self.audio.input.clone(),

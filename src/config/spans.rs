@@ -146,7 +146,7 @@ fn explain(place: String, key: &str, message: &str) -> Fault {
 
 /// What stands there may be nobody's business.
 fn is_secret(text: &str) -> bool {
-    ["password", "ws_query", "ws_headers"].iter().any(|key| text.contains(key))
+    ["password", "secret", "ws_query", "headers"].iter().any(|key| text.contains(key))
 }
 
 fn one_line(text: &str) -> String {

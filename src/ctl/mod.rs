@@ -5,6 +5,8 @@ mod agent;
 mod client;
 mod log;
 mod show;
+mod top;
+mod webhooks;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -35,7 +37,7 @@ A CALLID may be left out where there is one call, or for the current one. docs/A
 enum Verb {
     /// Call a number or a SIP URI
     Dial {
-        /// A number, sip: or tel: URI
+        /// A number, or a sip: or tel: link
         number: String,
         /// The account to call from
         #[arg(long, short)]
@@ -173,6 +175,8 @@ enum Verb {
     },
     /// Show the agents, or say whether one takes calls
     Agent(agent::Arguments),
+    /// Accounts, calls, levels and events, live, with keys to answer, hold and hang up
+    Top,
     /// Print events as they come
     Watch {
         /// Event names, device.* for a family; none: all
@@ -189,6 +193,11 @@ enum Verb {
     Recordings {
         #[command(subcommand)]
         what: Option<log::RecordingsVerb>,
+    },
+    /// Show who is told what happens, what was not taken, or try it
+    Webhooks {
+        #[command(subcommand)]
+        what: Option<webhooks::Verb>,
     },
     /// Say whether the daemon is well: 0, or 1 when an account is not registered that shall be
     Status,
@@ -242,7 +251,7 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         }
         _ => json!({}),
     };
-    let mut client = Client::connect(arguments.socket)?;
+    let mut client = Client::connect(arguments.socket.clone())?;
     match arguments.verb {
         Verb::Dial { number, account, wait } => {
             dial(&mut client, out, given([("number", Some(number)), ("account", account)]), wait)
@@ -317,10 +326,12 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             out.done(&client.call("device.setRole", params)?)
         }
         Verb::Agent(arguments) => agent::run(&mut client, out, arguments),
+        Verb::Top => top::run(arguments.socket, client),
         Verb::Watch { topics, from } => watch(&mut client, out, topics, from),
         Verb::Events(which) => log::events(&mut client, out, which),
         Verb::Cdrs(which) => log::cdrs(&mut client, out, which),
         Verb::Recordings { what } => log::recordings(&mut client, out, what.unwrap_or_default()),
+        Verb::Webhooks { what } => webhooks::run(&mut client, out, what.unwrap_or(webhooks::Verb::Ls)),
         Verb::Status => accounts::status(&mut client, out),
         Verb::Shutdown => out.done(&client.call("daemon.shutdown", json!({}))?),
         Verb::Rpc { method, .. } => {

@@ -1,7 +1,7 @@
 //! IVF, the file of bare VP8 frames: read whole, and written frame by frame.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -15,6 +15,8 @@ const HEADER: usize = 32;
 const FRAME: usize = 12;
 /// Of a frame whose time is not believable, µs.
 const USUAL_US: u64 = 33_333;
+/// The longest pause between two frames that are written, in units of RTP's clock; another stream's time is no pause.
+const LEAP: u32 = 900_000;
 
 /// A file's frames.
 #[derive(Debug)]
@@ -100,7 +102,7 @@ impl Ivf {
 
 /// A file that grows.
 pub struct Writer {
-    file: BufWriter<File>,
+    file: File,
     time: u64,
     before: u32,
     count: u32,
@@ -115,7 +117,8 @@ impl Writer {
         let names = (1..1_000).map(|n| if n == 1 { format!("{name}.ivf") } else { format!("{name}-{n}.ivf") });
         let mut opened = names.map(|name| options.open(folder.join(name)));
         let taken = |result: &io::Result<File>| matches!(result, Err(e) if e.kind() == io::ErrorKind::AlreadyExists);
-        let file = opened.find(|result| !taken(result)).unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into()))?;
+        let mut file =
+            opened.find(|result| !taken(result)).unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into()))?;
         let (width, height) = vp8::size(&first.bytes).unwrap_or_default();
         let mut header = [0; HEADER];
         header[..12].copy_from_slice(b"DKIF\0\0\x20\0VP80");
@@ -123,26 +126,24 @@ impl Writer {
         header[14..16].copy_from_slice(&height.to_le_bytes());
         header[16..20].copy_from_slice(&1_000u32.to_le_bytes());
         header[20..24].copy_from_slice(&1u32.to_le_bytes());
-        let mut file = BufWriter::new(file);
         file.write_all(&header)?;
         Ok(Writer { file, time: 0, before: first.timestamp, count: 0 })
     }
 
-    /// One more frame.
+    /// One more frame, by one write: whatever ends the process, the file is whole up to there.
     pub fn add(&mut self, frame: &vp8::Frame) -> io::Result<()> {
-        self.time += u64::from(frame.timestamp.wrapping_sub(self.before));
+        let step = frame.timestamp.wrapping_sub(self.before);
+        self.time += u64::from(step.min(LEAP));
         self.before = frame.timestamp;
         self.count += 1;
-        self.file.write_all(&(frame.bytes.len() as u32).to_le_bytes())?;
-        self.file.write_all(&(self.time / 90).to_le_bytes())?;
-        self.file.write_all(&frame.bytes)
+        let (length, time) = ((frame.bytes.len() as u32).to_le_bytes(), (self.time / 90).to_le_bytes());
+        self.file.write_all(&[&length[..], &time, &frame.bytes].concat())
     }
 
     /// The number of frames comes into the header.
     pub fn finish(mut self) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(24))?;
-        self.file.write_all(&self.count.to_le_bytes())?;
-        self.file.flush()
+        self.file.write_all(&self.count.to_le_bytes())
     }
 }
 

@@ -27,6 +27,8 @@ const BEHIND_US: u64 = 1_000_000;
 /// Between two requests for a key frame, either way, µs.
 const ASK_US: u64 = 1_000_000;
 const ASKED_US: u64 = 500_000;
+/// Between two looks at what was lost, µs.
+const LOOK_US: u64 = 200_000;
 /// Another SSRC of the peer's is believed once the one before was silent for this long, µs.
 const HANDOVER_US: u64 = 60_000;
 /// The payload types towards a port, whatever was agreed on with the peer: one description does for every call.
@@ -58,6 +60,9 @@ pub struct VideoLeg {
     /// Nothing can be shown before a key frame.
     needs_key: bool,
     ask_at: u64,
+    /// What was lost when it was looked at last, and when to look again, µs: what only came out of order is not lost.
+    lost: u64,
+    look_at: u64,
 }
 
 /// How far a file is.
@@ -96,6 +101,8 @@ impl VideoLeg {
             shown: Rewriter::new(now, start.seq, start.timestamp),
             needs_key: true,
             ask_at: 0,
+            lost: 0,
+            look_at: 0,
         }
     }
 
@@ -133,17 +140,15 @@ impl VideoLeg {
             Some(_) if at < self.last_at + HANDOVER_US => return,
             _ => {
                 self.reception.begin(VIDEO_CLOCK);
-                self.needs_key = true;
+                self.begin_anew();
             }
         }
         self.theirs = Some(header.ssrc);
-        let lost = self.reception.lost();
         match self.reception.note(header.seq) {
             Seen::Valid => {}
             Seen::Doubtful => return,
-            Seen::Restart => self.needs_key = true,
+            Seen::Restart => self.begin_anew(),
         }
-        self.needs_key |= self.reception.lost() > lost;
         self.last_at = self.last_at.max(at);
         self.stats.rx_packets += 1;
         if header.marker {
@@ -153,9 +158,8 @@ impl VideoLeg {
             tell(MediaEvent::Video(VideoEvent::Started { ssrc: header.ssrc }));
         }
         if !std::mem::replace(&mut self.seeing, seeing) && seeing {
-            self.assembler = Assembler::default();
             self.shown.pause();
-            self.needs_key = true;
+            self.begin_anew();
         }
         if !seeing || payload.is_empty() {
             return;
@@ -174,6 +178,11 @@ impl VideoLeg {
             Some(Sink::File(_)) if codec == VideoCodec::Vp8 => self.assembler.push(at, header, payload),
             _ => {}
         }
+    }
+
+    fn begin_anew(&mut self) {
+        self.assembler = Assembler::default();
+        self.needs_key = true;
     }
 
     /// RTCP of the peer's, which may be about the audio too.
@@ -234,6 +243,11 @@ impl VideoLeg {
             let mut asked = false;
             drain(socket, &mut |_, bytes| asked |= requests(bytes).any(|ssrc| ssrc == self.ssrc));
             self.needs_key |= asked;
+        }
+        if loan.now >= self.look_at {
+            self.look_at = loan.now + LOOK_US;
+            let lost = std::mem::replace(&mut self.lost, self.reception.lost());
+            self.needs_key |= self.lost > lost;
         }
         let receiving = self.direction(gate).recv() && self.ends.sink.is_some();
         let Some(theirs) = self.theirs.filter(|_| self.terms.is_some()) else {

@@ -51,7 +51,7 @@ pub(super) async fn serve(
     requests: mpsc::Sender<Request>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let outbox = Arc::new(Outbox::of(user));
+    let outbox = Arc::new(Outbox::of(user, role));
     let all_said = AtomicBool::new(false);
     {
         let mut writer = std::pin::pin!(write(&mut output, &outbox, &all_said, &mut gate));
@@ -72,11 +72,11 @@ pub(super) async fn serve(
 /// Does what one document asks, and returns the lines of the answer; none: the daemon is gone.
 pub(super) async fn once(
     parsed: Parsed,
-    user: u32,
+    (user, role): (u32, Role),
     mut gate: watch::Receiver<u64>,
     requests: mpsc::Sender<Request>,
 ) -> Option<Vec<u8>> {
-    let entrance = Entrance::new(requests, Arc::new(Outbox::of(user)));
+    let entrance = Entrance::new(requests, Arc::new(Outbox::of(user, role)));
     if !entrance.enter(parsed).await {
         return None;
     }

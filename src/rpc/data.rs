@@ -6,17 +6,21 @@
 mod log;
 mod recording;
 mod session;
+mod webhook;
 
 pub use log::*;
 pub use recording::*;
 pub use session::*;
+pub use webhook::*;
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::ua::command::AgentState;
+use crate::ua::contact::Lookups;
 use crate::ua::io::DeviceInfo;
+use crate::ua::settings::AutoAnswer;
 
 /// `true`: done.
 #[derive(Debug)]
@@ -110,8 +114,8 @@ pub struct Account {
     pub input: Option<String>,
     /// Its loudspeaker, where it has one of its own.
     pub output: Option<String>,
-    /// It answers by itself after so many ms.
-    pub auto_answer: Option<u64>,
+    /// It answers by itself after so many ms, or when the INVITE asks for it (`header`).
+    pub auto_answer: Option<AutoAnswer>,
 }
 
 /// How a registration stands.
@@ -211,6 +215,8 @@ pub struct Phone {
     pub agents: Vec<Agent>,
     /// What users may do about recording: 0 nothing, 1 pause and resume, 2 also start and stop.
     pub record_permissions: u8,
+    /// How look-ups of callers went since the daemon began.
+    pub lookups: Lookups,
     /// The seq of the last event.
     pub seq: u64,
     /// What is under way inside.

@@ -14,7 +14,7 @@ pub(super) fn object(error: &Error) -> ErrorObjectOwned {
         &error.describe,
         &error.hint,
         error.sip_code,
-        None,
+        error.path,
     )
 }
 

@@ -59,7 +59,7 @@ events! {
     event "statusChange" StatusChange "Anything of the status changed but name, avatar and company."
         { "callId": CALL, "newStatus": status(CALL, "talking"), "oldStatus": status(CALL, "ringing"), "changed": ["callStartTime", "callStatus"] };
     event "staticStatusChange" StaticStatusChange "Name, avatar or company changed."
-        { "callId": CALL, "newStatus": { "name": "Ann Lee", "avatar": "", "company": "Lee & Co" }, "oldStatus": { "name": "", "avatar": "", "company": "" } };
+        { "callId": CALL, "newStatus": { "name": "Front Desk", "avatar": "", "company": "Example Ltd" }, "oldStatus": { "name": "", "avatar": "", "company": "" } };
     event "streamAdded" StreamAdded "The first sound of the peer; again with the first packet of its video."
         { "callId": CALL, "communicationType": "outbound", "stream": session(CALL, "talking")["remoteStream"] };
     event "reinvite" Reinvite "The peer changed the session, or another took its place."
@@ -69,7 +69,7 @@ events! {
     event "dtmfSent" DtmfSent "A digit has gone."
         { "callId": CALL, "dtmf": "5", "method": "rtp" };
     event "identity" Identity "We talk to somebody else now, or know more of whom."
-        { "callId": CALL, "number": "1003", "name": "Bo Ek", "oldNumber": "1002", "oldName": "Ann Lee" };
+        { "callId": CALL, "number": "1003", "name": "Support", "oldNumber": "1002", "oldName": "Front Desk" };
     event "media" Media "Its voice stalls, flows again, or changed otherwise."
         { "callId": CALL, "state": "stalled", "oneWay": true };
     event "alert" Alert "Something wants a look."

@@ -57,10 +57,11 @@ examples! {
     "phone.destroy" {} => true;
     "phone.call" { "number": "1002", "option": { "extraHeaders": ["X-Ticket: 42"] }, "account": "office" }
         => { "code": 200, "msg": "SUCCESS", "callId": CALL, "session": session(CALL, "calling") };
-    "phone.get" {} => { "isRegistered": true, "accounts": 1, "sessions": [CALL], "currentSession": CALL, "agents": [agent("ready")], "recordPermissions": 2, "seq": 7,
+    "phone.get" {} => { "isRegistered": true, "accounts": 1, "sessions": [CALL], "currentSession": CALL, "agents": [agent("ready")], "recordPermissions": 2,
+        "lookups": { "asked": 12, "found": 9, "failed": 0 }, "seq": 7,
         "counts": { "sessions": 1, "dialogs": 1, "orphans": 0, "recordings": 0, "transactions": 2, "requests": 0, "queries": 0, "flows": 2, "timers": 3, "waiting": 0 } };
     "phone.getSession" {} => [session(CALL, "talking")];
-    "phone.setSessionStaticStatus" { "callId": CALL, "staticStatus": { "name": "Ann Lee" } } => (session(CALL, "talking"));
+    "phone.setSessionStaticStatus" { "callId": CALL, "staticStatus": { "name": "Front Desk" } } => (session(CALL, "talking"));
     "phone.getCurrentSession" {} => (session(CALL, "talking"));
     "phone.setCurrentSession" { "callId": OTHER } => true;
     "phone.merge" { "callIds": [CALL, OTHER] } => true;
@@ -73,6 +74,9 @@ examples! {
     "recording.get" { "id": FIRST_ID } => (recording());
     "recording.verify" { "id": FIRST_ID } => { "id": FIRST_ID, "valid": true, "sha256": HASH, "expected": HASH };
     "recording.delete" { "id": FIRST_ID } => true;
+
+    "webhook.list" {} => [webhook()];
+    "webhook.test" { "name": "crm" } => { "delivered": true, "status": 204, "durationMs": 38, "error": null };
 
     "session.get" { "callId": CALL } => (session(CALL, "talking"));
     "session.on" { "callId": CALL, "eventName": "*" } => 4;
@@ -97,7 +101,7 @@ examples! {
     "session.pauseRecord" { "callId": CALL } => true;
     "session.stopRecord" { "callId": CALL } => { "path": FIRST, "sha256": HASH, "durationMs": 61_240 };
     "session.setStatus" { "callId": CALL, "status": { "tags": ["vip"] } } => (session(CALL, "talking"));
-    "session.setStaticStatus" { "callId": CALL, "staticStatus": { "name": "Ann Lee", "company": "Lee & Co" }, "startManualModel": true }
+    "session.setStaticStatus" { "callId": CALL, "staticStatus": { "name": "Front Desk", "company": "Example Ltd" }, "startManualModel": true }
         => (session(CALL, "talking"));
     "session.destroy" { "callId": CALL } => true;
 
@@ -159,7 +163,7 @@ pub(super) fn session(call_id: &str, state: &str) -> Value {
 pub(super) fn status(call_id: &str, state: &str) -> Value {
     let inbound = state == "connecting";
     json!({
-        "name": "Ann Lee",
+        "name": "Front Desk",
         "avatar": "",
         "company": "",
         "number": "1002",
@@ -220,6 +224,16 @@ pub(super) fn account() -> Value {
     })
 }
 
+fn webhook() -> Value {
+    json!({
+        "name": "crm", "url": "https://crm.example.com/phone", "events": ["incoming", "cdrChange"], "account": null, "state": "ok",
+        "nextSeq": 1294, "behind": 0, "delivered": 211, "failures": 0, "lastError": null, "retryInMs": null, "lost": 0, "dead": 1,
+        "deadLetters": [{
+            "seq": 977, "epoch": EPOCH, "event": "cdrChange", "callId": CALL, "time": "2026-11-23T08:01:06.360Z", "reason": "the server says 422",
+        }],
+    })
+}
+
 /// The agent of a seat, at work or at lunch.
 pub(super) fn agent(state: &str) -> Value {
     let mut agent = json!({ "seat": "office", "accounts": ["office"], "state": state, "dnd": false, "since": "2026-11-23T12:00:00.000Z" });
@@ -237,7 +251,7 @@ pub(super) fn device() -> Value {
 /// A call detail record.
 pub(super) fn record() -> Value {
     json!({
-        "callId": CALL, "account": "office", "direction": "outbound", "number": "1002", "calledNumber": "1002", "name": "Ann Lee",
+        "callId": CALL, "account": "office", "direction": "outbound", "number": "1002", "calledNumber": "1002", "name": "Front Desk",
         "startTime": "2026-11-23T08:00:01.040Z", "answerTime": "2026-11-23T08:00:05.120Z", "endTime": "2026-11-23T08:01:06.360Z",
         "ringSec": 3, "talkSec": 61, "holdSec": 0, "cause": "Terminated", "code": null, "by": "remote", "recording": FIRST, "mos": 4.35, "tags": [],
     })
@@ -259,7 +273,7 @@ fn replayed() -> Value {
 fn recording() -> Value {
     json!({
         "id": FIRST_ID, "path": FIRST, "size": 1_959_724, "state": "closed", "callId": CALL, "account": "office", "number": "1002",
-        "name": "Ann Lee", "calledNumber": "1002", "direction": "outbound", "startedAt": "2026-11-23T08:00:05.120Z",
+        "name": "Front Desk", "calledNumber": "1002", "direction": "outbound", "startedAt": "2026-11-23T08:00:05.120Z",
         "endedAt": "2026-11-23T08:01:06.360Z", "format": "wav", "rate": 8000, "channels": ["agent", "customer"], "durationMs": 61_240,
         "sha256": HASH, "markers": [{ "atMs": 20_000, "kind": "pause" }, { "atMs": 31_500, "kind": "resume" }],
     })

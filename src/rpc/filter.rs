@@ -45,24 +45,15 @@ impl Filter {
     /// Does the subscription see this event?
     pub fn matches(&self, event: &Event) -> bool {
         let same = |wanted: &Option<String>, is: &Option<String>| wanted.is_none() || wanted == is;
-        let topic = |topics: &Vec<String>| topics.iter().any(|topic| covers(topic, &event.name));
+        let topic = |topics: &Vec<String>| topics.iter().any(|topic| event.is_of(topic));
         same(&self.call_id, &event.call_id)
             && same(&self.account, &event.account)
             && self.topics.as_ref().is_none_or(topic)
     }
 }
 
-/// Does a topic name this event?
-fn covers(topic: &str, name: &str) -> bool {
-    match topic.strip_suffix('*') {
-        Some("") => true,
-        Some(family) => family.ends_with('.') && name.starts_with(family),
-        None => topic == name,
-    }
-}
-
 /// A topic that can ever match something: a known event, a known family's member, `family.*` or `*`.
-pub(super) fn is_topic(topic: &str) -> bool {
+pub fn is_topic(topic: &str) -> bool {
     topic == "*"
         || events::NAMES.iter().any(|known| known.name == topic)
         || events::FAMILIES

@@ -16,7 +16,7 @@ use super::{
     Answer, Command, Filter, Keyed, MAX_SUBSCRIPTIONS, Request, Since, Subscribe, SubscribeAnswer, errors, openrpc,
 };
 use crate::store::{CdrQuery, Key, Log, Reader};
-use crate::ua::command::{Command as UaCommand, Snapshot};
+use crate::ua::command::{BlindTransfer, Call, Command as UaCommand, Snapshot};
 use crate::ua::error::{Code, Error};
 use crate::ua::event::{Event, Heard, rfc3339};
 use crate::ua::io::ReplyId;
@@ -104,13 +104,13 @@ impl Hub {
     pub fn take(&mut self, request: Request) -> Option<(ReplyId, UaCommand)> {
         let Request { command, reply } = request;
         let (command, then) = match command {
-            Command::Ua(command) => (*command, Then::Answer),
+            Command::Ua(command) => (said_by(*command, &reply), Then::Answer),
             Command::Health => (UaCommand::AccountList, Then::Health),
             Command::Ready => (UaCommand::AccountList, Then::Ready),
             Command::Metrics => (UaCommand::Snapshot(Snapshot { call_id: None }), Then::Metrics),
             Command::Keyed(keyed) => {
                 let Keyed { key, print, command } = *keyed;
-                let owner = (reply.outbox().user(), key);
+                let (owner, command) = ((reply.outbox().user(), key), said_by(command, &reply));
                 let at = wall();
                 let reply = self.keys.enter(&owner, print, at, reply)?;
                 if let Some(log) = self.log() {
@@ -324,6 +324,15 @@ impl Hub {
             "uptimeMs": uptime.as_millis() as u64,
             "epoch": self.epoch,
         })
+    }
+}
+
+/// A call knows whose it is, and a transfer too.
+fn said_by(command: UaCommand, reply: &Reply) -> UaCommand {
+    match command {
+        UaCommand::Call(call) => UaCommand::Call(Call { by: reply.outbox().by(), ..call }),
+        UaCommand::BlindTransfer(wish) => UaCommand::BlindTransfer(BlindTransfer { by: reply.outbox().by(), ..wish }),
+        other => other,
     }
 }
 

@@ -86,7 +86,8 @@ const STATE: &[Code] = &[Code::NoSession, Code::WrongState];
 const FAR: &[Code] = &[Code::NoSession, Code::WrongState, Code::PeerRefused, Code::Glare, Code::LocalMedia];
 const VIDEO: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoVideoInput, Code::PeerRefused, Code::Glare];
 const ANSWER: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoInput, Code::DeviceFailed, Code::LocalMedia];
-const BLIND: &[Code] = &[Code::NoSession, Code::WrongState, Code::InvalidNumber, Code::PeerRefused, Code::Glare];
+const BLIND: &[Code] =
+    &[Code::NoSession, Code::WrongState, Code::InvalidNumber, Code::TooManyDials, Code::PeerRefused, Code::Glare];
 const ATTENDED: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoParent, Code::PeerRefused, Code::Glare];
 const DTMF: &[Code] = &[Code::NoSession, Code::WrongState, Code::InvalidDtmf];
 const RECORD: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoRecordPermission, Code::NoRecordCode];
@@ -153,6 +154,9 @@ methods! {
     "recording.get" Observe ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Get(p))), Recording STORAGE "A recording: who, when, where, its markers and hash.";
     "recording.verify" Observe ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Verify(p))), Verified VERIFY "Whether a recording is what its hash says.";
     "recording.delete" Admin ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Delete(p))), True VERIFY "Deletes a recording that is closed.";
+
+    "webhook.list" Observe [] Nothing => |_| own(Ua::Webhooks(ua::Webhooks::List)), Webhooks NONE "The webhooks: how far each is, and what it could not deliver.";
+    "webhook.test" Admin ["name"] ua::WebhookRef => |p| own(Ua::Webhooks(ua::Webhooks::Test(p))), WebhookTested NONE "Sends a signed test event now; one that is taken switches a disabled webhook on again.";
 
     "session.get" Observe ["callId"] ua::CallRef => |p: ua::CallRef| own(Ua::GetSession(ua::GetSession { call_id: Some(p.call_id) })), Session SESSION "The session's snapshot.";
     "session.on" Observe ["callId", "eventName"] SessionOn => |p: SessionOn| on(Some(p.call_id), p.event_name), Subscription SESSION "Subscribes to one event of a session, or to all with *; ends with the session.";

@@ -50,7 +50,7 @@ mod server;
 mod wire;
 
 pub use examples::examples_amiss;
-pub use filter::{EventsSubscribe, Filter};
+pub use filter::{EventsSubscribe, Filter, is_topic};
 pub use http::{HttpError, Listener};
 pub use hub::{Gauges, Hub};
 pub use methods::{METHODS, Method};

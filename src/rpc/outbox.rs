@@ -12,7 +12,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
 use super::replay::Replay;
-use super::{MAX_REPLY, REPLY_TIMEOUT, errors};
+use super::{MAX_REPLY, REPLY_TIMEOUT, Role, errors};
+use crate::ua::dial::Caller;
 
 /// Notifications that wait for a client: bytes of text. Above it samples go first, then the oldest events.
 const MAX_NOTE_BYTES: usize = 256 * 1024;
@@ -144,18 +145,23 @@ pub(super) struct Outbox {
     state: Mutex<State>,
     wake: Notify,
     /// Whose connection it is.
-    user: u32,
+    by: Option<Caller>,
 }
 
 impl Outbox {
     /// That of a user's connection.
-    pub fn of(user: u32) -> Self {
-        Outbox { user, ..Outbox::default() }
+    pub fn of(user: u32, role: Role) -> Self {
+        Outbox { by: Some(Caller { user, admin: role == Role::Admin }), ..Outbox::default() }
     }
 
     /// Whose connection it is.
+    pub fn by(&self) -> Option<Caller> {
+        self.by
+    }
+
+    /// The number of its user.
     pub fn user(&self) -> u32 {
-        self.user
+        self.by.map_or(0, |by| by.user)
     }
 
     /// A reply to come. The slot is given back when the reply has been taken out for writing.

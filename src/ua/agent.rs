@@ -13,7 +13,7 @@ use super::command::{AgentRef, AgentSet, AgentState};
 use super::error::{Code, Error};
 use super::event::rfc3339;
 use super::io::{Mono, SessionId};
-use super::number::{dialable, request_uri};
+use super::number::dialable;
 
 /// The longest wrap-up, s.
 const LONGEST: u64 = 86_400;
@@ -46,6 +46,11 @@ impl Ua {
     pub(super) fn agent_set(&mut self, set: AgentSet) -> Result<Value, Error> {
         let seat = self.which_seat(&AgentRef { seat: set.seat.clone(), account: set.account.clone() })?;
         let wrap_up = self.check_agent(&set)?;
+        if let Some(to) = set.forward.as_deref().filter(|to| !to.is_empty()) {
+            // A caller who is sent there costs as much as a call.
+            let accounts = self.seats().remove(&seat).unwrap_or_default();
+            accounts.iter().try_for_each(|name| self.dialled(self.account(name)?, to).map(drop))?;
+        }
         let mut agent = self.agents.get(&seat).cloned().unwrap_or_default();
         if let Some(state) = set.state {
             agent.state = state;
@@ -84,7 +89,7 @@ impl Ua {
             (false, AgentState::Ready) => return None,
         };
         let forward = agent.forward.as_ref().or(self.settings.phone.not_ready_forward.as_ref());
-        let forward = forward.and_then(|to| request_uri(to, &account.domain()));
+        let forward = forward.and_then(|to| Some(self.dialled(account, to).ok()?.uri));
         Some(Unavailable { reason, forward })
     }
 

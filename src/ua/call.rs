@@ -12,12 +12,10 @@ use super::command::Call;
 use super::error::{Code, Error};
 use super::io::{ReplyId, SessionId};
 use super::media::MediaStats;
-use super::number::request_uri;
 use super::session::{Preparing, Session, State};
 use super::status::{CommunicationType, StaticCallStatus};
 use crate::sdp::Direction;
 use crate::sip::transaction::{call_id, tag};
-use crate::sip::uri::SipUri;
 
 impl Ua {
     /// `phone.call`. The reply comes when the INVITE is on the wire, or with what stopped it.
@@ -27,23 +25,20 @@ impl Ua {
         }
         let name = self.calling_account(call.account.as_deref())?;
         let account = self.account(&name)?;
-        let Some(uri) = request_uri(&call.number, &account.domain()) else {
-            return Err(Error::new(
-                Code::InvalidNumber,
-                format!("{:?} is neither a number nor a SIP URI", call.number),
-            )
-            .hint("digits with + * #, a user name, sip:user@domain or tel:+4930…"));
-        };
+        let dialled = self.dialled(account, &call.number)?;
         // Whoever is reached by TLS only calls by TLS only (RFC 3261 §26.2.2).
-        let uri = match uri.strip_prefix("sip:") {
+        let request_uri = match dialled.uri.strip_prefix("sip:") {
             Some(rest) if account.aor.scheme == "sips" && !call.number.trim().starts_with("sip:") => {
                 format!("sips:{rest}")
             }
-            _ => uri,
+            _ => dialled.uri,
         };
         let option = call.option.unwrap_or_default();
         let extra = headers(option.extra_headers.as_deref().unwrap_or_default())?;
-        self.count_dial(&name)?;
+        if !dialled.emergency {
+            self.count_dial(&name)?;
+            self.count_caller(call.by)?;
+        }
         let id = SessionId(self.fresh_id());
         let account = self.account(&name)?;
         let (input, output) = self.devices_for(account, option.device.as_deref());
@@ -67,7 +62,7 @@ impl Ua {
         let route = account.route();
         let session = self.new_session(id, &name, seat, CommunicationType::Outbound, (input, output));
         let session = Session {
-            number: dialled(&call.number, &uri),
+            number: dialled.number,
             called_number: call.number.clone(),
             transfer_parent: parent,
             video: self.video_wish(&name, &option, false),
@@ -75,7 +70,7 @@ impl Ua {
         };
         let preparing = Preparing {
             reply: Some(reply),
-            request_uri: uri,
+            request_uri,
             route,
             targets: None,
             opening: None,
@@ -177,6 +172,7 @@ impl Ua {
             tags: Vec::new(),
             headers: BTreeMap::new(),
             diversion: None,
+            auto_answer: None,
             muted: false,
             parked: false,
             place: None,
@@ -231,6 +227,7 @@ impl Ua {
             session.told = status;
         }
         self.after(SECOND, Timer::Second(id));
+        self.ask_contact(id);
     }
 }
 
@@ -283,13 +280,4 @@ pub(super) fn headers(lines: &[String]) -> Result<Vec<(String, String)>, Error> 
         out.push((name.to_owned(), value.to_owned()));
     }
     Ok(out)
-}
-
-/// The number that users see of a call to a URI.
-fn dialled(number: &str, uri: &str) -> String {
-    SipUri::parse(uri)
-        .ok()
-        .and_then(|u| u.user.as_ref().map(|_| u.user_unescaped()))
-        .filter(|u| !u.is_empty())
-        .unwrap_or_else(|| number.into())
 }

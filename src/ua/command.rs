@@ -5,6 +5,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::dial::Caller;
 use super::settings::AccountSettings;
 
 /// What a user wants. The comment of each variant names its methods.
@@ -104,6 +105,8 @@ pub enum Command {
     SetRecordPermissions(SetRecordPermissions),
     /// `recording.*`: for the keeper of the files, not for `Ua`.
     Recordings(Recordings),
+    /// `webhook.*`: not for the phone, but for the CRM's side.
+    Webhooks(Webhooks),
     /// The beginning of a subscription: replies `{seq, snapshot: {accounts, sessions, devices}}`.
     /// With a callId that session must exist (-211).
     Snapshot(Snapshot),
@@ -255,6 +258,9 @@ pub struct Call {
     /// The account to call from; may be left out when there is one, or a default.
     #[serde(default)]
     pub account: Option<String>,
+    /// Who wants it: said by the socket, not by the params.
+    #[serde(skip)]
+    pub by: Option<Caller>,
 }
 
 /// Options of a call or an answer.
@@ -405,6 +411,9 @@ pub struct BlindTransfer {
     /// When to hang up.
     #[serde(default)]
     pub hangup: TransferHangup,
+    /// Who wants it: said by the socket, not by the params.
+    #[serde(skip)]
+    pub by: Option<Caller>,
 }
 
 /// Joins the far ends of a consultation and its parent.
@@ -518,6 +527,23 @@ pub enum Recordings {
     Delete(RecordingRef),
     /// `recording.verify`
     Verify(RecordingRef),
+}
+
+/// What is asked of the webhooks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Webhooks {
+    /// `webhook.list`
+    List,
+    /// `webhook.test`
+    Test(WebhookRef),
+}
+
+/// A webhook by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebhookRef {
+    /// Its name: `[webhooks.NAME]`.
+    pub name: String,
 }
 
 /// Which recordings: newest first, `size` of them from `page`·`size` on.

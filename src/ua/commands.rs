@@ -181,6 +181,7 @@ impl Ua {
                 self.stop_record(id, reply).map(|()| None)
             }
             Command::SetRecordPermissions(set) => Ok(Some(self.set_record_permissions(set))),
+            Command::Webhooks(_) => Err(Error::new(Code::Unknown, "webhooks are not the phone's")),
             Command::Recordings(_) => Err(Error::new(Code::Unknown, "files are not the phone's")),
             Command::Shutdown => {
                 self.shutdown(reply);
@@ -235,6 +236,7 @@ impl Ua {
             "currentSession": current,
             "agents": self.agents_view(),
             "recordPermissions": self.settings.phone.record_permissions,
+            "lookups": self.lookups,
             "seq": self.seq,
             "counts": self.counts(),
         })

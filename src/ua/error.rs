@@ -13,6 +13,8 @@ pub struct Error {
     pub hint: String,
     /// The SIP status that caused it.
     pub sip_code: Option<u16>,
+    /// The param that is wrong.
+    pub path: Option<&'static str>,
 }
 
 macro_rules! codes {
@@ -62,8 +64,8 @@ codes! {
     /// The consultation has no such parent.
     /// Begin the consultation by `phone.call` with `transferId` of a session that talks.
     NoParent = -207 "ATTENDED_PARENT_NOT_FOUND" false;
-    /// Too many dials a second.
-    /// Wait a second, or raise `[phone] dials_per_second`.
+    /// Too many dials a second, or a minute.
+    /// Wait, or raise `[phone] dials_per_second`, `[dial] calls_per_minute`.
     TooManyDials = -208 "CALL_TOO_MANY_TIMES" true;
     /// Not a number nor a SIP URI.
     /// A number, a `sip:` or a `tel:` URI.
@@ -125,8 +127,8 @@ codes! {
     /// No answer within 10 s; the work goes on.
     /// Do not ask again: an event tells how it ends.
     Timeout = -230 "TIMEOUT" true;
-    /// The user's role does not allow it.
-    /// `[rpc.roles]` of the configuration says who may do what.
+    /// The user's role does not allow it, or a dial rule forbids the number.
+    /// `[rpc.roles]` of the configuration says who may do what, `[dial]` what may be called.
     Forbidden = -231 "FORBIDDEN" false;
     /// Wrong params: JSON-RPC's own code.
     /// `path` names the param, `hint` what would be right.
@@ -136,11 +138,16 @@ codes! {
 impl Error {
     /// An error with a description.
     pub fn new(code: Code, describe: impl Into<String>) -> Self {
-        Error { code, describe: describe.into(), hint: String::new(), sip_code: None }
+        Error { code, describe: describe.into(), hint: String::new(), sip_code: None, path: None }
     }
     /// Adds how to mend it.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = hint.into();
+        self
+    }
+    /// Adds the param that is wrong.
+    pub fn path(mut self, path: &'static str) -> Self {
+        self.path = Some(path);
         self
     }
     /// Adds the SIP status behind it.

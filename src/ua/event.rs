@@ -26,6 +26,17 @@ pub struct Event {
     pub data: Data,
 }
 
+impl Event {
+    /// Does a topic name it: its name, `family.*` or `*`?
+    pub fn is_of(&self, topic: &str) -> bool {
+        match topic.strip_suffix('*') {
+            Some("") => true,
+            Some(family) => family.ends_with('.') && self.name.starts_with(family),
+            None => topic == self.name,
+        }
+    }
+}
+
 /// Which events are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
@@ -53,6 +64,11 @@ impl Data {
     /// As JSON.
     pub fn text(&self) -> &str {
         self.text.get()
+    }
+
+    /// As it is, to stand in other JSON.
+    pub fn raw(&self) -> &RawValue {
+        &self.text
     }
 
     /// The parts that a reader knows; none where they are not as it knows them.

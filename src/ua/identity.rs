@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::settings::{AutoAnswer, AutoAnswerPolicy};
 use crate::sip::message::Message;
 use crate::sip::uri::NameAddr;
 
@@ -31,6 +32,27 @@ pub(super) fn user_of(address: &NameAddr) -> String {
         |_| address.uri.clone(),
         |uri| if uri.user.is_some() { uri.user_unescaped() } else { uri.host.clone() },
     )
+}
+
+/// After how many ms an INVITE is answered by itself, as the account and the PBX want it.
+pub(super) fn answers_after(account: Option<AutoAnswer>, msg: &Message) -> Option<u64> {
+    match account? {
+        AutoAnswer::After(ms) => Some(ms),
+        AutoAnswer::Policy(AutoAnswerPolicy::Header) => asked_to_answer(msg),
+    }
+}
+
+/// `Call-Info: <…>;answer-after=N` (s), or `Alert-Info: <…>;info=alert-autoanswer`: what PBXs send for an intercom or a dialler.
+fn asked_to_answer(msg: &Message) -> Option<u64> {
+    let param = |header: &str, name: &str| {
+        let parts = msg.headers(header).flat_map(|value| value.split([';', ',']));
+        let pairs = parts.filter_map(|part| part.split_once('='));
+        let found = pairs.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.trim().trim_matches('"').to_ascii_lowercase()).next()
+    };
+    let after = param("Call-Info", "answer-after").and_then(|seconds| seconds.parse::<u64>().ok());
+    let at_once = || param("Alert-Info", "info").filter(|info| info == "alert-autoanswer").map(|_| 0);
+    after.map(|seconds| seconds.saturating_mul(1000)).or_else(at_once)
 }
 
 /// The headers of an INVITE that `[phone] headers` lets users see. A name may end in `*`.

@@ -9,7 +9,7 @@ use super::agent::Unavailable;
 use super::call::originator;
 use super::clock::{Timer, seconds};
 use super::error::{Code, Error};
-use super::identity::{caller, shown_headers, user_of};
+use super::identity::{answers_after, caller, shown_headers, user_of};
 use super::io::{Hop, SessionId};
 use super::media::MediaCommand;
 use super::session::{Incoming, Session, State};
@@ -42,7 +42,7 @@ impl Ua {
         let Some(account) = self.accounts.get(&name) else { return };
         let devices = self.devices_for(account, None);
         let seat = self.seat_of(account, &devices.0, id);
-        let auto_answer = account.settings.auto_answer;
+        let auto_answer = answers_after(account.settings.auto_answer, &msg);
         let local_ip = account.local_ip(hop.addr).or_else(|| literal_host(msg.uri()));
         let waits = self.settings.phone.call_waiting || self.in_seat(&seat) == 0;
         if self.room_for_one_more(&seat).is_err() || !waits {
@@ -68,6 +68,7 @@ impl Ua {
             diversion: msg.header("Diversion").and_then(|d| NameAddr::parse(d).ok()).map(|d| user_of(&d)),
             headers: shown_headers(&msg, &self.settings.phone.headers),
             link: Some(link),
+            auto_answer,
             peer_updates: msg.has_token("Allow", "UPDATE"),
             rang: Some(self.now.mono),
             video: self.video_wish(&name, &Default::default(), true),
@@ -141,7 +142,7 @@ impl Ua {
     /// The port is there.
     pub(super) fn on_incoming_media(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get(&id) else { return };
-        let at_once = self.accounts.get(&session.account).and_then(|a| a.settings.auto_answer) == Some(0);
+        let at_once = session.auto_answer == Some(0);
         let State::Incoming(incoming) = &session.state else { return };
         if incoming.answering.is_some() {
             self.complete_answer(id);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::Command;
+use super::contact::{Contact, Wanted};
 use super::error::Error;
 use super::event::Event;
 use super::media::{MediaCommand, MediaEvent};
@@ -105,6 +106,8 @@ pub enum Input<'a> {
     Media(SessionId, MediaEvent),
     /// The resolver's answer: empty when there is none.
     Resolved(QueryId, Vec<Target>),
+    /// The CRM's answer to `Output::Lookup`.
+    Contact(SessionId, Contact),
     /// The devices of the host, whenever they change.
     Devices(Vec<DeviceInfo>),
     /// An edge has something to tell that wants a look: the data of an `alert`.
@@ -136,6 +139,8 @@ pub enum Output {
     CloseFlow(FlowId),
     /// Resolve a host; the answer is `Input::Resolved`.
     Resolve(QueryId, Host),
+    /// Ask the CRM who that is; the answer is `Input::Contact`, and nothing waits for it.
+    Lookup(Wanted),
     /// A command for the media engine.
     Media(SessionId, MediaCommand),
     /// The answer to a `Command`.

@@ -5,6 +5,9 @@
 
 pub mod cdr;
 pub mod command;
+pub mod contact;
+pub mod dial;
+pub mod e164;
 pub mod error;
 pub mod event;
 pub mod io;
@@ -68,6 +71,7 @@ use crate::sip::transaction::{Transactions, TxId};
 use account::Account;
 use agent::Agent;
 use clock::Timer;
+use contact::Lookups;
 use error::{Code, Error};
 use event::Heard;
 use flow::Flow;
@@ -110,6 +114,9 @@ pub struct Ua {
     /// Callers who wait, at most 10 s.
     waiting: BTreeSet<ReplyId>,
     current: Option<SessionId>,
+    /// When each user dialled in the last minute.
+    callers: BTreeMap<u32, VecDeque<Mono>>,
+    lookups: Lookups,
     devices: Vec<DeviceInfo>,
     /// Who asked for the stop. Not empty: no new calls.
     draining: Vec<ReplyId>,
@@ -147,6 +154,8 @@ impl Ua {
             timers: BTreeSet::new(),
             waiting: BTreeSet::new(),
             current: None,
+            callers: BTreeMap::new(),
+            lookups: Lookups::default(),
             devices: Vec::new(),
             draining: Vec::new(),
             at_hand: None,
@@ -199,6 +208,7 @@ impl Ua {
             Input::Command { reply, command } => self.on_command(reply, command),
             Input::Media(id, event) => self.on_media(id, event),
             Input::Resolved(query, targets) => self.on_resolved(query, targets),
+            Input::Contact(id, contact) => self.on_contact(id, contact),
             Input::Devices(devices) => self.on_devices(devices),
             Input::Alert(data) => self.tell_phone("alert", data),
         }

@@ -1,6 +1,7 @@
 //! What a user dials, turned into a Request-URI.
 
-use crate::sip::uri::{SipUri, escape_typed_user};
+use super::e164::plain;
+use crate::sip::uri::{SipUri, escape_typed_user, unescape};
 
 /// The Request-URI for `number` dialled from an account of `domain` (host, with a port if its URI has one).
 /// None when it is neither a number nor a `sip:`, `sips:` or `tel:` URI.
@@ -10,7 +11,10 @@ pub(super) fn request_uri(number: &str, domain: &str) -> Option<String> {
         return None;
     }
     let lower = number.to_ascii_lowercase();
-    if ["sip:", "sips:", "tel:"].iter().any(|scheme| lower.starts_with(scheme)) {
+    if lower.starts_with("tel:") {
+        return of_tel(number, domain);
+    }
+    if lower.starts_with("sip:") || lower.starts_with("sips:") {
         return SipUri::parse(number).ok().filter(|u| u.headers.is_empty()).map(|_| number.to_owned());
     }
     if let Some((user, host)) = number.split_once('@') {
@@ -25,6 +29,21 @@ pub(super) fn request_uri(number: &str, domain: &str) -> Option<String> {
         return None;
     }
     Some(format!("sip:{}@{domain}", escape_typed_user(&user)))
+}
+
+/// A number that a page or a desktop hands over (RFC 3966): a PBX takes it as a number of its own domain. A local number stands
+/// behind the prefix of its context.
+fn of_tel(uri: &str, domain: &str) -> Option<String> {
+    let uri = SipUri::parse(&unescape(uri).replace(' ', "")).ok()?;
+    let number = plain(uri.user.as_deref()?);
+    let context = uri.params.get("phone-context").map(plain).filter(|context| context.starts_with('+'));
+    let number = match context {
+        Some(context) if !number.starts_with('+') => context + &number,
+        _ => number,
+    };
+    let digits = number.strip_prefix('+').unwrap_or(&number);
+    let right = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit() || "*#".contains(c));
+    right.then(|| format!("sip:{}@{domain}", escape_typed_user(&number)))
 }
 
 /// Something that can be dialled: a number, a user name, a `sip:` or a `tel:` URI.
@@ -50,6 +69,14 @@ mod tests {
             ("a b", None),
             ("1\r\nX: y", None),
             ("sip:", None),
+            ("tel:+49-30-12345", Some("sip:+493012345@pbx.example")),
+            ("TEL:%2B49%20(30)%2012345", Some("sip:+493012345@pbx.example")),
+            ("tel:12345;phone-context=+49-30", Some("sip:+493012345@pbx.example")),
+            ("tel:1001;phone-context=example.com", Some("sip:1001@pbx.example")),
+            ("tel:*72#", Some("sip:*72%23@pbx.example")),
+            ("tel:", None),
+            ("tel:+49%0D%0AX:y", None),
+            ("tel:abc", None),
         ] {
             assert_eq!(request_uri(dialled, "pbx.example"), uri.map(|u| u.replace(' ', "")), "{dialled:?}");
         }

@@ -39,5 +39,8 @@ impl Ua {
             self.tell_status(id);
             self.set_person(id, |person| person.name = name);
         }
+        if other {
+            self.ask_contact(id);
+        }
     }
 }

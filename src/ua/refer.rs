@@ -89,6 +89,9 @@ impl Ua {
             return Err(603);
         }
         let Some(session) = self.sessions.get(&id) else { return Err(481) };
+        if !self.may_dial(&session.account, &target) {
+            return Err(603);
+        }
         if !matches!(session.state, State::Talking(_)) {
             return Err(603);
         }

@@ -323,6 +323,8 @@ impl Ua {
         let Some(calling) = self.calling(id) else { return };
         let mut retry = calling.retry.clone();
         let text = contact.as_ref().map(|u| SipUri { headers: String::new(), ..u.clone() }.to_string());
+        let account = self.sessions.get(&id).map(|session| session.account.clone()).unwrap_or_default();
+        let contact = contact.filter(|target| self.may_dial(&account, target));
         let (Some(uri), Some(text)) = (contact, text.filter(|t| *t != retry.request_uri && retry.redirects < 5)) else {
             return self.on_invite_failed(id, msg.status(), "Redirected", None);
         };

@@ -35,6 +35,8 @@ pub(super) struct Session {
     pub tags: Vec<String>,
     pub headers: BTreeMap<String, String>,
     pub diversion: Option<String>,
+    /// Inbound: it is answered by itself after this, ms.
+    pub auto_answer: Option<u64>,
     pub muted: bool,
     /// The seat's microphone belongs to another session though this one could not be held.
     pub parked: bool,

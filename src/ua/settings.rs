@@ -73,6 +73,10 @@ pub struct Settings {
     pub phone: PhoneSettings,
     /// `[transfer]`
     pub transfer: TransferSettings,
+    /// `[dial]`
+    pub dial: DialSettings,
+    /// `[lookup]` has a URL.
+    pub lookup: bool,
     /// `[privacy]`
     pub privacy: PrivacySettings,
     /// `[audio]`, the names of the default devices.
@@ -206,6 +210,100 @@ pub struct RecordSettings {
     pub pbx_method: DtmfMethod,
 }
 
+/// `[dial]`: what becomes of a number before it is called, and which ones may be. An account may have rules of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DialSettings {
+    /// What users dial before a number and the PBX does not want.
+    pub strip: String,
+    /// What the PBX wants before a number that goes out; a `+` becomes the international prefix then.
+    pub prefix: String,
+    /// Numbers go out as `+` and digits, where `country` tells how.
+    pub e164: bool,
+    /// The country whose way of writing numbers users have (ISO 3166, two letters).
+    pub country: Option<String>,
+    /// Numbers of so few digits are extensions: they keep their form, and need not be allowed.
+    pub short: usize,
+    /// Numbers that may be called, by how they begin; `x` is any digit. None: all that are not denied.
+    pub allow: Vec<String>,
+    /// Numbers that may not. The longer of two prefixes decides.
+    pub deny: Vec<String>,
+    /// Numbers that may always be called, and go out as they are.
+    pub emergency: Vec<String>,
+    /// Calls that a user may make a minute.
+    pub calls_per_minute: CallsPerMinute,
+}
+
+impl Default for DialSettings {
+    fn default() -> Self {
+        DialSettings {
+            strip: String::new(),
+            prefix: String::new(),
+            e164: false,
+            country: None,
+            short: 5,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            emergency: vec!["112".into(), "911".into()],
+            calls_per_minute: CallsPerMinute::default(),
+        }
+    }
+}
+
+/// Calls a minute, by the user's role; 0: no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CallsPerMinute {
+    /// Of an admin.
+    pub admin: u32,
+    /// Of everyone else who may call.
+    pub call: u32,
+}
+
+impl Default for CallsPerMinute {
+    fn default() -> Self {
+        CallsPerMinute { admin: 0, call: 60 }
+    }
+}
+
+/// `[accounts.NAME.dial]`: an account's own rules; what is left out is as `[dial]` says.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountDial {
+    /// What users dial before a number and the PBX does not want.
+    pub strip: Option<String>,
+    /// What the PBX wants before a number that goes out.
+    pub prefix: Option<String>,
+    /// Numbers go out as `+` and digits.
+    pub e164: Option<bool>,
+    /// The country whose way of writing numbers users have.
+    pub country: Option<String>,
+    /// Numbers of so few digits are extensions.
+    pub short: Option<usize>,
+    /// Numbers that may be called.
+    pub allow: Option<Vec<String>>,
+    /// Numbers that may not.
+    pub deny: Option<Vec<String>>,
+}
+
+/// When an account answers by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AutoAnswer {
+    /// After this, ms.
+    After(u64),
+    /// When the PBX asks for it.
+    Policy(AutoAnswerPolicy),
+}
+
+/// See [`AutoAnswer::Policy`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AutoAnswerPolicy {
+    /// Call-Info with `answer-after`, or Alert-Info with `info=alert-autoanswer`, says so.
+    Header,
+}
+
 /// `[privacy]`: what is not told.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -317,8 +415,8 @@ pub struct AccountSettings {
     pub register_max_attempts: Option<u32>,
     /// Peers (addresses, CIDR or host names) besides registrar and proxies that may call this account.
     pub trusted: Vec<String>,
-    /// Answer by itself after this, ms.
-    pub auto_answer: Option<u64>,
+    /// Answer by itself after this, ms, or `header`: when the INVITE asks for it.
+    pub auto_answer: Option<AutoAnswer>,
     /// The microphone of this account's calls.
     pub input: Option<String>,
     /// The loudspeaker of this account's calls.
@@ -331,6 +429,8 @@ pub struct AccountSettings {
     pub seat: Option<String>,
     /// The codecs of this account, best first.
     pub codecs: Vec<String>,
+    /// Dial rules of its own.
+    pub dial: Option<AccountDial>,
     /// Encrypted audio by keys in the session description: `off` (the default), `prefer` or `require`.
     pub srtp: Encryption,
     /// By what its media travels: `rtp`, `webrtc`, or `auto` (the default): WebRTC over WebSocket and for who offers it.

@@ -12,7 +12,6 @@ use super::clock::{SECOND, Timer};
 use super::command::{BlindTransfer, TransferHangup};
 use super::error::{Code, Error};
 use super::io::{Mono, ReplyId, SessionId};
-use super::number::request_uri;
 use super::route::Owner;
 use super::session::{Op, State, Verb};
 use super::wrong_state;
@@ -66,17 +65,13 @@ impl Ua {
         self.may_refer(id)?;
         let Some(session) = self.sessions.get(&id) else { return Ok(()) };
         let resume = !session.held();
-        let domain = self.account(&session.account)?.domain();
-        let Some(uri) = request_uri(&wish.number, &domain) else {
-            return Err(Error::new(
-                Code::InvalidNumber,
-                format!("{:?} is neither a number nor a SIP URI", wish.number),
-            )
-            .hint("digits with + * #, a user name, sip:user@domain or tel:+4930…"));
-        };
+        let dialled = self.dialled(self.account(&session.account)?, &wish.number)?;
+        if !dialled.emergency {
+            self.count_caller(wish.by)?;
+        }
         let transfer = Transfer {
             reply: Some(reply),
-            refer_to: format!("<{uri}>"),
+            refer_to: format!("<{}>", dialled.uri),
             number: wish.number,
             other: None,
             at_once: wish.hangup == TransferHangup::Immediately,

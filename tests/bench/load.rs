@@ -1,9 +1,10 @@
 //! `make bench`: phoned and baresip under the same load in the same run, from a generator of our own (SIP and RTP on loopback,
 //! clocked in µs). Prints a table and writes docs/BENCHMARKS.md. `PHONED_BENCH=quick` takes a minute and writes nothing, nor do
-//! `PHONED_BENCH_PEER=phoned` and `PHONED_BENCH_ONLY=starts|calls|set-ups`, which do only that much of it.
+//! `PHONED_BENCH_PEER=phoned` and `PHONED_BENCH_ONLY=starts|calls|legs|set-ups`, which do only that much of it.
 #![allow(clippy::unwrap_used)]
 
 mod caller;
+mod legs;
 mod measure;
 mod peer;
 mod rtp;
@@ -12,8 +13,9 @@ mod table;
 use std::time::Duration;
 
 use caller::Caller;
+use legs::Browser;
 use measure::{Usage, percentile};
-use peer::{Codec, Make, Peer};
+use peer::{Codec, Make, Peer, Wire};
 use rtp::Rtp;
 use table::{Column, Table};
 
@@ -23,6 +25,7 @@ const SOUND_SECONDS: u32 = 60;
 /// How long and how much.
 struct Plan {
     calls: Vec<(Codec, usize)>,
+    legs: Vec<usize>,
     window: Duration,
     rates: Vec<u32>,
     rate_seconds: u32,
@@ -38,6 +41,7 @@ impl Plan {
         let opus = [10, 50, 100, 500].map(|n| (Codec::Opus, n));
         Plan {
             calls: pcmu.into_iter().chain(opus).collect(),
+            legs: vec![10, 50, 200],
             window: Duration::from_secs(15),
             rates: vec![10, 50, 200],
             rate_seconds: 10,
@@ -51,6 +55,7 @@ impl Plan {
     fn quick() -> Plan {
         Plan {
             calls: vec![(Codec::Pcmu, 10), (Codec::Opus, 10)],
+            legs: vec![10],
             window: Duration::from_secs(4),
             rates: vec![10, 50],
             rate_seconds: 3,
@@ -83,6 +88,9 @@ fn main() {
         for (codec, calls) in plan.calls.iter().filter(|_| part("calls")) {
             talk(make, *codec, *calls, &plan, &mut table);
         }
+        for count in plan.legs.iter().filter(|_| part("legs")) {
+            legs(make, *count, &plan, &mut table);
+        }
         if part("set-ups") {
             set_ups(make, &plan, &mut table);
         }
@@ -100,7 +108,7 @@ fn starts(make: Make, plan: &Plan, table: &mut Table) {
     let mut times: Vec<f64> = (0..plan.starts).filter_map(|_| peer::start_to_registered(make)).collect();
     table.put("start → registered, ms", make.column(), percentile(&mut times, 50.0).map(|us| us / 1000.0));
     progress(make, "control round trips");
-    let peer = Peer::start(make, Codec::Pcmu, 2);
+    let peer = Peer::start(make, Codec::Pcmu, Wire::Plain, 2);
     let mut trips = peer.round_trips(plan.trips);
     table.put("control round trip p50, µs", make.column(), percentile(&mut trips, 50.0));
     table.put("control round trip p99, µs", make.column(), percentile(&mut trips, 99.0));
@@ -116,7 +124,7 @@ fn talk(make: Make, codec: Codec, calls: usize, plan: &Plan, table: &mut Table) 
     let name = format!("{}, {calls} calls", codec.name());
     progress(make, &name);
     let column = make.column();
-    let peer = Peer::start(make, codec, SOUND_SECONDS);
+    let peer = Peer::start(make, codec, Wire::Plain, SOUND_SECONDS);
     let idle = Usage::of(peer.pid());
     let rtp = Rtp::start(codec);
     let caller = Caller::start(peer.sip(), codec, rtp.port());
@@ -149,12 +157,37 @@ fn talk(make: Make, codec: Codec, calls: usize, plan: &Plan, table: &mut Table) 
     caller.hang_up();
 }
 
+/// So many calls over ICE and DTLS-SRTP: the same figures.
+fn legs(make: Make, calls: usize, plan: &Plan, table: &mut Table) {
+    let name = format!("WebRTC (PCMU), {calls} calls");
+    progress(make, &name);
+    let column = make.column();
+    let peer = Peer::start(make, Codec::Pcmu, Wire::Webrtc, 2 * SOUND_SECONDS);
+    let idle = Usage::of(peer.pid());
+    let mut browser = Browser::start(Codec::Pcmu);
+    let mut put = |row: &str, value: Option<f64>| table.put(&format!("{name}: {row}"), column, value);
+    let hearing = browser.call(&peer, calls);
+    let (began, before) = (measure::now(), Usage::of(peer.pid()));
+    let heard = browser.hear(plan.window) / 50.0 * 100.0;
+    let (took, after) = (began.elapsed().as_secs_f64(), Usage::of(peer.pid()));
+    browser.end();
+    let fine = hearing == calls && heard >= 99.0;
+    if !fine {
+        println!("    {hearing} of {calls} calls have media, {heard:.1} % of their packets came");
+    }
+    let minutes = calls as f64 * took / 60.0;
+    put(ROWS[0], Some(heard).filter(|_| hearing == calls));
+    put(ROWS[1], Some((after.cpu_s - before.cpu_s) / minutes).filter(|_| fine));
+    put(ROWS[2], Some((after.rss_kb - idle.rss_kb) / calls as f64 - peer.sound_kb()).filter(|_| fine));
+    put(ROWS[3], Some(after.threads).filter(|_| fine));
+}
+
 /// So many set-ups a second: INVITE → 200, CPU a set-up, and the rate at which it no longer keeps up.
 fn set_ups(make: Make, plan: &Plan, table: &mut Table) {
     let column = make.column();
     for rate in &plan.rates {
         progress(make, &format!("{rate} set-ups a second"));
-        let peer = Peer::start(make, Codec::Pcmu, 2);
+        let peer = Peer::start(make, Codec::Pcmu, Wire::Plain, 2);
         let run = burst(&peer, *rate, plan.rate_seconds);
         if !run.kept_up() {
             println!("    {} of {} calls were answered", run.times.len(), run.begun);
@@ -177,7 +210,7 @@ fn set_ups(make: Make, plan: &Plan, table: &mut Table) {
     let mut ceiling = None::<u32>;
     for rate in [50].iter().chain(&plan.ceilings) {
         progress(make, &format!("ceiling: {rate} set-ups a second"));
-        let peer = Peer::start(make, Codec::Pcmu, 2);
+        let peer = Peer::start(make, Codec::Pcmu, Wire::Plain, 2);
         if !burst(&peer, *rate, 4).kept_up() {
             break;
         }

@@ -78,6 +78,15 @@ impl Codec {
     }
 }
 
+/// How its media travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// RTP.
+    Plain,
+    /// ICE and DTLS-SRTP.
+    Webrtc,
+}
+
 /// A running phone.
 pub struct Peer {
     make: Make,
@@ -112,8 +121,8 @@ impl Make {
 
 impl Peer {
     /// Starts it, without a registrar, with so many seconds of sound to play, and waits until it answers.
-    pub fn start(make: Make, codec: Codec, seconds: u32) -> Peer {
-        let peer = Peer::spawn(make, codec, seconds, None);
+    pub fn start(make: Make, codec: Codec, wire: Wire, seconds: u32) -> Peer {
+        let peer = Peer::spawn(make, codec, wire, seconds, None);
         let end = now() + Duration::from_secs(10);
         while now() < end {
             if peer.control().is_some() {
@@ -129,13 +138,13 @@ impl Peer {
         );
     }
 
-    fn spawn(make: Make, codec: Codec, seconds: u32, registrar: Option<SocketAddr>) -> Peer {
+    fn spawn(make: Make, codec: Codec, wire: Wire, seconds: u32, registrar: Option<SocketAddr>) -> Peer {
         let dir = tempfile::tempdir().unwrap();
         let (sip, control) = (free_port(), free_port());
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         let mut command = match make {
-            Make::Phoned => phoned(&dir, sip, codec, registrar),
-            Make::Baresip => baresip(&dir, sip, control, codec, seconds, registrar),
+            Make::Phoned => phoned(&dir, sip, codec, wire, registrar),
+            Make::Baresip => baresip(&dir, sip, control, (codec, seconds), wire, registrar),
         };
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn();
         let child = child.unwrap_or_else(|e| panic!("{}: {e}", make.name()));
@@ -150,6 +159,11 @@ impl Peer {
     /// The file of sound that each of its calls holds in memory, KB: the bench's doing, not the phone's.
     pub fn sound_kb(&self) -> f64 {
         std::fs::metadata(self.dir.path().join("tone.wav")).map_or(0.0, |file| file.len() as f64 / 1024.0)
+    }
+
+    /// The control socket of a phoned.
+    pub fn socket(&self) -> std::path::PathBuf {
+        self.dir.path().join("phoned.sock")
     }
 
     /// Its pid.
@@ -173,7 +187,7 @@ impl Peer {
     fn control(&self) -> Option<Box<dyn FnMut(usize)>> {
         match self.make {
             Make::Phoned => {
-                let stream = UnixStream::connect(self.dir.path().join("phoned.sock")).ok()?;
+                let stream = UnixStream::connect(self.socket()).ok()?;
                 let (mut out, mut lines, mut line) = (stream.try_clone().ok()?, BufReader::new(stream), String::new());
                 Some(Box::new(move |n| {
                     let request = format!("{{\"jsonrpc\":\"2.0\",\"id\":{n},\"method\":\"account.list\"}}\n");
@@ -220,7 +234,7 @@ pub fn start_to_registered(make: Make) -> Option<f64> {
     let registrar = UdpSocket::bind("127.0.0.1:0").unwrap();
     registrar.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let began = now();
-    let _peer = Peer::spawn(make, Codec::Pcmu, 2, Some(registrar.local_addr().unwrap()));
+    let _peer = Peer::spawn(make, Codec::Pcmu, Wire::Plain, 2, Some(registrar.local_addr().unwrap()));
     let mut bytes = [0; 8192];
     loop {
         let (length, from) = registrar.recv_from(&mut bytes).ok()?;
@@ -239,12 +253,14 @@ pub fn start_to_registered(make: Make) -> Option<f64> {
     }
 }
 
-fn phoned(dir: &tempfile::TempDir, port: u16, codec: Codec, registrar: Option<SocketAddr>) -> Command {
+fn phoned(dir: &tempfile::TempDir, port: u16, codec: Codec, wire: Wire, registrar: Option<SocketAddr>) -> Command {
     let path = dir.path().display();
+    let media = if wire == Wire::Webrtc { "webrtc" } else { "auto" };
     let account = match registrar {
         Some(at) => format!("uri = \"sip:alice@{at}\"\nregistrar = \"sip:{at}\"\npassword = \"secret\"\n"),
         None => format!(
-            "uri = \"sip:alice@127.0.0.1:{port}\"\nregister = false\ntrusted = [\"127.0.0.1\"]\nauto_answer = 0\n"
+            "uri = \"sip:alice@127.0.0.1:{port}\"\nregister = false\ntrusted = [\"127.0.0.1\"]\nauto_answer = 0\n\
+             media = \"{media}\"\n"
         ),
     };
     let text = format!(
@@ -263,8 +279,8 @@ fn baresip(
     dir: &tempfile::TempDir,
     port: u16,
     control: u16,
-    codec: Codec,
-    seconds: u32,
+    (codec, seconds): (Codec, u32),
+    wire: Wire,
     registrar: Option<SocketAddr>,
 ) -> Command {
     let path = dir.path();
@@ -293,11 +309,13 @@ fn baresip(
         "poll_method epoll\nsip_listen 127.0.0.1:{port}\nnet_interface 127.0.0.1\nrtp_ports 20000-29999\ncall_max_calls 2000\n\
          audio_source {source}\naudio_player aubridge,ear\naudio_alert aubridge,bell\nmodule_path {modules}\nmodule g711.so\nmodule opus.so\n\
          module aufile.so\nmodule ausine.so\nmodule aubridge.so\nmodule_tmp account.so\nmodule_app debug_cmd.so\nmodule_app ctrl_tcp.so\n\
-         ctrl_tcp_listen 127.0.0.1:{control}\n"
+         ctrl_tcp_listen 127.0.0.1:{control}\n{}",
+        if wire == Wire::Webrtc { "module dtls_srtp.so\nmodule ice.so\nrtcp_mux yes\n" } else { "" }
     );
+    let secure = if wire == Wire::Webrtc { ";mediaenc=dtls_srtp;medianat=ice" } else { "" };
     let account = match registrar {
         Some(at) => format!("<sip:alice@{at}>;auth_pass=secret;regint=300;audio_codecs={codecs}\n"),
-        None => format!("<sip:alice@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs={codecs}\n"),
+        None => format!("<sip:alice@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs={codecs}{secure}\n"),
     };
     std::fs::write(path.join("config"), config).unwrap();
     std::fs::write(path.join("accounts"), account).unwrap();

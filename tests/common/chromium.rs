@@ -7,6 +7,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -48,6 +50,14 @@ pub struct Chromium {
 impl Chromium {
     /// Starts it with a microphone that plays `hz`, and loads the agent into its page.
     pub fn start(hz: u32) -> Chromium {
+        let mut chromium = Chromium::empty(hz);
+        let agent = include_str!("../browser/agent.js");
+        chromium.eval(&format!("{}\n{agent}; 0", modules()));
+        chromium
+    }
+
+    /// Starts it with nothing in its page.
+    pub fn empty(hz: u32) -> Chromium {
         let dir = tempfile::tempdir().unwrap();
         tone::write(&dir.path().join("microphone.wav"), 48_000, f64::from(hz), 10);
         std::fs::write(dir.path().join("page.html"), "<!doctype html><title>agent</title>").unwrap();
@@ -81,9 +91,32 @@ impl Chromium {
         chromium.page = attached["sessionId"].as_str().map(str::to_owned);
         let loaded = "document.title === 'agent' && document.readyState === 'complete'";
         until("the page is there", secs(20), || (chromium.eval(loaded) == true).then_some(()));
-        let agent = include_str!("../browser/agent.js");
-        chromium.eval(&format!("{}\n{agent}; 0", modules()));
         chromium
+    }
+
+    /// Goes to a page of `width` × `height`; before anything else there, `script` runs.
+    pub fn visit(&mut self, url: &str, script: &str, (width, height): (u32, u32)) {
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.command("Emulation.setDeviceMetricsOverride", size, secs(10));
+        self.command("Page.enable", json!({}), secs(10));
+        self.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }), secs(10));
+        let gone = self.command("Page.navigate", json!({ "url": url }), secs(30));
+        assert!(gone["errorText"].is_null(), "{url}: {gone}");
+    }
+
+    /// Waits until an expression of the page is true.
+    pub fn shows(&mut self, what: &str, expression: &str) {
+        if poll(secs(30), || (self.eval(expression) == true).then_some(())).is_none() {
+            panic!("the page does not show {what}: {}", self.eval("document.body.innerText"));
+        }
+    }
+
+    /// What it shows, as PNG.
+    pub fn screenshot(&mut self) -> Vec<u8> {
+        let shot = self.command("Page.captureScreenshot", json!({ "format": "png" }), secs(30));
+        let png = STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
+        assert!(png.starts_with(b"\x89PNG"));
+        png
     }
 
     /// The value of an expression of the page, of a promise when it resolves, 30 s at most.

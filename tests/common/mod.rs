@@ -24,3 +24,5 @@ pub mod sipp;
 pub mod tone;
 #[allow(dead_code)]
 pub mod wait;
+#[allow(dead_code, clippy::unwrap_used)]
+pub mod web;

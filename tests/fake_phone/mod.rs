@@ -8,7 +8,7 @@ use std::time::Duration;
 use phoned::config::{HttpConfig, Roles, RpcConfig, StoreConfig};
 use phoned::rpc::{self, Hub, Listener, Server};
 use phoned::store::{self, Told};
-use phoned::ua::command::Command;
+use phoned::ua::command::{Command, Webhooks};
 use phoned::ua::error::{Code, Error};
 use phoned::ua::event::Event;
 use serde_json::{Value, json};
@@ -192,6 +192,16 @@ fn answer(command: Command, seq: u64, seen: &Mutex<Vec<Command>>) -> Option<Resu
         Command::PhoneGet => Ok(json!({ "commands": seen.lock().unwrap().len() })),
         Command::Call(call) => {
             Ok(json!({ "code": 200, "msg": "SUCCESS", "callId": call.number, "session": session("1") }))
+        }
+        Command::Webhooks(Webhooks::List) => Ok(json!([{
+            "name": "crm", "url": "http://h/", "state": "failing", "delivered": 7, "behind": 3, "dead": 1, "lost": 0,
+            "lastError": "the server says 500", "retryInMs": 4100, "deadLetters": [{ "seq": 5, "epoch": "e",
+                "event": "cdrChange", "callId": "1", "time": "2026-11-23T00:55:46.001Z", "reason": "the server says 422" }],
+        }])),
+        Command::Webhooks(Webhooks::Test(which)) => {
+            let right = which.name == "crm";
+            let error = Some("the server says 500").filter(|_| !right);
+            Ok(json!({ "delivered": right, "status": if right { 204 } else { 500 }, "durationMs": 12, "error": error }))
         }
         Command::Hangup(call) | Command::Mute(call) => known(&call.call_id).map(|()| json!(true)),
         _ => Ok(json!(true)),

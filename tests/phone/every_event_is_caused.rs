@@ -8,7 +8,7 @@ use phoned::ua::command::{
     AccountAdd, AccountRef, AgentSet, AgentState, Command, DeviceRole, DtmfMethod, Record, RecordTarget,
     SetRecordPermissions, SetRole, SetStatus, StatusPatch,
 };
-use phoned::ua::settings::AccountSettings;
+use phoned::ua::settings::{AccountSettings, AutoAnswer};
 use serde_json::json;
 
 use crate::net::contract::CONTRACT;
@@ -93,7 +93,7 @@ fn a_peer_that_changes() -> Told {
 fn a_transfer() -> Told {
     let mut net = Net::new(4);
     let (alice, bob) = (net.phone("alice"), net.phone("bob"));
-    let carol = net.phone_with("carol", |_, account| account.auto_answer = Some(300));
+    let carol = net.phone_with("carol", |_, account| account.auto_answer = Some(AutoAnswer::After(300)));
     let (out, _) = net.connect(alice, bob);
     let number = net.uri(carol);
     net.transfer(alice, &out, &number);

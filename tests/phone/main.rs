@@ -26,9 +26,11 @@ mod flows_come_back;
 mod glare_is_resolved;
 mod hold_refused_keeps_the_call;
 mod identity_follows_the_peer;
+mod it_answers_when_the_pbx_asks;
 mod large_requests_go_over_a_stream;
 mod malformed_requests_get_their_status;
 mod nothing_is_hidden_or_put_off;
+mod numbers_follow_dial_rules;
 mod one_microphone_a_seat;
 mod provisionals_are_acknowledged;
 mod reasons_are_told;
@@ -51,6 +53,7 @@ mod video_comes_and_goes;
 mod video_is_asked_for;
 mod webrtc_is_chosen_and_ends_in_words;
 mod who_calls_is_asserted;
+mod who_calls_is_looked_up;
 
 use net::{Net, Who};
 use phoned::sip::dialog::Dialog;
@@ -63,6 +66,12 @@ fn talking_to_peer(net: &mut Net, phone: Who, peer: Who) -> (String, Dialog) {
     net.expect(peer, "ACK");
     net.wait(phone, "confirmed");
     (call, Dialog::uas(&invite, &ok.to_tag().unwrap()).unwrap())
+}
+
+/// What users see of a session now.
+fn seen_of(net: &mut Net, who: Who, call: &str) -> serde_json::Value {
+    let which = phoned::ua::command::GetSession { call_id: Some(call.into()) };
+    net.ask(who, phoned::ua::command::Command::GetSession(which)).unwrap()["status"].clone()
 }
 
 /// The names of a session's events and, where it is told, what changed.

@@ -7,6 +7,7 @@ use phoned::sip::message::{Message, Method};
 use phoned::ua::command::{CallRef, Command, Merge, Record, RecordTarget, Snapshot};
 use phoned::ua::error::Error;
 use phoned::ua::io::ReplyId;
+use phoned::ua::settings::AutoAnswer;
 use serde_json::{Value, json};
 
 use crate::net::{Net, Who};
@@ -155,7 +156,7 @@ impl Scene {
                 self.does(Command::BlindTransfer(serde_json::from_value(params).unwrap()));
             }
             "consults" => {
-                let dave = self.net.phone_with("dave", |_, account| account.auto_answer = Some(0));
+                let dave = self.net.phone_with("dave", |_, account| account.auto_answer = Some(AutoAnswer::After(0)));
                 let params = json!({"number": self.net.uri(dave), "transferId": self.call});
                 self.does(Command::Call(serde_json::from_value(params).unwrap()));
             }

@@ -2,6 +2,7 @@
 //! left of anything in the end.
 
 use phoned::ua::command::{CallRef, Command, GetSession};
+use phoned::ua::settings::AutoAnswer;
 use serde_json::json;
 
 use crate::net::{Net, Weather, Who};
@@ -34,7 +35,7 @@ pub fn clean_up(net: &mut Net, phones: &[Who], seed: u64) {
 fn three(seed: u64) -> (Net, [Who; 3], String) {
     let mut net = Net::new(seed);
     let (alice, bob) = (net.phone("alice"), net.phone("bob"));
-    let carol = net.phone_with("carol", |_, account| account.auto_answer = Some(300));
+    let carol = net.phone_with("carol", |_, account| account.auto_answer = Some(AutoAnswer::After(300)));
     let (call, _) = net.connect(alice, bob);
     (net, [alice, bob, carol], call)
 }

@@ -33,6 +33,7 @@ pulseaudio-utils|command -v pactl
 libasound2-plugins|test -n "$(find /usr/lib -name libasound_module_pcm_pulse.so -print -quit)"
 sox|command -v sox
 espeak-ng|command -v espeak-ng
+tmux|tmux -V
 e2fsprogs|test -e /usr/sbin/mkfs.ext4 -o -e /sbin/mkfs.ext4
 nodejs|node -e "process.exit(parseInt(process.versions.node) < 18)"
 netcat-openbsd|nc -h 2>&1 | grep -q -- -U
@@ -92,7 +93,7 @@ for purpose in "$@"; do
   build | demo | bench) install "$purpose" ;;
   test)
     install build test
-    tests/tools/py.sh baresip-python==0.5.2a3 >/dev/null
+    tests/tools/py.sh baresip-python==0.5.2a3 standardwebhooks==1.1.0 >/dev/null
     tests/tools/npm.sh jssip@3.13.8 >/dev/null
     ;;
   *) echo "need.sh: what is $purpose?" >&2; exit 2 ;;

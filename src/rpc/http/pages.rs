@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::super::metrics::Page as Figures;
 use super::super::wire::{Call, Parsed, parse_line};
-use super::super::{Command, FIRST_BYTE, MAX_LINE, connection, errors};
+use super::super::{Command, FIRST_BYTE, MAX_LINE, Role, connection, errors};
 use super::guard::{Guard, Guest, only};
 use super::{process, ws};
 
@@ -79,7 +79,7 @@ impl Pages {
         };
         let allow = match (request.method(), path.as_str()) {
             (&Method::POST, "/rpc") => return self.rpc(request, guest).await,
-            (&Method::GET, "/metrics") => return self.metrics(guest).await,
+            (&Method::GET, "/metrics") => return self.metrics().await,
             (&Method::GET, "/ws") => return ws::shake_hands(request, guest, upgrade),
             (_, "/rpc") => "POST, OPTIONS",
             (_, "/metrics" | "/ws" | "/healthz" | "/readyz") => "GET",
@@ -99,7 +99,7 @@ impl Pages {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
                 let refusal = Parsed::One(Call { id: Id::Null, command: Command::Refuse(errors::line_too_long()) });
-                return self.lines(StatusCode::PAYLOAD_TOO_LARGE, refusal, guest.user).await;
+                return self.lines(StatusCode::PAYLOAD_TOO_LARGE, refusal, guest).await;
             }
             Ok(Err(_)) => return page(StatusCode::BAD_REQUEST, TEXT, "the body broke off\n"),
             Err(_) => return page(StatusCode::REQUEST_TIMEOUT, TEXT, ""),
@@ -111,18 +111,18 @@ impl Pages {
             Parsed::One(call) => Parsed::One(without_events(call)),
             Parsed::Batch(calls) => Parsed::Batch(calls.into_iter().map(without_events).collect()),
         };
-        self.lines(StatusCode::OK, parsed, guest.user).await
+        self.lines(StatusCode::OK, parsed, guest).await
     }
 
-    async fn lines(&self, status: StatusCode, parsed: Parsed, user: u32) -> Page {
-        match connection::once(parsed, user, self.gate.clone(), self.requests.clone()).await {
+    async fn lines(&self, status: StatusCode, parsed: Parsed, guest: Guest) -> Page {
+        match connection::once(parsed, (guest.user, guest.role), self.gate.clone(), self.requests.clone()).await {
             Some(lines) => page(status, JSON, lines),
             None => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "phoned is about to stop\n"),
         }
     }
 
-    async fn metrics(&self, guest: Guest) -> Page {
-        match self.ask(Command::Metrics, guest.user).await {
+    async fn metrics(&self) -> Page {
+        match self.ask(Command::Metrics).await {
             Some(Value::String(mut text)) => {
                 let mut own = Figures::default();
                 process::write(&mut own);
@@ -135,7 +135,7 @@ impl Pages {
 
     /// The loop answers.
     async fn health(&self) -> Page {
-        match timeout(ALIVE, self.ask(Command::Info, 0)).await {
+        match timeout(ALIVE, self.ask(Command::Info)).await {
             Ok(Some(_)) => page(StatusCode::OK, TEXT, "ok\n"),
             _ => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "phoned does not answer\n"),
         }
@@ -143,7 +143,7 @@ impl Pages {
 
     /// Calls can be made and taken: every account that shall be registered is, and the daemon does not stop.
     async fn ready(&self) -> Page {
-        match timeout(ALIVE, self.ask(Command::Ready, 0)).await {
+        match timeout(ALIVE, self.ask(Command::Ready)).await {
             Ok(Some(state)) if state["ready"] == true => page(StatusCode::OK, JSON, format!("{state}\n")),
             Ok(Some(state)) => page(StatusCode::SERVICE_UNAVAILABLE, JSON, format!("{state}\n")),
             _ => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "phoned does not answer\n"),
@@ -151,9 +151,9 @@ impl Pages {
     }
 
     /// A command of our own to the loop, and what it answers.
-    async fn ask(&self, command: Command, user: u32) -> Option<Value> {
+    async fn ask(&self, command: Command) -> Option<Value> {
         let parsed = Parsed::One(Call { id: Id::Null, command });
-        let lines = connection::once(parsed, user, self.gate.clone(), self.requests.clone()).await?;
+        let lines = connection::once(parsed, (0, Role::Observe), self.gate.clone(), self.requests.clone()).await?;
         serde_json::from_slice::<Value>(&lines).ok()?.get_mut("result").map(Value::take)
     }
 }

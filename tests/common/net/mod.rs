@@ -280,6 +280,7 @@ impl Net {
                 let targets = self.targets(who, &host);
                 self.plan(1, Happening::Resolved { who, query, targets });
             }
+            Output::Lookup(wanted) => self.phone_mut(who).wanted.push(wanted),
             Output::Media(session, command) => self.on_media_command(who, session, command),
             Output::Reply(id, result) => {
                 let before = self.phone_mut(who).replies.insert(id, result);

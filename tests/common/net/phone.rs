@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use phoned::ua::Ua;
 use phoned::ua::command::{Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Reject};
+use phoned::ua::contact::{Contact, Wanted};
 use phoned::ua::error::Error;
 use phoned::ua::event::Event;
 use phoned::ua::io::{DeviceInfo, Input, ReplyId, SessionId, Transport};
@@ -27,6 +28,8 @@ pub struct Phone {
     pub events: Vec<Event>,
     /// Its answers to commands.
     pub replies: BTreeMap<ReplyId, Result<Value, Error>>,
+    /// Whom it asked the CRM for.
+    pub wanted: Vec<Wanted>,
     /// What it asked of its media engine.
     pub media: Vec<(SessionId, MediaCommand)>,
     /// The media engine's sessions that are open.
@@ -102,6 +105,7 @@ impl Net {
             ua: Ua::new(settings, seed),
             events: Vec::new(),
             replies: BTreeMap::new(),
+            wanted: Vec::new(),
             media: Vec::new(),
             streams: BTreeMap::new(),
             figures: MediaStats::default(),
@@ -140,6 +144,11 @@ impl Net {
             default_output: false,
         };
         self.feed(who, Input::Devices(ids.iter().map(device).collect()));
+    }
+
+    /// The CRM answers a phone.
+    pub fn contact(&mut self, who: Who, session: SessionId, contact: Contact) {
+        self.feed(who, Input::Contact(session, contact));
     }
 
     /// A phone, to look at.

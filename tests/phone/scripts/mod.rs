@@ -15,7 +15,7 @@ use std::sync::{Mutex, Once};
 
 use phoned::ua::command::{CallRef, Command};
 use phoned::ua::io::ReplyId;
-use phoned::ua::settings::{AccountSettings, ReferLeg, Settings};
+use phoned::ua::settings::{AccountSettings, AutoAnswer, ReferLeg, Settings};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -182,7 +182,7 @@ impl Script {
             settings.phone.ring_timeout = 4;
             settings.phone.max_call_length = if one_in(3) { 8 } else { 0 };
             account.seat = sofa.then(|| "sofa".into());
-            account.auto_answer = one_in(2).then_some(700);
+            account.auto_answer = one_in(2).then_some(AutoAnswer::After(700));
             keep(account);
         });
         let registrar = one_in(4).then(|| net.registrar("registrar"));

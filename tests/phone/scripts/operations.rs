@@ -67,7 +67,7 @@ const OPERATIONS: &[Row] = &[
     (8, 5, talks, "session.blindTransfer", |w| {
         let hangup = w.of([TransferHangup::OnSuccess, TransferHangup::OnSuccess, TransferHangup::Immediately]);
         let number = w.number();
-        Command::BlindTransfer(BlindTransfer { call_id: w.call_id.clone(), number, hangup })
+        Command::BlindTransfer(BlindTransfer { call_id: w.call_id.clone(), number, hangup, by: None })
     }),
     (5, 9, consults, "session.attendedTransfer", |w| {
         Command::AttendedTransfer(AttendedTransfer { call_id: w.call_id.clone(), number: None })
@@ -176,7 +176,7 @@ impl Wish<'_> {
         };
         let option = lines.map(|lines| CallOption { extra_headers: Some(lines), ..CallOption::default() });
         let account = self.of([None, Some(SPARE), None]).map(str::to_owned).or(Some(self.account.clone()));
-        Command::Call(Call { number: self.number(), option, transfer_id, account })
+        Command::Call(Call { number: self.number(), option, transfer_id, account, by: None })
     }
 
     /// A second account beside its own.
