@@ -181,6 +181,22 @@ fn a_browser_gets_its_own_numbers_and_one_codec() {
 }
 
 #[test]
+fn the_path_is_that_of_the_section_that_the_group_names_first() {
+    let offer = browser();
+    let at = offer.find("m=video").unwrap();
+    let offer = offer[..at].to_owned() + &offer[at..].replace("a=ice-ufrag:abcd", "a=ice-ufrag:efgh");
+    for (group, ufrag) in [("0 1", "abcd"), ("1 0", "efgh")] {
+        let offer = offer.replace("BUNDLE 0 1", &format!("BUNDLE {group}"));
+        let mut local = side(1, Direction::SendRecv, &BOTH);
+        let got = local.answer(&read(&offer), Direction::SendRecv).unwrap().1;
+        assert_eq!(got.ice.unwrap().remote.ufrag, ufrag);
+        let mut local = side(1, Direction::Inactive, &BOTH);
+        let got = local.answer(&read(&offer), Direction::SendRecv).unwrap().1;
+        assert_eq!(got.ice.unwrap().remote.ufrag, "abcd", "video is refused");
+    }
+}
+
+#[test]
 fn outside_of_the_group_it_stays_refused() {
     for (from, to) in [
         ("a=group:BUNDLE 0 1", "a=group:BUNDLE 0"),

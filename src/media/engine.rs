@@ -203,6 +203,7 @@ impl Engine {
             rtp: ports.local,
             ssrc: start.ssrc,
             video_ssrc: video.ssrc,
+            cname: start.cname(),
             network: directory.networks.kind_of(ip).into(),
             seed: KeySeed::new(random().map_err(|e| format!("no randomness: {e}"))?),
             dtls: LocalDtls { fingerprint: self.identity.fingerprint.to_string(), ice: None },

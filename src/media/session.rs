@@ -87,8 +87,7 @@ impl Session {
         now: u64,
     ) -> Self {
         let (search, gathering) = search.map(|(search, local)| (Box::new(search), Box::new(local))).unzip();
-        let cname = format!("{:016x}", start.chance.rotate_left(17) ^ 0x5bd1_e995_9d1b_54a5);
-        let control = Control::new(now, start.ssrc, start.seq, cname, start.chance);
+        let control = Control::new(now, start.ssrc, start.seq, start.cname(), start.chance);
         Session {
             id,
             closed,

@@ -161,7 +161,7 @@ impl VideoLeg {
             self.shown.pause();
             self.begin_anew();
         }
-        if !seeing || payload.is_empty() {
+        if !seeing {
             return;
         }
         if begins_key(codec, payload) {

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::choose::{Order, choose};
+use super::choose::{Choice, Order, Secured, choose};
 use super::parse::{Format, Media, Profile};
 use super::shield::Shield;
 use super::video::{self, Wish};
@@ -47,6 +47,8 @@ pub struct LocalSide {
     agreed: Vec<Line>,
     /// What we want of video.
     video: Wish,
+    /// The SSRCs of our audio and video, and their CNAME (RFC 5576): browsers sort what shares a path by them.
+    sources: Option<(u32, u32, String)>,
     /// Names that were given to lines.
     names: u32,
     /// The last text, without its o= line.
@@ -83,6 +85,7 @@ impl LocalSide {
             lines: Vec::new(),
             agreed: Vec::new(),
             video: Wish::default(),
+            sources: None,
             names: 0,
             said: String::new(),
         }
@@ -98,6 +101,12 @@ impl LocalSide {
     /// `plain` false: nothing else will do.
     pub fn with_dtls(mut self, dtls: LocalDtls, plain: bool) -> Self {
         (self.shield.dtls, self.shield.plain) = (Some(dtls), plain);
+        self
+    }
+
+    /// The same with the SSRCs of our audio and video, and their CNAME, which WebRTC descriptions name.
+    pub fn with_sources(mut self, audio: u32, video: u32, cname: String) -> Self {
+        self.sources = Some((audio, video, cname));
         self
     }
 
@@ -167,7 +176,8 @@ impl LocalSide {
     /// The answer to an offer (§6). `want` is the direction that we would like; the far end's is mirrored.
     /// An error (488) leaves everything as it was.
     pub fn answer(&mut self, offer: &SessionDescription, want: Direction) -> Result<(String, Negotiated), SdpError> {
-        let choice = choose(offer, self.audio_line(), &self.codecs, self.shield.terms(), Order::Ours, &|_| None)?;
+        let mut choice = choose(offer, self.audio_line(), &self.codecs, self.shield.terms(), Order::Ours, &|_| None)?;
+        let video = self.choose_video(offer, &mut choice, self.video_line(), Order::Ours);
         let mut next = self.clone();
         let codec = next.adopt(choice.codec.0, Format::Audio(choice.codec.1));
         let events = choice.events.map(|(number, clock)| next.adopt(number, Format::Events(clock)));
@@ -175,10 +185,6 @@ impl LocalSide {
         let shield = next.shield.answer(&choice.secured, &agreed);
         let mut negotiated = choice.negotiated(offer, (codec.0, events.map(|(number, _)| number)), want, agreed)?;
         next.bundle = offer.mid(&offer.media[choice.line]).1;
-        let possible = self.video.is_possible() && negotiated.ice.is_some() && negotiated.rtcp_mux;
-        let video = possible
-            .then(|| video::choose(offer, choice.line, self.video_line(), &self.video.codecs, Order::Ours))
-            .flatten();
         let shown = video.as_ref().map(|video| next.adopt(video.number, video.format));
         negotiated.video = video
             .as_ref()
@@ -204,7 +210,8 @@ impl LocalSide {
     pub fn accept(&mut self, answer: &SessionDescription, offered: Direction) -> Result<Negotiated, SdpError> {
         let terms = self.shield.terms_of(self.profile());
         let known = |number| self.payloads.iter().find(|(ours, _)| *ours == number).map(|(_, format)| *format);
-        let choice = choose(answer, self.audio_line(), &self.codecs, terms, Order::Theirs, &known)?;
+        let mut choice = choose(answer, self.audio_line(), &self.codecs, terms, Order::Theirs, &known)?;
+        let video = self.video_line().and_then(|at| self.choose_video(answer, &mut choice, Some(at), Order::Theirs));
         let codec = self.number(Format::Audio(choice.codec.1));
         let events = choice.events.map(|(_, clock)| self.number(Format::Events(clock)));
         let agreed = self.shield.agree(&choice.secured, false)?;
@@ -213,13 +220,30 @@ impl LocalSide {
         if let Some(dtmf) = &mut negotiated.dtmf {
             dtmf.other = other;
         }
-        if let Some(at) = self.video_line().filter(|_| negotiated.ice.is_some()) {
-            let chosen = video::choose(answer, choice.line, Some(at), &self.video.codecs, Order::Theirs);
-            let want = self.video.direction.and(offered);
-            negotiated.video = chosen.map(|video| video.agreed(answer, self.number(video.codec.offered()), want));
-        }
+        let want = self.video.direction.and(offered);
+        negotiated.video = video.map(|video| video.agreed(answer, self.number(video.codec.offered()), want));
         self.agree(negotiated.video.is_some());
         Ok(negotiated)
+    }
+
+    /// The peer's video, where it may be; the path is that of both then.
+    fn choose_video(
+        &self,
+        remote: &SessionDescription,
+        audio: &mut Choice,
+        in_use: Option<usize>,
+        order: Order,
+    ) -> Option<video::Choice> {
+        let (media, searched) = (&remote.media[audio.line], self.shield.ice().is_some());
+        let same_path = matches!(&audio.secured, Secured::Dtls(dtls) if dtls.ice.is_some()) && remote.rtcp_mux(media);
+        if !(same_path && searched && self.video.is_possible()) {
+            return None;
+        }
+        let video = video::choose(remote, audio.line, in_use, &self.video.codecs, order)?;
+        if let Some(dtls) = remote.shared(media, &remote.media[video.line]) {
+            audio.secured = Secured::Dtls(dtls);
+        }
+        Some(video)
     }
 
     /// An answer was given, or came.
@@ -304,12 +328,16 @@ impl LocalSide {
         if self.bundle && !mids.is_empty() {
             text += &format!("a=group:BUNDLE {}\r\n", mids.join(" "));
         }
+        let sources = self.sources.as_ref().filter(|_| path.is_some());
+        let source = |ssrc: u32, cname: &str| format!("a=ssrc:{ssrc} cname:{cname}\r\n");
+        let heard = sources.map(|(audio, _, cname)| source(*audio, cname)).unwrap_or_default();
+        let seen = sources.map(|(_, video, cname)| source(*video, cname)).unwrap_or_default();
         for line in &self.lines {
             let mid = line.mid().map(|mid| format!("a=mid:{mid}\r\n")).unwrap_or_default();
             text += &match line {
                 Line::Refused { kind, protocol, formats } => format!("m={kind} 0 {protocol} {formats}\r\n"),
                 Line::Audio { profile, .. } => {
-                    self.audio(profile, at.port(), audio.0, audio.1, rtcp_mux) + &mid + shield
+                    self.audio(profile, at.port(), audio.0, audio.1, rtcp_mux) + &mid + shield + &heard
                 }
                 Line::Video { profile, .. } => {
                     let numbers: Vec<String> = video.0.iter().map(|(number, _)| number.to_string()).collect();
@@ -318,6 +346,7 @@ impl LocalSide {
                         + &video::describe(video.0)
                         + &format!("a={direction}\r\na=rtcp-mux\r\n{mid}")
                         + &shield.replace(Shield::AUDIO, Shield::VIDEO)
+                        + &seen
                 }
             };
         }

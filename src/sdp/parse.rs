@@ -147,6 +147,14 @@ impl SessionDescription {
         one != other && bundles.any(|group| has(group, &one) && has(group, &other))
     }
 
+    /// What protects the path that two sections of a group share: the word of the one that the group names first (RFC 9143 §7.2).
+    pub(super) fn shared(&self, one: &Media, other: &Media) -> Option<RemoteDtls> {
+        let (one_mid, other_mid) = (self.mid(one).0?, self.mid(other).0?);
+        let names = self.attributes.all("group").flat_map(str::split_ascii_whitespace);
+        let first = names.into_iter().find(|name| *name == one_mid || *name == other_mid)?;
+        RemoteDtls::read(self, if first == one_mid { one } else { other }).filter(|dtls| dtls.ice.is_some())
+    }
+
     /// Port 0 does not refuse it: it is to be had within its group only (RFC 9143 §6).
     pub(super) fn bundle_only(&self, media: &Media) -> bool {
         media.attributes.get("bundle-only").is_some() && self.mid(media).1

@@ -201,6 +201,8 @@ pub struct LocalMedia {
     pub ssrc: u32,
     /// The SSRC of our video.
     pub video_ssrc: u32,
+    /// The CNAME of both.
+    pub cname: String,
     /// The interface behind the address: `ethernet`, `wifi`, `unknown`.
     pub network: String,
     /// What the keys of its descriptions are made of.

@@ -118,7 +118,9 @@ impl Ua {
     ) -> LocalSide {
         let account = self.sessions.get(&id).and_then(|s| self.accounts.get(&s.account));
         let (encryption, kind) = account.map(|a| (a.settings.srtp, a.settings.media)).unwrap_or_default();
-        let mut side = LocalSide::new(rtp, session_id, self.codecs_of(id)).encrypted(encryption, media.seed.clone());
+        let mut side = LocalSide::new(rtp, session_id, self.codecs_of(id))
+            .encrypted(encryption, media.seed.clone())
+            .with_sources(media.ssrc, media.video_ssrc, media.cname.clone());
         if let Some(session) = self.sessions.get(&id) {
             side.set_video(session.video, self.video_codecs(&session.account));
             if matches!(session.state, State::Preparing(_)) {

@@ -72,6 +72,7 @@ impl Net {
                 rtp: local,
                 ssrc: self.count as u32,
                 video_ssrc: 7,
+                cname: "c".into(),
                 network: "ethernet".into(),
                 seed,
                 dtls,
