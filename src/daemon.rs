@@ -14,16 +14,18 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::audio::{self, Devices};
-use crate::config::Config;
+use crate::config::{Config, Faults, Origin, Roles, changes};
 use crate::crm::{self, Crm};
+use crate::journal;
 use crate::media::recorder::{Format, RecordConfig};
 use crate::media::{Answer, Engine, MediaConfig, Recordings};
 use crate::net::{self, Net, NetEvent};
 use crate::rpc::metrics::{Kind, Page};
 use crate::rpc::{self, Hub, Listener, Request, Server};
+use crate::service::{self, Manager};
 use crate::store::{self, Told};
 use crate::ua::Ua;
-use crate::ua::command::Command;
+use crate::ua::command::{Command, Configure, Drain};
 use crate::ua::contact::Contact;
 use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target};
 use crate::ua::media::MediaEvent;
@@ -39,10 +41,14 @@ const ANSWER_INBOX: usize = 16;
 const CRM_INBOX: usize = 64;
 /// Words of the store that may wait.
 const ALERT_INBOX: usize = 8;
-/// The id of the shell's own commands: the hub gives it to nobody.
+/// The id of the shell's own wish to stop: the hub gives it to nobody.
 const OWN: ReplyId = ReplyId(0);
-/// How long the calls may take to end once the daemon shall stop.
-const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// As that, for commands that end nothing: nobody waits for their reply.
+const NOBODY: ReplyId = ReplyId(u64::MAX);
+/// How long the calls may take to end once the daemon ends them.
+const END_LIMIT: Duration = Duration::from_secs(10);
+/// The same, once somebody is in a hurry.
+const HURRY: Duration = Duration::from_millis(500);
 /// The longest sleep: the runtime's timers stand still while the host is suspended, the phone's do not.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
@@ -52,6 +58,9 @@ pub enum StartError {
     /// The RPC socket.
     #[error("[rpc] socket: {0}")]
     Rpc(#[from] rpc::BindError),
+    /// The RPC socket that the service manager handed over.
+    #[error("the socket \"rpc\" of the service manager: {0}")]
+    Handed(io::Error),
     /// The HTTP listener.
     #[error("[http] {0}")]
     Http(#[from] rpc::HttpError),
@@ -72,7 +81,7 @@ pub enum StartError {
 /// How the daemon ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// Asked to, with every call ended first.
+    /// Asked to, with every call ended first, and every peer told.
     Drained,
     /// A second signal, or peers that did not answer in time.
     Cut,
@@ -90,15 +99,32 @@ pub struct Daemon {
     at_once: VecDeque<AtOnce>,
     /// Who asked for the stop.
     stopping: Vec<ReplyId>,
+    /// There are no new calls.
+    draining: bool,
     stopped: bool,
     inboxes: Inboxes,
-    /// SIGTERM and SIGINT.
-    signals: (Signal, Signal),
+    /// SIGTERM, SIGINT and SIGHUP.
+    signals: (Signal, Signal, Signal),
+    manager: Manager,
+    reload: Reload,
+    roles: watch::Sender<Roles>,
     /// The Unix socket, and the HTTP listener where there is one.
     rpc: Vec<JoinHandle<()>>,
     stop_rpc: watch::Sender<bool>,
     /// Lives as long as the daemon: the devices' threads end with it.
     _devices: Devices,
+}
+
+/// The configuration, and who wants it to be read anew.
+struct Reload {
+    origin: Origin,
+    /// As it was at the start, and when it was last read.
+    first: Config,
+    last: Config,
+    asked: Vec<ReplyId>,
+    /// A reading is under way: the next one waits.
+    running: bool,
+    done: mpsc::Sender<(Vec<ReplyId>, Result<Config, Faults>)>,
 }
 
 enum AtOnce {
@@ -115,27 +141,33 @@ struct Inboxes {
     recordings: mpsc::Receiver<Answer>,
     crm: mpsc::Receiver<crm::Told>,
     alerts: mpsc::Receiver<Value>,
+    configs: mpsc::Receiver<(Vec<ReplyId>, Result<Config, Faults>)>,
 }
 
 impl Daemon {
-    /// Opens every socket and starts every edge, within a tokio runtime. Waits for nothing: no name is looked up, no device
-    /// opened before the loop runs.
-    pub fn start(config: &Config) -> Result<Daemon, StartError> {
+    /// Opens every socket and starts every edge, within a tokio runtime. `origin` is where a reload finds the configuration.
+    /// Waits for nothing: no name is looked up, no device opened before the loop runs.
+    pub fn start(config: Config, origin: Origin) -> Result<Daemon, StartError> {
         // Before anything is open: whoever sees the socket may send a signal.
         let heard = |kind| signal(kind).map_err(StartError::System);
-        let signals = (heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?);
+        let kinds = (SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup());
+        let signals = (heard(kinds.0)?, heard(kinds.1)?, heard(kinds.2)?);
         // Then this, since it finds out whether another daemon lives here.
-        let server = Server::bind(&config.rpc)?;
+        let server = match service::rpc_listener().map_err(StartError::Handed)? {
+            Some(listener) => Server::adopt(listener, &config.rpc)?,
+            None => Server::bind(&config.rpc)?,
+        };
+        let (roles, rule) = watch::channel(config.rpc.roles.clone());
         let listener = Listener::bind(&config.http)?;
         let (to_net, net_inbox) = mpsc::channel(net::INBOX);
         let net = Net::start(&config.sip.listen, &config.tls, to_net).map_err(StartError::Sip)?;
         let (facts, device_inbox) = mpsc::channel(DEVICE_INBOX);
-        let devices = Devices::start(audio_config(config), facts);
+        let devices = Devices::start(audio_config(&config), facts);
         let (to_media, media_inbox) = mpsc::channel(MEDIA_INBOX);
-        let engine = Engine::start(media_config(config), devices.clone(), to_media).map_err(StartError::Media)?;
+        let engine = Engine::start(media_config(&config), devices.clone(), to_media).map_err(StartError::Media)?;
         let (answers, recording_inbox) = mpsc::channel(ANSWER_INBOX);
-        let recordings = Recordings::start(record_config(config), answers);
-        let settings = Settings { instance: instance(config), ..config.settings() };
+        let recordings = Recordings::start(record_config(&config), answers);
+        let settings = Settings { instance: instance(&config), ..config.settings() };
         let mut ua = Ua::new(settings, random().map_err(StartError::System)?);
         let epoch: [u8; 32] = random().map_err(StartError::System)?;
         let mut hub = Hub::new(hex(&epoch[..8]));
@@ -166,8 +198,10 @@ impl Daemon {
         let stopped = |mut stop: watch::Receiver<bool>| async move { drop(stop.wait_for(|stop| *stop).await) };
         let listener = listener
             .map(|listener| spawn(listener.held_by(written.clone()).run(requests.clone(), stopped(stop.clone()))));
-        let server = spawn(server.held_by(written).run(requests, stopped(stop)));
+        let server = spawn(server.held_by(written).ruled_by(rule).run(requests, stopped(stop)));
         let rpc = listener.into_iter().chain([server]).collect();
+        let (done, configs) = mpsc::channel(1);
+        let reload = Reload { origin, first: config.clone(), last: config, asked: Vec::new(), running: false, done };
         let mut daemon = Daemon {
             ua,
             hub,
@@ -177,6 +211,7 @@ impl Daemon {
             crm,
             at_once: VecDeque::new(),
             stopping: Vec::new(),
+            draining: false,
             stopped: false,
             inboxes: Inboxes {
                 net: net_inbox,
@@ -186,8 +221,12 @@ impl Daemon {
                 recordings: recording_inbox,
                 crm: crm_inbox,
                 alerts,
+                configs,
             },
             signals,
+            manager: Manager::from_environment(),
+            reload,
+            roles,
             rpc,
             stop_rpc,
             _devices: devices,
@@ -202,9 +241,10 @@ impl Daemon {
         self.net.listening()
     }
 
-    /// Runs until `daemon.shutdown`, SIGTERM or SIGINT; calls are ended and accounts unregistered first.
+    /// Runs until `daemon.shutdown`, the end of a drain (`daemon.drain`, SIGTERM, SIGINT) or a second signal; calls are ended and
+    /// accounts unregistered first.
     pub async fn run(mut self) -> io::Result<End> {
-        notify(sd_notify::NotifyState::Ready);
+        self.manager.ready();
         let (mut signals, mut limit) = (0, None);
         let end = loop {
             let wake = self.next_wake();
@@ -216,21 +256,30 @@ impl Daemon {
                 Some((reply, answer)) = self.inboxes.recordings.recv() => self.hub.reply(reply, answer),
                 Some(told) = self.inboxes.crm.recv() => self.on_crm(told),
                 Some(alert) = self.inboxes.alerts.recv() => self.handle(Input::Alert(alert)),
+                Some((replies, config)) = self.inboxes.configs.recv() => self.on_config(&replies, config),
                 () = sleep_until(wake) => self.on_time(),
                 _ = self.signals.0.recv() => signals += 1,
                 _ = self.signals.1.recv() => signals += 1,
+                _ = self.signals.2.recv() => self.read_config(NOBODY),
                 () = sleep_until(limit.unwrap_or(wake)), if limit.is_some() => break End::Cut,
             }
-            if signals > 0 && self.stopping.is_empty() {
+            match std::mem::take(&mut signals) {
+                0 => {}
+                _ if !self.stopping.is_empty() => break End::Cut,
+                1 if !self.draining => self.drain_calls(NOBODY, Drain::default()),
+                _ => {
+                    self.stop(OWN);
+                    limit = Some(Instant::now() + HURRY);
+                }
+            }
+            if self.stopping.is_empty() && self.ua.is_drained() {
                 self.stop(OWN);
             }
-            match (self.stopped, signals > 1) {
-                (true, _) => break End::Drained,
-                (false, true) => break End::Cut,
-                (false, false) => {}
+            if self.stopped {
+                break End::Drained;
             }
             if limit.is_none() && !self.stopping.is_empty() {
-                limit = Some(Instant::now() + DRAIN_LIMIT);
+                limit = Some(Instant::now() + END_LIMIT);
             }
         };
         // The reply to `daemon.shutdown` and all answers before it go out, then the socket is gone.
@@ -252,10 +301,17 @@ impl Daemon {
     fn next_wake(&mut self) -> Instant {
         let left = self.ua.poll_timeout().map(|due| Duration::from_micros(due.saturating_sub(now().mono)));
         let wake = Instant::now() + left.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
+        let wake = self.manager.due().map_or(wake, |due| wake.min(due));
         self.hub.log().and_then(|log| log.due()).map_or(wake, |due| wake.min(due.into()))
     }
 
     fn on_time(&mut self) {
+        let (ua, engine) = (&self.ua, &mut self.engine);
+        let status = || {
+            let (registered, accounts, calls) = ua.standing();
+            format!("{registered} of {accounts} accounts registered, {calls} calls")
+        };
+        self.manager.look(status, || engine.is_alive());
         if let Some(log) = self.hub.log() {
             log.check();
         }
@@ -286,6 +342,8 @@ impl Daemon {
         let Some((reply, command)) = self.hub.take(request) else { return };
         match command {
             Command::Shutdown => self.stop(reply),
+            Command::Drain(drain) => self.drain_calls(reply, drain),
+            Command::Reload => self.read_config(reply),
             Command::Recordings(what) => {
                 if let Some(error) = self.recordings.ask(reply, what) {
                     self.hub.reply(reply, Err(error));
@@ -300,10 +358,63 @@ impl Daemon {
         }
     }
 
+    /// No new calls; the loop stops once the last one is over or the time is up.
+    fn drain_calls(&mut self, reply: ReplyId, drain: Drain) {
+        let seconds = drain.timeout.unwrap_or(self.reload.last.phone.drain_timeout);
+        tracing::info!(seconds, "no new calls; those that are go on for a while");
+        self.manager.stopping(Duration::from_secs(seconds));
+        self.hub.stopping();
+        self.draining = true;
+        self.handle(Input::Command { reply, command: Command::Drain(drain) });
+    }
+
+    /// Reads the configuration on a thread that may wait for the disk, one reading at a time.
+    fn read_config(&mut self, reply: ReplyId) {
+        self.reload.asked.push(reply);
+        if self.reload.running {
+            return;
+        }
+        self.reload.running = true;
+        self.manager.reloading();
+        let (replies, origin) = (std::mem::take(&mut self.reload.asked), self.reload.origin.clone());
+        let done = self.reload.done.clone();
+        drop(tokio::task::spawn_blocking(move || {
+            let _ = done.blocking_send((replies, origin.load())); // the loop may be gone
+        }));
+    }
+
+    fn on_config(&mut self, replies: &[ReplyId], read: Result<Config, Faults>) {
+        let command = match read {
+            Ok(now) => {
+                let reload = &mut self.reload;
+                let (changed, waiting) = (changes(&reload.last, &now).live, changes(&reload.first, &now).at_restart);
+                tracing::info!(?changed, needs_restart = ?waiting, "the configuration is read anew");
+                self.roles.send_replace(now.rpc.roles.clone());
+                let (was, will) = (Box::new(reload.last.settings()), Box::new(now.settings()));
+                reload.last = now;
+                Configure::Apply { was, will, changed, needs_restart: waiting }
+            }
+            Err(Faults(faults)) => {
+                for fault in &faults {
+                    tracing::error!("the configuration is refused, what was before holds on: {fault}");
+                }
+                Configure::Refuse(faults)
+            }
+        };
+        for reply in replies {
+            self.handle(Input::Command { reply: *reply, command: Command::Configure(Box::new(command.clone())) });
+        }
+        self.manager.ready();
+        self.reload.running = false;
+        if let Some(next) = self.reload.asked.pop() {
+            self.read_config(next);
+        }
+    }
+
     fn stop(&mut self, reply: ReplyId) {
         if self.stopping.is_empty() {
             tracing::info!("stopping: calls are ended first");
-            notify(sd_notify::NotifyState::Stopping);
+            self.manager.stopping(END_LIMIT);
         }
         self.hub.stopping();
         self.stopping.push(reply);
@@ -350,7 +461,10 @@ impl Daemon {
                     self.stopped |= result.is_ok() && self.stopping.contains(&reply);
                     self.hub.reply(reply, result);
                 }
-                Output::Event(event) => self.hub.publish(event),
+                Output::Event(event) => {
+                    journal::note(&event);
+                    self.hub.publish(event);
+                }
             }
         }
     }
@@ -448,13 +562,6 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// Tells the service manager, where there is one.
-fn notify(state: sd_notify::NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::debug!(%error, "the service manager was not told");
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "edge: the RPC server's task")]

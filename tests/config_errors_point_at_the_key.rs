@@ -38,7 +38,7 @@ const TABLE: &[Row] = &[
     ("[phone]\ndefault_account = \"x\"\n", &[("2:19: phone.default_account", "the name of an account")]),
     ("[media]\nrtp_ports = \"20000\"\n", &[("2:13: media.rtp_ports", "20000-29999")]),
     ("[media]\nrtp_ports = \"30000-20000\"\n", &[("2:13: media.rtp_ports", "20000-29999")]),
-    ("[media]\ncodecs = [\"mp3\"]\n", &[("2:10: media.codecs", "opus, pcmu, pcma")]),
+    ("[media]\ncodecs = [\"mp3\"]\n", &[("2:10: media.codecs", "opus, g722, pcmu, pcma")]),
     ("[media]\ncodecs = []\n", &[("2:10: media.codecs", "at least one")]),
     ("[media]\ndscp = 64\n", &[("2:8: media.dscp", "0 to 63")]),
     ("[media]\ndscp = 300\n", &[("2:8: media.dscp", "a whole number")]),
@@ -104,7 +104,7 @@ const TABLE: &[Row] = &[
     ("[accounts.a]\nuri = \"sip:a@h\"\ntrusted = [\"10.0.0.0/33\"]\n", &[("3:11: accounts.a.trusted", "networks")]),
     (
         "[accounts.a]\nuri = \"sip:a@h\"\npassword = \"x\"\npassword_file = \"/x\"\n",
-        &[("4:17: accounts.a.password_file", "either")],
+        &[("4:17: accounts.a.password_file", "one of")],
     ),
     (
         "[accounts.a]\nuri = \"sip:a@h\"\npassword_file = \"missing\"\n",

@@ -1,11 +1,9 @@
-//! The daemon as a process: it tells the service manager when it is ready, ends its calls before it ends itself, stops at once
-//! on a second signal, and does not start half: a wrong configuration is exit code 2, a taken port or socket 1.
+//! The daemon as a process: it ends its calls before it ends itself, stops at once on a second signal, and does not start half: a
+//! wrong configuration is exit code 2, a taken port or socket 1.
 
-use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
 use common::daemon::{Client, Daemon, Setup, trunk};
-use common::process::Process;
 use common::wait::{free_port, secs, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -70,24 +68,6 @@ fn a_second_signal_does_not_wait_for_anybody() {
     let log = alice.log();
     kill(b_pid, Signal::SIGCONT).expect("continued");
     assert!(log.contains("Cut"), "{log}");
-}
-
-#[test]
-fn the_service_manager_hears_of_ready_and_stopping() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let path = dir.path().join("notify");
-    let manager = UnixDatagram::bind(&path).expect("a socket");
-    manager.set_read_timeout(Some(secs(10))).expect("set");
-    let hear = || {
-        let mut buffer = [0; 256];
-        let length = manager.recv(&mut buffer).expect("a word in time");
-        String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
-    };
-    let mut command = phoned(&dir, &minimal(&dir, free_port()), &[]);
-    let mut process = Process::start("phoned", command.env("NOTIFY_SOCKET", &path), &dir.path().join("log"));
-    assert_eq!(hear(), "READY=1");
-    assert!(process.stop().success());
-    assert_eq!(hear(), "STOPPING=1");
 }
 
 #[test]

@@ -48,6 +48,11 @@ fn pcma() {
 }
 
 #[test]
+fn g722() {
+    both_ways(CodecKind::G722);
+}
+
+#[test]
 fn opus() {
     both_ways(CodecKind::Opus);
 }

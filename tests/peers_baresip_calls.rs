@@ -1,4 +1,4 @@
-//! phoned and baresip call each other through Kamailio: a tone is heard both ways with PCMU, PCMA and Opus, keys arrive both ways,
+//! phoned and baresip call each other through Kamailio: a tone is heard both ways with PCMU, PCMA, G.722 and Opus, keys arrive both ways,
 //! each can hold the other and take it up again, both can at once, and whoever hangs up, both know.
 
 mod common;
@@ -53,6 +53,11 @@ fn phoned_calls_baresip_with_pcmu() {
 #[test]
 fn phoned_calls_baresip_with_pcma() {
     phoned_calls("pcma");
+}
+
+#[test]
+fn phoned_calls_baresip_with_g722() {
+    phoned_calls("g722");
 }
 
 #[test]

@@ -121,6 +121,11 @@ fn opus_into_wav() {
 }
 
 #[test]
+fn g722_into_wav() {
+    each_side_its_tone(CodecKind::G722, Format::Wav);
+}
+
+#[test]
 fn pcmu_into_ogg() {
     each_side_its_tone(CodecKind::Pcmu, Format::Ogg);
 }

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 mod common;
 
-/// What is kept secret, and what is not.
-const SECRET: &str = "4917";
+/// What is kept secret, and what is not: long enough that no time and no port says it by chance.
+const SECRET: &str = "4917319";
 const OPEN: &str = "8";
 /// What the phone that keeps all digits to itself sends: secret there, and told at the other end.
-const OWN: &str = "562";
+const OWN: &str = "5620562";
 
 fn daemon(user: &str, privacy: &str) -> Daemon {
     Daemon::start(&Setup {
@@ -87,22 +87,22 @@ fn no_file_has_them() {
         dtmf(&mut a, &at_a, SECRET, json!({"method": method, "redact": true, "idempotencyKey": method}));
         dtmf(&mut b, &at_b, OWN, json!({"method": method, "idempotencyKey": method}));
     }
-    for (client, count) in [(&mut a, 12), (&mut b, 9)] {
+    for (client, count) in [(&mut a, 3 * SECRET.len()), (&mut b, 3 * OWN.len())] {
         let told: Vec<Value> = client.events().iter().filter(|e| e["event"] == "dtmfSent").cloned().collect();
         assert_eq!(told.len(), count);
         assert!(told.iter().all(|e| e["data"]["dtmf"] == "x"), "{told:?}");
     }
     let heard: Vec<&Value> = b.events().iter().filter(|e| e["event"] == "dtmf").map(|e| &e["data"]["dtmf"]).collect();
-    assert_eq!(heard, ["x"; 8], "by rtp and by info; tones are not known to be digits");
+    assert_eq!(heard, vec!["x"; 2 * SECRET.len()], "by rtp and by info; tones are not known to be digits");
 
     // What is wrong with a request is said without it.
     let wrong = [
-        json!({"callId": at_a, "dtmf": 4917, "redact": true}),
-        json!([at_a, 4917, "rtp", true]),
-        json!({"callId": at_a, "dtmf": "4917e", "redact": true}),
-        json!({"callId": at_a, "dtmf": ["4917"], "redact": true}),
-        json!({"callId": at_a, "dtmf": "4917", "redact": true, "method": "carrier pigeon"}),
-        json!({"callId": "none", "dtmf": "4917", "redact": true}),
+        json!({"callId": at_a, "dtmf": SECRET.parse::<u64>().unwrap(), "redact": true}),
+        json!([at_a, SECRET.parse::<u64>().unwrap(), "rtp", true]),
+        json!({"callId": at_a, "dtmf": format!("{SECRET}e"), "redact": true}),
+        json!({"callId": at_a, "dtmf": [SECRET], "redact": true}),
+        json!({"callId": at_a, "dtmf": SECRET, "redact": true, "method": "carrier pigeon"}),
+        json!({"callId": "none", "dtmf": SECRET, "redact": true}),
     ];
     for params in wrong {
         let refusal = a.call("session.dtmf", params.clone()).expect_err("refused");

@@ -65,6 +65,16 @@ fn the_whole_text_of_an_answer() {
 }
 
 #[test]
+fn g722_is_said_to_have_a_clock_of_8_khz() {
+    // RFC 3551 §4.5.2: an old mistake that everyone keeps to
+    let offer = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 0 9 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+    let (text, got) = answer(&[CodecKind::G722, CodecKind::Pcmu], offer, Direction::SendRecv).expect("an answer");
+    assert!(text.contains("m=audio 20000 RTP/AVP 9 101\r\na=rtpmap:9 G722/8000\r\n"), "{text}");
+    assert_eq!((got.codec.kind, got.codec.send_pt, got.dtmf.map(|e| e.clock)), (CodecKind::G722, 9, Some(8_000)));
+    assert_eq!((CodecKind::G722.rate(), CodecKind::from_name("g722")), (16_000, Some(CodecKind::G722)));
+}
+
+#[test]
 fn codec_events_and_ptime_of_real_offers() {
     use CodecKind::*;
     // our list, the offer, codec, our number = theirs, events (number, clock), FEC, bit rate, ptime, mux, RTCP port

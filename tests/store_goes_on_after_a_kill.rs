@@ -29,7 +29,7 @@ impl Again {
         let rtp = 30_000 + (port % 400) * 50;
         let text = format!(
             "[rpc]\nsocket = \"{path}/s\"\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\"]\n[media]\nrtp_ports = \"{rtp}-{}\"\n[audio]\n\
-             host = \"none\"\n[store]\ndir = \"{path}/state\"\n[phone]\ndials_per_second = 1000\nmax_calls_per_seat = 400\n\
+             host = \"none\"\n[store]\ndir = \"{path}/state\"\n[phone]\ndrain_timeout = 0\ndials_per_second = 1000\nmax_calls_per_seat = 400\n\
              [accounts.alice]\nuri = \"sip:alice@127.0.0.1:{port}\"\nregister = false\ntrusted = [\"127.0.0.1\"]\ninput = \"null\"\n\
              output = \"null\"\n{more}",
             rtp + 1999

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use super::{Config, crm, http};
 use crate::sdp::VideoCodec;
@@ -189,8 +190,14 @@ pub fn account_faults(name: &str, account: &AccountSettings, whole: bool) -> Vec
             "entries as \"Name: value\", none of the WebSocket's own",
         ),
     );
-    let both = account.password.is_some() && account.password_file.is_some();
-    fault("password_file", when(!both, "either password or password_file"));
+    let ways = [account.password.is_some(), account.password_file.is_some(), account.password_credential.is_some()];
+    let several = ways.iter().filter(|way| **way).count() > 1;
+    let key = if account.password_file.is_some() { "password_file" } else { "password_credential" };
+    fault(key, when(!several, "one of password, password_file, password_credential"));
+    if let Some(name) = &account.password_credential {
+        let plain = !name.is_empty() && !name.contains('/') && !name.starts_with('.') && printable(name);
+        fault("password_credential", when(plain, "the name of a LoadCredential= of the unit, as \"office\""));
+    }
     if let Some(expires) = account.expires {
         fault("expires", when((10..=86_400).contains(&expires), "10 to 86400"));
     }
@@ -250,15 +257,29 @@ pub(super) fn plain_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64 && name.chars().all(|c| c.is_alphanumeric() || "-_.@+".contains(c))
 }
 
-/// Reads `password_file`, where there is one, into `password`. The error never holds what the file does.
+/// The key that says where the password is, if it is not in the configuration itself.
+pub(super) fn password_key(account: &AccountSettings) -> &'static str {
+    if account.password_credential.is_some() { "password_credential" } else { "password_file" }
+}
+
+/// Reads `password_file` or `password_credential`, where there is one, into `password`. The error never holds what the file does.
 pub fn read_password(account: &mut AccountSettings) -> Result<(), String> {
-    let Some(path) = &account.password_file else { return Ok(()) };
-    account.password = Some(first_line(path, "password")?);
+    let path = match (&account.password_file, &account.password_credential) {
+        (Some(path), _) => PathBuf::from(path),
+        (None, Some(name)) => {
+            let folder = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
+            let folder =
+                folder.ok_or("with a unit that has LoadCredential= of that name; there are no credentials here")?;
+            PathBuf::from(folder).join(name)
+        }
+        (None, None) => return Ok(()),
+    };
+    account.password = Some(first_line(&path, "password")?);
     Ok(())
 }
 
 /// The first line of a file that holds a secret. The error never holds what the file does.
-pub(super) fn first_line(path: &str, what: &str) -> Result<Secret, String> {
+pub(super) fn first_line(path: &Path, what: &str) -> Result<Secret, String> {
     let failed = |why: &dyn std::fmt::Display| format!("a file whose first line is the {what}; {path:?}: {why}");
     let metadata = std::fs::metadata(path).map_err(|error| failed(&error))?;
     if !metadata.is_file() || metadata.len() > MAX_PASSWORD {
@@ -319,8 +340,8 @@ fn ws_header(text: &str) -> bool {
 
 fn codecs(names: &[String]) -> Result<(), String> {
     when(
-        names.iter().all(|name| ["opus", "pcmu", "pcma"].contains(&name.to_ascii_lowercase().as_str())),
-        "opus, pcmu, pcma",
+        names.iter().all(|name| ["opus", "g722", "pcmu", "pcma"].contains(&name.to_ascii_lowercase().as_str())),
+        "opus, g722, pcmu, pcma",
     )
 }
 

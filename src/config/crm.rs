@@ -165,7 +165,7 @@ fn webhook_faults(name: &str, webhook: &WebhookConfig, config: &Config) -> Vec<(
 /// Reads `secret_file`, where there is one, into `secret`. The error never holds what the file does.
 pub(super) fn read_secret(webhook: &mut WebhookConfig) -> Result<(), String> {
     let Some(path) = &webhook.secret_file else { return Ok(()) };
-    let secret = first_line(path, "secret")?;
+    let secret = first_line(std::path::Path::new(path), "secret")?;
     check_secret(secret.expose())?;
     webhook.secret = Some(secret);
     Ok(())

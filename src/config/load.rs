@@ -7,35 +7,12 @@ use toml::{Table, Value};
 
 use super::spans::Document;
 use super::{Config, check, crm, http, read_password};
+pub use crate::ua::command::ConfigFault as Fault;
 
 /// Where the configuration is when nobody says otherwise.
 const STANDARD: &str = "/etc/phoned/phoned.toml";
 /// Environment variables that set a key: `PHONED_SECTION__KEY`.
 const PREFIX: &str = "PHONED_";
-
-/// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// `FILE:LINE:COLUMN`, a file, or an environment variable.
-    pub place: String,
-    /// The key's path; may be empty.
-    pub key: String,
-    /// What is wrong.
-    pub wrong: String,
-    /// What would be right; may be empty.
-    pub right: String,
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: ", self.place)?;
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        write!(f, "{}", self.wrong)?;
-        if self.right.is_empty() { Ok(()) } else { write!(f, "; right would be: {}", self.right) }
-    }
-}
 
 /// Everything that is wrong, a line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +54,24 @@ impl Sources {
             .filter(|(name, _)| name.starts_with(PREFIX) && name.contains("__"))
             .collect();
         Sources { files, environment }
+    }
+}
+
+/// Where a daemon's configuration comes from, each time that it is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The file that was named; none: the standard one.
+    pub file: Option<PathBuf>,
+    /// The RPC socket, whatever the files say.
+    pub socket: Option<PathBuf>,
+}
+
+impl Origin {
+    /// Reads it. May wait for the disk.
+    pub fn load(&self) -> Result<Config, Faults> {
+        let mut config = load(&Sources::standard(self.file.as_deref()))?;
+        config.rpc.socket = self.socket.clone().or(config.rpc.socket);
+        Ok(config)
     }
 }
 
@@ -134,6 +129,7 @@ pub fn load(sources: &Sources) -> Result<Config, Faults> {
         }
         let keys = ["accounts", name, "password_file"].map(str::to_owned).to_vec();
         beside(&keys, &mut account.password_file);
+        let keys = ["accounts", name, check::password_key(account)].map(str::to_owned).to_vec();
         if !wrong.iter().any(|(path, _)| *path == keys)
             && let Err(why) = read_password(account)
         {
@@ -152,7 +148,7 @@ pub fn load(sources: &Sources) -> Result<Config, Faults> {
         if let Some(document) = documents.iter().rev().find(|document| document.locate(&keys).is_some()) {
             token.file = document.path.with_file_name("").join(&token.file).to_string_lossy().into_owned();
         }
-        match check::first_line(&token.file, "token") {
+        match check::first_line(Path::new(&token.file), "token") {
             Ok(secret) => match http::check_token(secret.expose()) {
                 Ok(()) => token.secret = secret,
                 Err(why) => wrong.push((keys, why)),

@@ -1,15 +1,17 @@
 //! The configuration: `Config` is the schema of `/etc/phoned/phoned.toml`; its defaults are the daemon's.
 
+mod changes;
 mod check;
 mod crm;
 mod http;
 mod load;
 mod spans;
 
+pub use changes::{Changes, changes};
 pub use check::{account_faults, read_password};
 pub use crm::{LookupConfig, LookupFields, WebhookConfig};
 pub use http::{HttpConfig, Token, TokenRole};
-pub use load::{Fault, Faults, Sources, load};
+pub use load::{Fault, Faults, Origin, Sources, load};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -146,7 +148,7 @@ impl Default for Roles {
 pub struct MediaConfig {
     /// Ports for RTP (even) and RTCP (the odd one above): `FIRST-LAST`.
     pub rtp_ports: String,
-    /// Codecs, best first: `opus`, `pcmu`, `pcma`.
+    /// Codecs, best first: `opus`, `g722`, `pcmu`, `pcma`.
     pub codecs: Vec<String>,
     /// DSCP of RTP, 0–63 (46: expedited forwarding).
     pub dscp: u8,
@@ -156,7 +158,7 @@ impl Default for MediaConfig {
     fn default() -> Self {
         MediaConfig {
             rtp_ports: "20000-29999".into(),
-            codecs: vec!["opus".into(), "pcmu".into(), "pcma".into()],
+            codecs: ["opus", "g722", "pcmu", "pcma"].map(Into::into).to_vec(),
             dscp: 46,
         }
     }

@@ -3,6 +3,7 @@
 mod accounts;
 mod agent;
 mod client;
+mod generate;
 mod log;
 mod show;
 mod top;
@@ -201,8 +202,22 @@ enum Verb {
     },
     /// Say whether the daemon is well: 0, or 1 when an account is not registered that shall be
     Status,
+    /// Read the configuration anew; no call is touched
+    Reload,
+    /// Take no new calls, let those that are go on, then stop the daemon
+    Drain {
+        /// End those that are left after so many seconds [default: drain_timeout of the configuration]
+        #[arg(long, value_name = "SECONDS")]
+        timeout: Option<u64>,
+    },
     /// End every call, unregister and stop the daemon
     Shutdown,
+    /// Write man pages and completions into a folder, for packages
+    #[command(hide = true)]
+    Generate {
+        /// Made where there is none
+        folder: PathBuf,
+    },
     /// Call any method
     Rpc {
         /// As rpc.discover lists them
@@ -251,6 +266,9 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         }
         _ => json!({}),
     };
+    if let Verb::Generate { folder } = &arguments.verb {
+        return generate::generate(folder).map_err(|error| Failure::Nothing(format!("{}: {error}", folder.display())));
+    }
     let mut client = Client::connect(arguments.socket.clone())?;
     match arguments.verb {
         Verb::Dial { number, account, wait } => {
@@ -333,6 +351,15 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         Verb::Recordings { what } => log::recordings(&mut client, out, what.unwrap_or_default()),
         Verb::Webhooks { what } => webhooks::run(&mut client, out, what.unwrap_or(webhooks::Verb::Ls)),
         Verb::Status => accounts::status(&mut client, out),
+        Verb::Reload => {
+            let changes = client.call("daemon.reload", json!({}))?;
+            out.document(&changes, show::pretty)
+        }
+        Verb::Drain { timeout } => {
+            let params = timeout.map_or_else(|| json!({}), |timeout| json!({ "timeout": timeout }));
+            out.document(&client.call("daemon.drain", params)?, show::pretty)
+        }
+        Verb::Generate { .. } => Ok(()),
         Verb::Shutdown => out.done(&client.call("daemon.shutdown", json!({}))?),
         Verb::Rpc { method, .. } => {
             let result = client.call(&method, params)?;

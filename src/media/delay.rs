@@ -8,10 +8,18 @@ const BINS: usize = 50;
 const FORGET: f32 = 0.998;
 /// The share of packets that may come later than the target.
 const TAIL: f32 = 0.01;
-/// Before anything was measured: 40 ms, forgotten within seconds.
-const PRIOR: (usize, f32) = (6, 20.0);
-/// The next packet must be there when one is missing (FEC, and to tell loss from lateness): a frame and a margin.
-const LEAST_US: u64 = 25_000;
+/// Room for late ticks, µs.
+const MARGIN_US: u64 = 5_000;
+/// Before anything was measured: 30 ms, forgotten within seconds.
+const PRIOR: (usize, f32) = (4, 2.0);
+/// A frame: the next packet is nearly always there when one is missing, µs.
+const LEAST_US: u64 = 20_000;
+/// A line that loses more than this share of packets is worth a longer delay, with which the next packet is there …
+const LOSSY: f32 = 0.01;
+/// … but for this share.
+const UNAIDED: f32 = 0.05;
+/// What one packet counts for the share that is lost.
+const LOSS_WEIGHT: f32 = 0.004;
 /// No buffer keeps more than this.
 const MOST_US: u64 = 250_000;
 /// Half the memory of the smallest transit time: follows clock drift.
@@ -24,13 +32,14 @@ pub struct Delay {
     total: f32,
     least: [i64; 2],
     window_end: u64,
+    lost: f32,
 }
 
 impl Default for Delay {
     fn default() -> Self {
         let mut bins = [0.0; BINS];
         bins[PRIOR.0] = PRIOR.1;
-        Delay { bins, total: PRIOR.1, least: [i64::MAX; 2], window_end: 0 }
+        Delay { bins, total: PRIOR.1, least: [i64::MAX; 2], window_end: 0, lost: 0.0 }
     }
 }
 
@@ -64,16 +73,27 @@ impl Delay {
         self.window_end = 0;
     }
 
-    /// The delay that all but 1 % of the packets keep, µs.
+    /// A packet was lost, or was not.
+    pub fn note_loss(&mut self, lost: bool) {
+        self.lost += (f32::from(u8::from(lost)) - self.lost) * LOSS_WEIGHT;
+    }
+
+    /// The delay that all but 1 % of the packets keep, µs; more on a line with losses.
     pub fn target(&self) -> u64 {
+        let aided = if self.lost > LOSSY { LEAST_US + self.quantile(UNAIDED) } else { LEAST_US };
+        (self.quantile(TAIL) + MARGIN_US).max(aided).min(MOST_US)
+    }
+
+    /// The delay that only this share of the packets exceeds, µs.
+    fn quantile(&self, tail: f32) -> u64 {
         let mut beyond = 0.0;
         for (index, weight) in self.bins.iter().enumerate().rev() {
             beyond += weight;
-            if beyond > self.total * TAIL {
-                return ((index as u64 + 1) * BIN_US + BIN_US).clamp(LEAST_US, MOST_US);
+            if beyond > self.total * tail {
+                return (index as u64 + 1) * BIN_US;
             }
         }
-        LEAST_US
+        0
     }
 }
 
@@ -84,7 +104,7 @@ mod tests {
     #[test]
     fn target_follows_the_delays() {
         let mut delay = Delay::default();
-        assert_eq!(delay.target(), 40_000);
+        assert_eq!(delay.target(), 30_000);
         for n in 0..1_000u64 {
             delay.note(n * 20_000, 1_000_000 + (n as i64 % 7) * 500, false);
         }
@@ -93,6 +113,8 @@ mod tests {
             delay.note((1_000 + n) * 20_000, 1_000_000 + (n as i64 * 7_919) % 60_000, false);
         }
         assert!((60_000..=70_000).contains(&delay.target()), "{}", delay.target());
+        (0..5).for_each(|_| delay.note_loss(true));
+        assert!((80_000..=90_000).contains(&delay.target()), "{}", delay.target());
         delay.note(40_020_000, 1_180_000, true);
         delay.note(40_040_000, 1_180_000, true);
         assert!(delay.target() >= 180_000, "late packets count more");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -64,6 +64,9 @@ pub struct Engine {
     workers: Vec<Sender<Order>>,
     directory: Mutex<Directory>,
     recorder: Recorder,
+    /// The last sign of life of each worker, and the number that each was asked for.
+    beats: Vec<Arc<AtomicU64>>,
+    asked: u64,
     lateness: Arc<Lateness>,
     book: Book,
     identity: Arc<Identity>,
@@ -129,9 +132,10 @@ impl Engine {
         let next_port = low + u16::from_ne_bytes(random()?) % width;
         let directory = Mutex::new(Directory { next_port, entries: BTreeMap::new(), networks: Networks::default() });
         let recorder = Recorder::start(config.record.clone(), events);
+        let beats = workers.iter().map(|_| Arc::default()).collect();
         let book = Book::open(config.ice.clone())?;
         let identity = Arc::new(Identity::new().map_err(io::Error::other)?);
-        Ok(Engine { config, devices, workers, directory, recorder, lateness, book, identity })
+        Ok(Engine { config, devices, workers, directory, recorder, beats, asked: 0, lateness, book, identity })
     }
 
     /// How late the ticks are.
@@ -184,6 +188,19 @@ impl Engine {
         result.err().map(MediaEvent::Failed)
     }
 
+    /// Every worker has given the sign of life that it was asked for; then the next one is asked for.
+    pub fn is_alive(&mut self) -> bool {
+        let alive = self.beats.iter().all(|beat| beat.load(Ordering::Relaxed) == self.asked);
+        if alive {
+            self.asked += 1;
+            for (worker, beat) in self.workers.iter().zip(&self.beats) {
+                // One that has no room for it does not answer, which is the answer.
+                let _ = worker.try_send(Order::Beat(beat.clone(), self.asked));
+            }
+        }
+        alive
+    }
+
     fn open(
         &self,
         directory: &mut Directory,
@@ -232,7 +249,7 @@ impl Engine {
         if entry.rate.is_some() {
             self.send(worker, Order::Remote(id, Box::new((negotiated, None))))?;
         } else {
-            let rate = negotiated.codec.kind.clock();
+            let rate = negotiated.codec.kind.rate();
             let (ends, problem) = self.ends(&entry.input, &entry.output, rate)?;
             self.send(worker, Order::Remote(id, Box::new((negotiated, Some(ends)))))?;
             entry.rate = Some(rate);

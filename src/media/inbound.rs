@@ -4,9 +4,10 @@ use crate::audio::Sink;
 use crate::sdp::Negotiated;
 use crate::ua::media::MediaEvent;
 
-use super::codec::{self, Decoder, LONGEST};
-use super::jitter::{Arrival, Jitter, Pull, Pushed};
+use super::codec::{self, LONGEST};
+use super::jitter::{Arrival, Pushed};
 use super::level::Level;
+use super::playout::Playout;
 use super::reception::{Reception, Seen};
 use super::recorder::{Side, Tap};
 use super::resample::Resampler;
@@ -15,20 +16,17 @@ use super::telephone_event::Receiving;
 
 /// Another SSRC is believed once the one before was silent for this long, µs.
 const HANDOVER_US: u64 = 60_000;
-/// A frame below this is next to silence, dBov.
-const QUIET: f64 = -50.0;
+/// The payload type of comfort noise (RFC 3389 §4): nobody agrees on it beforehand, some send it.
+const COMFORT_NOISE: u8 = 13;
 
-/// Room for what one pull can give beside the rest of the one before, and for a resampled frame.
+/// Room for a frame that is played and for one packet's sound, or for the frame at another rate.
 pub const SCRATCH: usize = 2 * LONGEST;
 
 /// What came in, and what became of it.
 pub struct Inbound {
     negotiated: Negotiated,
-    decoder: Decoder,
+    playout: Playout,
     events: Receiving,
-    jitter: Jitter,
-    /// Decoded and not yet played.
-    rest: Vec<i16>,
     resampler: Resampler,
     /// RFC 3550's figures.
     pub reception: Reception,
@@ -40,29 +38,21 @@ pub struct Inbound {
     pub last_at: u64,
     /// Packets with sound.
     pub packets: u64,
-    /// Sound played, ms.
-    pub played_ms: f64,
-    /// Of it, made up.
-    pub concealed_ms: f64,
 }
 
 impl Inbound {
     /// For what was negotiated. Fails when the codec has no memory, or the device an odd rate.
     pub fn new(negotiated: &Negotiated, sink_rate: u32) -> Result<Self, String> {
-        let clock = negotiated.codec.kind.clock();
+        let (clock, rate) = (negotiated.codec.kind.clock(), negotiated.codec.kind.rate());
         Ok(Inbound {
-            decoder: Decoder::new(negotiated.codec.kind)?,
+            playout: Playout::new(negotiated.codec.kind)?,
             events: Receiving::default(),
-            jitter: Jitter::new(clock),
-            rest: Vec::new(),
-            resampler: resampler(clock, sink_rate)?,
+            resampler: resampler(rate, sink_rate)?,
             reception: Reception::new(clock),
-            level: Level::new(clock),
+            level: Level::new(rate),
             ssrc: None,
             last_at: 0,
             packets: 0,
-            played_ms: 0.0,
-            concealed_ms: 0.0,
             negotiated: negotiated.clone(),
         })
     }
@@ -70,11 +60,10 @@ impl Inbound {
     /// Another description: the same stream as far as it can be, figures go on.
     pub fn renew(&mut self, negotiated: &Negotiated, sink_rate: u32) -> Result<(), String> {
         if negotiated.codec.kind != self.negotiated.codec.kind {
-            let new = Inbound::new(negotiated, sink_rate)?;
-            (self.decoder, self.jitter, self.resampler, self.level) =
-                (new.decoder, new.jitter, new.resampler, new.level);
+            let mut new = Inbound::new(negotiated, sink_rate)?;
+            new.playout.succeed(&self.playout);
+            (self.playout, self.resampler, self.level) = (new.playout, new.resampler, new.level);
             self.reception.begin(negotiated.codec.kind.clock());
-            self.rest.clear();
         }
         if negotiated.dtmf != self.negotiated.dtmf {
             self.events = Receiving::default();
@@ -85,14 +74,13 @@ impl Inbound {
 
     /// Another loudspeaker.
     pub fn set_rate(&mut self, sink_rate: u32) -> Result<(), String> {
-        self.resampler = resampler(self.negotiated.codec.kind.clock(), sink_rate)?;
+        self.resampler = resampler(self.negotiated.codec.kind.rate(), sink_rate)?;
         Ok(())
     }
 
     /// Playing begins again after a hold: nothing from before it.
     pub fn resume(&mut self) {
-        self.jitter.reset();
-        self.rest.clear();
+        self.playout.reset();
     }
 
     /// A packet of the peer. `playing`: somebody listens. Tells `Started` and digits.
@@ -109,7 +97,7 @@ impl Inbound {
             Some(_) if at < self.last_at + HANDOVER_US => return,
             Some(_) => {
                 self.reception.begin(self.negotiated.codec.kind.clock());
-                self.jitter.reset();
+                self.playout.reset();
                 self.events = Receiving::default();
             }
             None => tell(MediaEvent::Started { ssrc: header.ssrc }),
@@ -118,7 +106,7 @@ impl Inbound {
         match self.reception.note(header.seq) {
             Seen::Valid => {}
             Seen::Doubtful => return,
-            Seen::Restart => self.jitter.reset(),
+            Seen::Restart => self.playout.reset(),
         }
         self.last_at = self.last_at.max(at);
         let codec = &self.negotiated.codec;
@@ -133,8 +121,10 @@ impl Inbound {
                 tell(MediaEvent::Dtmf { digit, duration_ms });
             });
         }
-        if playing {
-            let pushed = self.jitter.push(arrival, if arrival.samples > 0 { payload } else { &[] });
+        if playing && header.payload_type == COMFORT_NOISE && arrival.samples == 0 {
+            self.playout.push_noise(arrival, payload);
+        } else if playing {
+            let pushed = self.playout.push(arrival, if arrival.samples > 0 { payload } else { &[] });
             if pushed == Pushed::Late {
                 tracing::trace!(seq = header.seq, "late");
             }
@@ -144,9 +134,9 @@ impl Inbound {
     /// Puts one frame of `frame` samples (of the codec's clock) at the beginning of `scratch`; silence while not `playing`.
     pub fn pull(&mut self, now: u64, frame: usize, playing: bool, scratch: &mut [i16; SCRATCH]) {
         if playing {
-            self.fill(now, frame, scratch);
+            let (out, room) = scratch.split_at_mut(LONGEST);
+            self.playout.pull(now, &mut out[..frame], room);
             self.level.note(&scratch[..frame]);
-            self.played_ms += self.ms(frame);
         } else {
             scratch[..frame].fill(0);
         }
@@ -165,7 +155,7 @@ impl Inbound {
         match &mut self.resampler {
             Resampler::Same => sink.write(pcm),
             other => {
-                let out = &mut rest[..frame * sink.rate() as usize / self.negotiated.codec.kind.clock() as usize];
+                let out = &mut rest[..frame * sink.rate() as usize / self.negotiated.codec.kind.rate() as usize];
                 other.process(pcm, out);
                 sink.write(out);
             }
@@ -177,57 +167,9 @@ impl Inbound {
         self.events.idle(now, |digit, duration_ms| tell(MediaEvent::Dtmf { digit, duration_ms }));
     }
 
-    /// The jitter buffer, for its figures.
-    pub fn jitter(&self) -> &Jitter {
-        &self.jitter
-    }
-
-    fn fill(&mut self, now: u64, frame: usize, scratch: &mut [i16; SCRATCH]) {
-        let mut have = self.rest.len();
-        scratch[..have].copy_from_slice(&self.rest);
-        self.rest.clear();
-        let mut quiet = self.level.frame_dbov() < QUIET;
-        while have < frame {
-            let (pull, len) = self.jitter.pull(now, quiet);
-            let out = &mut scratch[have..];
-            let len = (len as usize).min(LONGEST);
-            let (got, made_up) = match pull {
-                Pull::Packet(payload) => (self.decoder.decode(payload, out), false),
-                Pull::Skip(payload) => {
-                    self.decoder.decode(payload, out);
-                    quiet = false;
-                    continue;
-                }
-                Pull::Fec(next) => {
-                    self.decoder.recover(next, &mut out[..len]);
-                    (len, false)
-                }
-                Pull::Conceal => {
-                    self.decoder.conceal(&mut out[..len]);
-                    (len, true)
-                }
-                Pull::Silence => {
-                    out[..len].fill(0);
-                    (len, false)
-                }
-            };
-            let got = if got == 0 {
-                self.decoder.conceal(&mut out[..len]);
-                len
-            } else {
-                got
-            };
-            if made_up {
-                self.concealed_ms += got as f64 * 1_000.0 / f64::from(self.negotiated.codec.kind.clock());
-            }
-            have += got;
-            quiet = false; // one change of the delay a frame is enough
-        }
-        self.rest.extend_from_slice(&scratch[frame..have]);
-    }
-
-    fn ms(&self, samples: usize) -> f64 {
-        samples as f64 * 1_000.0 / f64::from(self.negotiated.codec.kind.clock())
+    /// What plays, for its figures.
+    pub fn playout(&self) -> &Playout {
+        &self.playout
     }
 }
 

@@ -1,25 +1,23 @@
 //! The jitter buffer: packets come in as the network likes, and leave once a frame. Pure; time is an argument.
 //!
 //! The cursor is the media time that is played next. A packet's moment is its media time plus the smallest transit time plus the
-//! target delay (`delay::Delay`). When the cursor runs ahead of that a frame is concealed and the cursor waits; when it
-//! lags far behind, a quiet frame is dropped. What is missing while later packets are here was lost.
+//! target delay (`delay::Delay`). What is missing at its moment was lost, or is late; it is made up, and the cursor goes on. When
+//! the cursor is ahead of its moment, or behind it, `surplus` says by how much, and who plays the sound stretches or shortens it.
 
 use super::delay::Delay;
 
 /// Slots of the ring: 2.5 s of 20 ms packets; a power of two.
 const SLOTS: usize = 128;
-/// Concealment is worth hearing for this long; then silence, µs.
-const CONCEAL_US: u64 = 120_000;
+/// What is lost for longer than this is a pause, µs.
+const PAUSE_US: i64 = 200_000;
 /// So long without any packet, and the next one begins anew, µs.
 const IDLE_US: u64 = 200_000;
 /// A packet this far from its moment belongs to another time line, µs.
 const JUMP_US: i64 = 400_000;
-/// The buffer holds more than it should by this much: drop a frame when it is quiet, µs.
-const EXCESS_QUIET_US: i64 = 35_000;
-/// And by this much: drop one whatever it holds, µs.
-const EXCESS_ANY_US: i64 = 100_000;
-/// The cursor is this far ahead: a frame is repeated even though the next packet is here, µs.
-const LACK_US: i64 = 15_000;
+/// The cursor may be ahead of its moment by this much: the delay shall not swing, µs.
+const SWING_US: i64 = 4_000;
+/// The cursor is ahead by more than this: what is missing may still come, µs.
+const WAIT_US: i64 = 10_000;
 
 /// What is known of an arriving packet.
 #[derive(Debug, Clone, Copy)]
@@ -50,14 +48,12 @@ pub enum Pushed {
 pub enum Pull<'a> {
     /// This packet.
     Packet(&'a [u8]),
-    /// Decode this, so that the decoder knows it, but do not play it: the delay is too long. Then pull again.
-    Skip(&'a [u8]),
-    /// A lost frame that the packet after it may carry as FEC.
+    /// A lost frame that the packet after it, this one, may help to restore.
     Fec(&'a [u8]),
     /// A lost or late frame: make something up.
     Conceal,
-    /// Nothing is expected: before the stream, in a pause of the sender, or after too long a loss.
-    Silence,
+    /// Nothing is expected: before the stream, or in a pause of the sender.
+    Pause,
 }
 
 /// Counters since the stream began.
@@ -67,7 +63,7 @@ pub struct Counts {
     pub late: u64,
     /// Packets that came twice.
     pub duplicate: u64,
-    /// Packets dropped unplayed, to shorten the delay or since the stream jumped.
+    /// Packets dropped unplayed, since the stream jumped or there was no room.
     pub discarded: u64,
 }
 
@@ -100,6 +96,10 @@ pub struct Jitter {
     last_at: u64,
     /// Media time concealed since the last packet that was played.
     hidden: i64,
+    /// When nothing came any more: the sequence number that was awaited, and `hidden`.
+    idle: Option<(u64, i64)>,
+    /// Media time that was concealed in what turned out to be a pause.
+    excused: i64,
     /// The last packet held no sound: the sender speaks by events, nothing is missing.
     soundless: bool,
     delay: Delay,
@@ -122,6 +122,8 @@ impl Jitter {
             frame: clock / 50,
             last_at: 0,
             hidden: 0,
+            idle: None,
+            excused: 0,
             soundless: false,
             delay: Delay::default(),
             counts: Counts::default(),
@@ -183,9 +185,8 @@ impl Jitter {
         Pushed::Stored
     }
 
-    /// The next frame, and its length in units of the RTP clock. `quiet`: what was played last was next to silence, so that a frame
-    /// may vanish unheard.
-    pub fn pull(&mut self, now: u64, quiet: bool) -> (Pull<'_>, u32) {
+    /// The next frame, and its length in units of the RTP clock. It is played `ready` µs after `now`.
+    pub fn pull(&mut self, now: u64, ready: u64) -> (Pull<'_>, u32) {
         loop {
             let frame = self.frame;
             let Some(head) = self.head() else { return (self.starve(now), frame) };
@@ -194,40 +195,61 @@ impl Jitter {
                 self.take(head);
                 continue;
             }
-            let excess =
-                now as i64 - self.micros(self.cursor.unwrap_or(time)) - self.delay.base() - self.delay.target() as i64;
             let Some(cursor) = self.cursor else {
-                if excess < 0 {
-                    return (Pull::Silence, frame);
+                if self.excess(now, time) < 0 {
+                    return (Pull::Pause, frame);
                 }
                 self.cursor = Some(time);
+                if let Some((_, hidden)) = self.idle.take().filter(|(awaited, _)| *awaited == seq) {
+                    self.excused += hidden;
+                }
                 continue;
             };
             if time > cursor {
-                return (self.gap(head, excess), frame);
+                if seq == self.next || self.micros(self.hidden) > PAUSE_US {
+                    // The sender paused: what comes now has the delay that it should have.
+                    if self.excess(now + ready, time) < 0 {
+                        return (Pull::Pause, frame);
+                    }
+                    self.cursor = Some(time);
+                    if seq == self.next {
+                        self.excused += self.hidden;
+                    }
+                    self.hidden = 0;
+                    continue;
+                }
+                return self.gap(now, head);
             }
-            if excess > EXCESS_ANY_US || (quiet && excess > EXCESS_QUIET_US) {
-                self.take(head);
-                self.cursor = Some(time + i64::from(samples));
-                self.counts.discarded += 1;
-                return (Pull::Skip(&self.pulled), samples);
-            }
-            if excess < -LACK_US && (quiet || excess < -LACK_US - 20_000) {
-                return (Pull::Conceal, frame);
-            }
-            debug_assert!(seq >= self.next);
             self.take(head);
             self.cursor = Some(time + i64::from(samples));
             self.hidden = 0;
-            let held = now.saturating_sub(self.slots[head].at) as f64;
+            self.delay.note_loss(false);
+            let held = (now + ready).saturating_sub(self.slots[head].at) as f64;
             self.held_us += (held - self.held_us) * if self.held_us == 0.0 { 1.0 } else { 0.05 };
             return (Pull::Packet(&self.pulled), samples);
         }
     }
 
-    /// How long a packet waits here, µs, by the mean of the last ones.
+    /// By how many µs the delay is longer than it need be, when at `now` a packet of `new` µs was pulled behind `ready` µs of sound that is
+    /// not played yet; negative: too short. Packets are pulled once a `turn` (µs) at most, so only whole turns can be gained, and
+    /// what is ready.
+    pub fn surplus(&self, now: u64, ready: u64, new: u64, turn: u64) -> i64 {
+        let Some(cursor) = self.cursor else { return 0 };
+        let (ready, turn) = (ready as i64, turn.max(1) as i64);
+        match self.excess(now + new, cursor) {
+            early if early < -SWING_US => -(turn * (-early + turn - 1).div_euclid(turn) - ready).max(0),
+            late => ready + turn * late.max(0).div_euclid(turn),
+        }
+    }
+
+    /// How long a packet waits here and in what was pulled, µs, by the mean of the last ones.
     pub fn held_us(&self) -> f64 {
         self.held_us
+    }
+
+    /// What was concealed and turned out to be a pause of the sender since the last look, in units of the RTP clock.
+    pub fn take_excused(&mut self) -> u64 {
+        std::mem::take(&mut self.excused).max(0) as u64
     }
 
     /// The counters.
@@ -235,37 +257,44 @@ impl Jitter {
         self.counts
     }
 
-    /// A packet is missing, or the sender paused, before the one at `head`.
-    fn gap(&mut self, head: usize, excess: i64) -> Pull<'_> {
-        let (seq, time) = (self.slots[head].seq, self.slots[head].time);
-        let Some(cursor) = self.cursor else { return Pull::Silence };
-        if excess < 0 && seq > self.next {
-            return Pull::Conceal; // it may still come
+    /// The counters go on from these.
+    pub fn set_counts(&mut self, counts: Counts) {
+        self.counts = counts;
+    }
+
+    /// How long after its moment, µs, something of this media time would be played now.
+    fn excess(&self, now: u64, time: i64) -> i64 {
+        now as i64 - self.micros(time) - self.delay.base() - self.delay.target() as i64
+    }
+
+    /// A packet is missing before the one at `head`.
+    fn gap(&mut self, now: u64, head: usize) -> (Pull<'_>, u32) {
+        let Some(cursor) = self.cursor else { return (Pull::Pause, self.frame) };
+        if self.excess(now, cursor) < -WAIT_US {
+            return (Pull::Conceal, self.frame);
         }
-        let missing = time - cursor;
+        let missing = self.slots[head].time - cursor;
         let step = missing.min(i64::from(self.frame));
         self.cursor = Some(cursor + step);
         self.hidden += step;
-        if seq == self.next || self.micros(self.hidden) > CONCEAL_US as i64 {
-            return Pull::Silence;
-        }
-        if missing <= i64::from(self.frame) { Pull::Fec(&self.slots[head].payload) } else { Pull::Conceal }
+        self.delay.note_loss(true);
+        let pull = if missing <= i64::from(self.frame) { Pull::Fec(&self.slots[head].payload) } else { Pull::Conceal };
+        (pull, step as u32)
     }
 
     /// Nothing is here at all.
     fn starve(&mut self, now: u64) -> Pull<'static> {
-        let Some(cursor) = self.cursor else { return Pull::Silence };
+        let Some(cursor) = self.cursor else { return Pull::Pause };
         if now.saturating_sub(self.last_at) > IDLE_US + self.delay.target() {
             self.cursor = None;
-            return Pull::Silence;
+            self.idle = Some((self.next, std::mem::take(&mut self.hidden)));
+            return Pull::Pause;
         }
-        let excess = now as i64 - self.micros(cursor) - self.delay.base() - self.delay.target() as i64;
-        if excess >= 0 {
+        if self.excess(now, cursor) >= -WAIT_US {
             self.cursor = Some(cursor + i64::from(self.frame));
             self.hidden += i64::from(self.frame);
         }
-        let over = self.micros(self.hidden) > CONCEAL_US as i64;
-        if over || self.soundless { Pull::Silence } else { Pull::Conceal }
+        if self.soundless { Pull::Pause } else { Pull::Conceal }
     }
 
     /// A late packet whose place was only concealed since, nothing after it having been played: play it after all, the
@@ -315,6 +344,7 @@ impl Jitter {
         self.held = 0;
         self.cursor = None;
         self.hidden = 0;
+        self.idle = None;
     }
 
     /// Unwraps sequence number and timestamp by the newest seen.

@@ -46,7 +46,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// Of the conference of that number, with sound at `clock`. None when the clock is neither 8 nor 48 kHz.
+    /// Of the conference of that number, with sound at `clock`. None when it is none of 8, 16 and 48 kHz.
     pub fn new(conference: u64, clock: u32) -> Option<Member> {
         let (up, down) = (Resampler::new(clock, RATE)?, Resampler::new(RATE, clock)?);
         Some(Member { conference, up, down, own: [0; TURN], others: Limiter::default(), all: Limiter::default() })

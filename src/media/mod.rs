@@ -2,6 +2,7 @@
 
 mod clock;
 pub mod codec;
+mod comfort;
 pub mod delay;
 mod dtls;
 mod engine;
@@ -15,7 +16,8 @@ pub mod lock;
 mod mixer;
 mod network;
 mod outbound;
-pub mod plc;
+pub mod playout;
+mod plc;
 mod ports;
 pub mod quality;
 pub mod reception;
@@ -28,6 +30,7 @@ mod servers;
 mod session;
 mod srtp;
 mod streams;
+mod stretch;
 mod symmetric;
 pub mod telephone_event;
 mod tones;

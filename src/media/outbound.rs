@@ -72,16 +72,16 @@ impl Outbound {
         let codec = &negotiated.codec;
         Ok(Outbound {
             encoder: Encoder::new(codec.kind, codec.max_bitrate.unwrap_or(bitrate).min(bitrate))?,
-            resampler: resampler(source_rate, codec.kind.clock())?,
+            resampler: resampler(source_rate, codec.kind.rate())?,
             ssrc: start.ssrc,
             seq: start.seq,
             timestamp: start.timestamp,
-            frame: Vec::with_capacity(ms(codec.kind.clock(), ptime(negotiated))),
+            frame: Vec::with_capacity(ms(codec.kind.rate(), ptime(negotiated))),
             event: None,
             tones: None,
             marker: true,
             muted: false,
-            level: Level::new(codec.kind.clock()),
+            level: Level::new(codec.kind.rate()),
             microphone: Microphone::new(source_rate),
             packets: 0,
             all_packets: 0,
@@ -99,7 +99,7 @@ impl Outbound {
             (self.encoder, self.resampler, self.level) = (new.encoder, new.resampler, new.level);
             self.marker = true;
             if let Some(tones) = &mut self.tones {
-                tones.set_rate(negotiated.codec.kind.clock());
+                tones.set_rate(negotiated.codec.kind.rate());
             }
         }
         self.frame.clear();
@@ -109,7 +109,7 @@ impl Outbound {
 
     /// Another microphone.
     pub fn set_rate(&mut self, source_rate: u32) -> Result<(), String> {
-        self.resampler = resampler(source_rate, self.negotiated.codec.kind.clock())?;
+        self.resampler = resampler(source_rate, self.negotiated.codec.kind.rate())?;
         self.microphone = Microphone::new(source_rate);
         Ok(())
     }
@@ -119,7 +119,7 @@ impl Outbound {
         if self.event.is_some() || self.tones.is_some() {
             return false;
         }
-        self.tones = Tones::new(digit, duration_ms, self.negotiated.codec.kind.clock());
+        self.tones = Tones::new(digit, duration_ms, self.negotiated.codec.kind.rate());
         self.tones.is_some()
     }
 
@@ -133,7 +133,7 @@ impl Outbound {
 
     /// No part of 20 ms waits for its rest.
     pub fn is_even(&self) -> bool {
-        self.frame.len().is_multiple_of(ms(self.negotiated.codec.kind.clock(), 20))
+        self.frame.len().is_multiple_of(ms(self.negotiated.codec.kind.rate(), 20))
     }
 
     /// Takes `step_ms` of sound from the microphone, through `scratch`, adds that of the `others` in a conference, and hands the
@@ -151,7 +151,7 @@ impl Outbound {
         mut tap: Option<&mut Tap>,
         others: Option<(&mut Member, &Mix)>,
     ) {
-        let len = ms(self.negotiated.codec.kind.clock(), step_ms);
+        let len = ms(self.negotiated.codec.kind.rate(), step_ms);
         let (pcm, rest) = scratch.split_at_mut(len);
         let raw = &mut rest[..self.resampler.needed(len)];
         let given: &[i16] = match &mut self.resampler {
@@ -198,17 +198,17 @@ impl Outbound {
         } else {
             self.level.note(pcm);
             self.frame.extend_from_slice(pcm);
-            if self.frame.len() >= ms(self.negotiated.codec.kind.clock(), ptime(&self.negotiated)) {
+            if self.frame.len() >= ms(self.negotiated.codec.kind.rate(), ptime(&self.negotiated)) {
                 self.send_sound(len, packet, send);
             }
         }
-        self.timestamp = self.timestamp.wrapping_add(len as u32);
+        self.timestamp = self.timestamp.wrapping_add(self.units(len));
     }
 
     /// Time that was missed: the timestamp follows the clock all the same.
     pub fn skip(&mut self, skipped_ms: u32) {
         self.frame.clear();
-        self.timestamp = self.timestamp.wrapping_add(ms(self.negotiated.codec.kind.clock(), skipped_ms) as u32);
+        self.timestamp = self.timestamp.wrapping_add(self.negotiated.codec.kind.clock() / 1_000 * skipped_ms);
     }
 
     /// The loss that the peer tells of, and how hard to work.
@@ -223,9 +223,15 @@ impl Outbound {
         new.then_some(Sent { timestamp: self.timestamp, packets: self.all_packets, octets: self.octets })
     }
 
+    /// So many samples in units of the RTP clock.
+    fn units(&self, samples: usize) -> u32 {
+        let kind = self.negotiated.codec.kind;
+        samples as u32 / (kind.rate() / kind.clock())
+    }
+
     fn send_sound(&mut self, step: usize, packet: &mut [u8; PACKET], send: &mut impl FnMut(&[u8])) {
         let payload = self.encoder.encode(&self.frame, &mut packet[HEADER..]);
-        let timestamp = self.timestamp.wrapping_add(step as u32).wrapping_sub(self.frame.len() as u32);
+        let timestamp = self.timestamp.wrapping_add(self.units(step)).wrapping_sub(self.units(self.frame.len()));
         self.frame.clear();
         if payload == 0 {
             return;
@@ -282,13 +288,13 @@ impl Outbound {
 pub fn ptime(negotiated: &Negotiated) -> u32 {
     match (negotiated.codec.kind, negotiated.ptime) {
         (CodecKind::Opus, ms @ (10 | 20 | 40 | 60)) => ms,
-        (CodecKind::Pcmu | CodecKind::Pcma, ms @ (10 | 20 | 30 | 40 | 50 | 60)) => ms,
+        (CodecKind::Pcmu | CodecKind::Pcma | CodecKind::G722, ms @ (10 | 20 | 30 | 40 | 50 | 60)) => ms,
         _ => 20,
     }
 }
 
-fn ms(clock: u32, ms: u32) -> usize {
-    (clock / 1_000 * ms) as usize
+fn ms(rate: u32, ms: u32) -> usize {
+    (rate / 1_000 * ms) as usize
 }
 
 fn resampler(from: u32, to: u32) -> Result<Resampler, String> {

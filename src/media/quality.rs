@@ -25,11 +25,11 @@ pub fn rate(impairments: Impairments) -> (f64, f64) {
     (r, mos(r))
 }
 
-/// Ie and Bpl, ITU-T G.113 appendix I: G.711 with concealment 0 and 25.1 (4.3 without). It has none for Opus, which is
-/// counted as G.711 here: no impairment of its own, and concealment at least as good.
+/// Ie and Bpl, ITU-T G.113 appendix I: G.711 with concealment 0 and 25.1 (4.3 without). It has none for Opus, and for G.722
+/// none on this scale: both are counted as G.711 here: no impairment of their own, and concealment at least as good.
 fn equipment(codec: CodecKind) -> (f64, f64) {
     match codec {
-        CodecKind::Pcmu | CodecKind::Pcma | CodecKind::Opus => (0.0, 25.1),
+        CodecKind::Pcmu | CodecKind::Pcma | CodecKind::G722 | CodecKind::Opus => (0.0, 25.1),
     }
 }
 

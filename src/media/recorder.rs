@@ -90,7 +90,7 @@ impl Recorder {
         Recorder { beep, open: Some(open), threads: [writer, closer].into_iter().flatten().collect() }
     }
 
-    /// Begins a recording at `rate` (8 or 48 kHz) and gives what the tick feeds. The file's fate is told by events.
+    /// Begins a recording at `rate` (8, 16 or 48 kHz) and gives what the tick feeds. The file's fate is told by events.
     pub(super) fn begin(&self, id: SessionId, info: RecordInfo, rate: u32) -> Result<Box<Tap>, String> {
         let (tap, samples, marks) = tap::tap(rate, self.beep);
         let job = write::Opening { id, info, rate, samples, marks };

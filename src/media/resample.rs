@@ -1,53 +1,81 @@
-//! Between 48 kHz devices and 8 kHz codecs: one polyphase filter, its table shared by all calls. Pure.
+//! Between devices and codecs: 48, 16 and 8 kHz, each way, by polyphase filters whose tables are shared by all calls. Pure.
 
 use std::sync::LazyLock;
 
-const RATIO: usize = 6;
-/// Taps of the prototype at 48 kHz.
-const TAPS: usize = RATIO * PER_PHASE;
+/// Taps of a filter for each sample of the lower rate.
 const PER_PHASE: usize = 32;
-/// −6 dB point, of 48 kHz: the pass band reaches 3.5 kHz.
-const CUTOFF: f64 = 3_750.0 / 48_000.0;
+/// −6 dB point, of the lower rate: the pass band reaches 7/16 of it.
+const CUTOFF: f64 = 3_750.0 / 8_000.0;
 
-/// A windowed sinc (Blackman), gain 1 at 48 kHz.
-static FILTER: LazyLock<[f32; TAPS]> = LazyLock::new(|| {
+static TABLES: [LazyLock<Vec<f32>>; 3] =
+    [LazyLock::new(|| table(2)), LazyLock::new(|| table(3)), LazyLock::new(|| table(6))];
+
+/// A windowed sinc (Blackman) at the higher rate, gain 1.
+fn table(ratio: usize) -> Vec<f32> {
+    let (taps, cutoff) = (ratio * PER_PHASE, CUTOFF / ratio as f64);
     let shape = |n: usize| {
-        let (x, w) = (n as f64 - (TAPS - 1) as f64 / 2.0, n as f64 / (TAPS - 1) as f64 * std::f64::consts::TAU);
-        let sinc = (2.0 * std::f64::consts::PI * CUTOFF * x).sin() / (std::f64::consts::PI * x);
+        let (x, w) = (n as f64 - (taps - 1) as f64 / 2.0, n as f64 / (taps - 1) as f64 * std::f64::consts::TAU);
+        let sinc = (2.0 * std::f64::consts::PI * cutoff * x).sin() / (std::f64::consts::PI * x);
         sinc * (0.42 - 0.5 * w.cos() + 0.08 * (2.0 * w).cos())
     };
-    let sum: f64 = (0..TAPS).map(shape).sum();
-    std::array::from_fn(|n| (shape(n) / sum) as f32)
-});
+    let sum: f64 = (0..taps).map(shape).sum();
+    (0..taps).map(|n| (shape(n) / sum) as f32).collect()
+}
 
-/// Turns one rate into another: the same, 8 → 48 kHz or 48 → 8 kHz.
+/// Turns one rate into another.
 #[derive(Debug)]
 pub enum Resampler {
     /// Nothing to do.
     Same,
-    /// 8 → 48 kHz.
-    Up(Box<[f32; PER_PHASE]>),
-    /// 48 → 8 kHz.
-    Down(Box<[f32; TAPS]>),
+    /// To a rate that is `ratio` times as high.
+    Up {
+        /// 2, 3 or 6.
+        ratio: usize,
+        /// The last samples, the newest first.
+        history: Box<[f32; PER_PHASE]>,
+        /// The filter.
+        filter: &'static [f32],
+    },
+    /// To a rate that is `ratio` times as low.
+    Down {
+        /// 2, 3 or 6.
+        ratio: usize,
+        /// The last samples, the newest last.
+        history: Box<[f32]>,
+        /// The filter.
+        filter: &'static [f32],
+    },
 }
 
 impl Resampler {
-    /// None when the rates are neither equal nor 8 and 48 kHz.
+    /// None when the rates are not two of 8, 16 and 48 kHz, nor equal.
     pub fn new(from: u32, to: u32) -> Option<Self> {
-        match (from, to) {
-            (8_000, 48_000) => Some(Resampler::Up(Box::new([0.0; PER_PHASE]))),
-            (48_000, 8_000) => Some(Resampler::Down(Box::new([0.0; TAPS]))),
-            _ if from == to => Some(Resampler::Same),
-            _ => None,
+        if from == to {
+            return Some(Resampler::Same);
         }
+        let known = [8_000, 16_000, 48_000];
+        let (low, high) = (from.min(to), from.max(to));
+        if !known.contains(&low) || !known.contains(&high) {
+            return None;
+        }
+        let ratio = (high / low) as usize;
+        let filter: &'static [f32] = match ratio {
+            2 => &TABLES[0],
+            3 => &TABLES[1],
+            _ => &TABLES[2],
+        };
+        Some(match to > from {
+            true => Resampler::Up { ratio, history: Box::new([0.0; PER_PHASE]), filter },
+            false => Resampler::Down { ratio, history: vec![0.0; ratio * PER_PHASE].into(), filter },
+        })
     }
 
     /// Samples that must go in for `out` samples to come out.
     pub fn needed(&self, out: usize) -> usize {
         match self {
             Resampler::Same => out,
-            Resampler::Up(_) => out / RATIO,
-            Resampler::Down(_) => out * RATIO,
+            Resampler::Up { ratio, .. } => out / ratio,
+            Resampler::Down { ratio, .. } => out * ratio,
         }
     }
 
@@ -55,26 +83,25 @@ impl Resampler {
     pub fn process(&mut self, input: &[i16], out: &mut [i16]) {
         match self {
             Resampler::Same => out.copy_from_slice(input),
-            Resampler::Up(history) => {
-                let filter = &*FILTER;
-                for (sample, six) in input.iter().zip(out.chunks_exact_mut(RATIO)) {
+            Resampler::Up { ratio, history, filter } => {
+                for (sample, group) in input.iter().zip(out.chunks_exact_mut(*ratio)) {
                     history.copy_within(..PER_PHASE - 1, 1);
                     history[0] = f32::from(*sample);
-                    for (phase, result) in six.iter_mut().enumerate() {
-                        let taps = filter[phase..].iter().step_by(RATIO);
+                    for (phase, result) in group.iter_mut().enumerate() {
+                        let taps = filter[phase..].iter().step_by(*ratio);
                         let sum: f32 = history.iter().zip(taps).map(|(h, t)| h * t).sum();
-                        *result = round(sum * RATIO as f32);
+                        *result = round(sum * *ratio as f32);
                     }
                 }
             }
-            Resampler::Down(history) => {
-                let filter = &*FILTER;
-                for (six, result) in input.chunks_exact(RATIO).zip(out) {
-                    history.copy_within(RATIO.., 0);
-                    for (slot, sample) in history[TAPS - RATIO..].iter_mut().zip(six) {
+            Resampler::Down { ratio, history, filter } => {
+                let keep = history.len() - *ratio;
+                for (group, result) in input.chunks_exact(*ratio).zip(out) {
+                    history.copy_within(*ratio.., 0);
+                    for (slot, sample) in history[keep..].iter_mut().zip(group) {
                         *slot = f32::from(*sample);
                     }
-                    *result = round(history.iter().zip(filter).map(|(h, t)| h * t).sum());
+                    *result = round(history.iter().zip(*filter).map(|(h, t)| h * t).sum());
                 }
             }
         }
@@ -103,12 +130,17 @@ mod tests {
 
     #[test]
     fn passes_speech_and_stops_aliases() {
-        for hz in [100.0, 1_000.0, 3_000.0] {
-            assert!(level_after(48_000, 8_000, hz).abs() < 0.3, "{hz} down");
-            assert!(level_after(8_000, 48_000, hz).abs() < 0.3, "{hz} up");
-        }
-        for hz in [5_000.0, 7_000.0, 12_000.0] {
-            assert!(level_after(48_000, 8_000, hz) < -60.0, "{hz}: {}", level_after(48_000, 8_000, hz));
+        for (low, high) in [(8_000, 48_000), (16_000, 48_000), (8_000, 16_000)] {
+            let scale = f64::from(low) / 8_000.0;
+            for hz in [100.0, 1_000.0 * scale, 3_000.0 * scale] {
+                assert!(level_after(high, low, hz).abs() < 0.3, "{hz} down to {low}");
+                assert!(level_after(low, high, hz).abs() < 0.3, "{hz} up to {high}");
+            }
+            for hz in [5_000.0 * scale, 7_000.0 * scale, 11_000.0].into_iter().filter(|hz| *hz < f64::from(high) / 2.0)
+            {
+                let level = level_after(high, low, hz);
+                assert!(hz < 4_300.0 * scale || level < -60.0, "{hz} down to {low}: {level}");
+            }
         }
         assert!(Resampler::new(44_100, 8_000).is_none());
     }

@@ -172,9 +172,12 @@ impl Control {
         self.jitter = (self.jitter.0.max(jitter), self.jitter.1 + jitter, self.jitter.2 + 1);
         let percent = (u32::from(report.fraction_lost) * 100).div_ceil(256) as u8;
         self.clean = if percent > 0 { 0 } else { self.clean.saturating_add(1) };
-        if percent > 0 || self.clean >= CLEAN_REPORTS {
-            self.loss_percent = percent;
-        }
+        self.loss_percent = match (self.loss_percent, percent) {
+            (before, 0) if self.clean < CLEAN_REPORTS => before,
+            (0, _) | (_, 0) => percent,
+            // a report counts some 50 packets, which is little to go by
+            (before, _) => ((3 * u32::from(before) + u32::from(percent)).div_ceil(4)) as u8,
+        };
     }
 }
 
@@ -200,6 +203,27 @@ mod tests {
         a.receive(1_560_000, NTP + micros(560_000), 8_000, &report);
         assert!((a.rtt_ms.unwrap() - 60.0).abs() < 0.1, "{:?}", a.rtt_ms);
         assert_eq!((a.lost_ratio, a.loss_percent, a.jitter), (0.1, 11, (10.0, 10.0, 1)));
+    }
+
+    #[test]
+    fn the_hint_for_the_encoder_does_not_jump() {
+        let mut control = Control::new(0, 1, 0, "a".into(), 1);
+        let mut hear = |fraction_lost: u8| {
+            let report = ReceptionReport {
+                ssrc: 1,
+                fraction_lost,
+                total_lost: 0,
+                last_sequence_number: 0,
+                last_sender_report: 0,
+                delay: 0,
+                jitter: 0,
+            };
+            control.read(NTP, 48_000, &[report]);
+            control.loss_percent
+        };
+        let hints = [0, 13, 13, 0, 26, 0, 0, 0].map(&mut hear);
+        assert_eq!(hints, [0, 6, 6, 6, 8, 8, 8, 8]);
+        assert_eq!([0, 0, 3].map(hear), [0, 0, 2], "clean again after four reports");
     }
 
     #[test]

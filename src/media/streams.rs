@@ -65,12 +65,12 @@ impl Streams {
         self.inbound.renew(&negotiated, self.ends.sink.rate())?;
         self.outbound.renew(&negotiated, self.ends.source.rate(), bitrate)?;
         if let Some(tap) = &mut self.tap {
-            tap.set_clock(negotiated.codec.kind.clock());
+            tap.set_clock(negotiated.codec.kind.rate());
         }
-        if negotiated.codec.kind.clock() != self.negotiated.codec.kind.clock()
+        if negotiated.codec.kind.rate() != self.negotiated.codec.kind.rate()
             && let Some(member) = &mut self.member
         {
-            **member = meet(member.conference(), negotiated.codec.kind.clock())?;
+            **member = meet(member.conference(), negotiated.codec.kind.rate())?;
         }
         if let Some(video) = &mut self.video {
             video.renew(negotiated.video.as_ref());
@@ -105,14 +105,14 @@ impl Streams {
 
     /// The recording begins.
     pub fn record(&mut self, mut tap: Box<Tap>) {
-        tap.set_clock(self.negotiated.codec.kind.clock());
+        tap.set_clock(self.negotiated.codec.kind.rate());
         self.tap = Some(tap);
     }
 
     /// Meets the other sessions of that conference, or none any more.
     pub fn set_conference(&mut self, conference: Option<u64>) -> Result<(), String> {
         if self.member.as_ref().map(|m| m.conference()) != conference {
-            let new = conference.map(|number| meet(number, self.negotiated.codec.kind.clock())).transpose()?;
+            let new = conference.map(|number| meet(number, self.negotiated.codec.kind.rate())).transpose()?;
             self.member = new.map(Box::new);
         }
         Ok(())
@@ -224,7 +224,7 @@ impl Streams {
 
     /// `shared`: a conference hears it too.
     fn play(&mut self, shared: bool, loan: &mut Loan) {
-        let frame = (self.negotiated.codec.kind.clock() / 1_000 * self.step_ms) as usize;
+        let frame = (self.negotiated.codec.kind.rate() / 1_000 * self.step_ms) as usize;
         let Loan { now, scratch, mixes, .. } = loan;
         self.inbound.pull(*now, frame, self.playing, scratch);
         if let Some(member) = &mut self.member {
@@ -276,9 +276,10 @@ impl Streams {
 
     /// All figures.
     pub fn stats(&self, transport: &Transport, control: &Control, gate: Direction) -> MediaStats {
-        let (inbound, counts) = (&self.inbound, self.inbound.jitter().counts());
+        let (inbound, playout) = (&self.inbound, self.inbound.playout());
+        let (counts, played) = (playout.counts(), playout.played());
         let [rx_jitter_ms, rx_jitter_max_ms, rx_jitter_avg_ms] = inbound.reception.jitter_ms();
-        let jitter_buffer_ms = inbound.jitter().held_us() / 1_000.0;
+        let jitter_buffer_ms = playout.delay_us() / 1_000.0;
         let expected = inbound.reception.expected().max(1) as f64;
         let unheard = (inbound.reception.lost() + counts.late) as f64;
         let kind = self.negotiated.codec.kind;
@@ -300,13 +301,17 @@ impl Streams {
             tx_jitter_avg_ms: control.jitter.1 / control.jitter.2.max(1) as f64,
             rtt_ms: control.rtt_ms,
             jitter_buffer_ms,
-            played_ms: inbound.played_ms as u64,
-            concealed_pct: if inbound.played_ms > 0.0 { inbound.concealed_ms * 100.0 / inbound.played_ms } else { 0.0 },
+            played_ms: played.heard / 1_000,
+            concealed_pct: played.concealed as f64 * 100.0 / played.heard.max(1) as f64,
             rx_level_dbov: inbound.level.dbov(),
             tx_level_dbov: self.outbound.level.dbov(),
             mic_level_dbov: self.outbound.microphone.dbov(),
             mic_clipped_pct: self.outbound.microphone.clipped_pct(),
             late: counts.late,
+            duplicate: counts.duplicate,
+            discarded: counts.discarded,
+            expanded_ms: played.expanded / 1_000,
+            accelerated_ms: played.accelerated / 1_000,
             foreign: transport.foreign(),
             one_way: self.stalled && self.negotiated.direction.and(gate).send(),
             r_factor,

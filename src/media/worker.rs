@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender as Orders, TryRecvError, TrySendError as Unsent};
 use thread_priority::unix::{
@@ -62,6 +63,8 @@ pub enum Order {
     Record(SessionId, Box<Tap>),
     /// The figures.
     Report(SessionId),
+    /// A sign of life: the worker writes the number there.
+    Beat(Arc<AtomicU64>, u64),
 }
 
 /// A worker.
@@ -79,8 +82,9 @@ pub struct Worker {
 }
 
 impl Order {
-    fn session(&self) -> SessionId {
-        match self {
+    fn session(&self) -> Option<SessionId> {
+        Some(match self {
+            Order::Beat(..) => return None,
             Order::Open(session) => session.id(),
             Order::Remote(id, _) | Order::Ends(id, _) | Order::Gate(id, _) | Order::Mute(id, _) => *id,
             Order::Video(id, _)
@@ -90,7 +94,7 @@ impl Order {
             | Order::Report(id)
             | Order::Conference(id, _) => *id,
             Order::Part(id, _) | Order::Expect(id) | Order::Arrive(id, _) => *id,
-        }
+        })
     }
 }
 
@@ -213,7 +217,7 @@ impl Worker {
     }
 
     fn obey(&mut self, order: Order) {
-        if let Some(later) = self.expected.get_mut(&order.session())
+        if let Some(later) = order.session().and_then(|id| self.expected.get_mut(&id))
             && !matches!(order, Order::Arrive(..))
         {
             return later.push(order);
@@ -261,6 +265,7 @@ impl Worker {
                 let begun = self.with(id, |session| session.tones(digit, duration_ms));
                 self.digit_begun(id, digit, begun);
             }
+            Order::Beat(to, number) => to.store(number, Ordering::Relaxed),
             Order::Record(id, tap) => {
                 self.with(id, |session| session.record(tap));
             }

@@ -76,6 +76,26 @@ pub struct Info {
     pub epoch: String,
 }
 
+/// What a reload has changed: keys of the configuration, never values. An account that is new or gone is one key.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reloaded {
+    /// They hold from now on: for live calls where they can, else for the next.
+    pub changed: Vec<String>,
+    /// They differ from what the daemon runs with, and wait for its next start.
+    pub needs_restart: Vec<String>,
+}
+
+/// A drain that has begun.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Draining {
+    /// How many sessions it waits for.
+    pub sessions: usize,
+    /// How long, s.
+    pub timeout: u64,
+}
+
 /// Whether the daemon can do its work.
 #[derive(Debug, JsonSchema)]
 #[serde(rename_all = "camelCase")]

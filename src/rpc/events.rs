@@ -90,9 +90,9 @@ events! {
         { "account": "office", "cause": "Rejected", "code": 403, "failures": 1, "retryInMs": 61200 };
     event "isRegisteredChange" IsRegisteredChange "An account became registered, or is it no longer."
         { "account": "office", "isRegistered": true, "code": null };
-    event "account.added" AccountChanged "`account.add` was called." { "account": "office" };
-    event "account.updated" AccountChanged "`account.update` was called." { "account": "office" };
-    event "account.removed" AccountChanged "`account.remove` was called." { "account": "office" };
+    event "account.added" AccountChanged "`account.add` was called, or a reload brought it." { "account": "office" };
+    event "account.updated" AccountChanged "`account.update` was called, or a reload changed it." { "account": "office" };
+    event "account.removed" AccountChanged "`account.remove` was called, or a reload took it away and its last call is over." { "account": "office" };
     event "account.notify" AccountNotify "The PBX sent a NOTIFY that nobody asked for: messages that wait (RFC 3842)."
         { "account": account()["name"], "event": "message-summary", "body": "Messages-Waiting: yes\r\n" };
     event "currentSessionChange" CurrentSessionChange "Another session is the current one."
@@ -119,6 +119,14 @@ events! {
         { "device": super::examples::device() };
     event "device.changed" DeviceChanged "`device.setRole` was called."
         { "id": "pulse:headset", "role": "input", "account": null };
+    event "daemon.reloaded" Reloaded "The configuration was read anew, and taken over."
+        { "changed": ["accounts.office.password", "phone.ring_timeout"], "needsRestart": ["sip.listen"] };
+    event "daemon.reloadFailed" ReloadFailed "The configuration was read anew and has a fault; what was before holds on."
+        { "faults": [{ "place": "/etc/phoned/phoned.toml:7:16", "key": "phone.max_calls", "wrong": "this does not fit", "right": "at least 1" }] };
+    event "daemon.draining" Draining "No new calls from now on: the daemon is about to stop."
+        { "sessions": 2, "timeout": 30 };
+    event "daemon.drained" Drained "The drain is over; what is left is ended now, then the accounts are unregistered."
+        { "ended": 0 };
     event "cdrChange" CdrChange "The record of a session that is over, once."
         { "callId": CALL, "cdr": record() };
     sample "callReport" Reported "At the answer, then every `[phone] report_interval` (3 s)."

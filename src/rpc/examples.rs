@@ -34,6 +34,8 @@ examples! {
     "rpc.discover" {} => { "openrpc": "1.3.2", "info": { "title": "phoned", "version": "0.1.0" }, "methods": [] };
     "daemon.info" {} => { "name": "phoned", "version": "0.1.0", "pid": 4711, "uptimeMs": 86_400_000, "epoch": EPOCH };
     "daemon.health" {} => { "ok": true, "accounts": [account()] };
+    "daemon.reload" {} => { "changed": ["accounts.office.password", "phone.ring_timeout"], "needsRestart": ["sip.listen"] };
+    "daemon.drain" { "timeout": 60 } => { "sessions": 2, "timeout": 60 };
     "daemon.shutdown" {} => true;
 
     "account.add" { "name": "office", "account": { "uri": "sip:1001@pbx.example.com", "password": "secret" } } => (account());

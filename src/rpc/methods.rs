@@ -93,6 +93,7 @@ const DTMF: &[Code] = &[Code::NoSession, Code::WrongState, Code::InvalidDtmf];
 const RECORD: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoRecordPermission, Code::NoRecordCode];
 const START_RECORD: &[Code] =
     &[Code::NoSession, Code::WrongState, Code::NoRecordPermission, Code::NoRecordCode, Code::Storage];
+const RELOAD: &[Code] = &[Code::ConfigRefused];
 const STORAGE: &[Code] = &[Code::Storage];
 const VERIFY: &[Code] = &[Code::Storage, Code::WrongState];
 const REPLAY: &[Code] = &[Code::Storage, Code::ReplayGap];
@@ -116,6 +117,8 @@ methods! {
     "rpc.discover" Observe [] Nothing => |_| Ok(Command::Discover), Document NONE "The API as an OpenRPC document.";
     "daemon.info" Observe [] Nothing => |_| Ok(Command::Info), Info NONE "Which daemon this is, and since when.";
     "daemon.health" Observe [] Nothing => |_| Ok(Command::Health), Health NONE "Whether every account that shall be registered is.";
+    "daemon.reload" Admin [] Nothing => |_| own(Ua::Reload), Reloaded RELOAD "Reads the configuration anew; with a fault in it nothing changes. No call is touched.";
+    "daemon.drain" Admin ["timeout"] ua::Drain => |p| own(Ua::Drain(p)), Draining NONE "No new calls from now on; the daemon stops when the last one is over, or ends those that are left after the timeout.";
     "daemon.shutdown" Admin [] Nothing => |_| own(Ua::Shutdown), True NONE "Ends every call, unregisters, stops.";
 
     "account.add" Admin ["name", "account"] ua::AccountAdd => |p| account(p, true).map(Ua::AccountAdd).and_then(own), Account ADD "Adds an account until the daemon stops.";

@@ -23,7 +23,9 @@ use crate::config::{Roles, RpcConfig};
 pub struct Server {
     listener: StdListener,
     path: PathBuf,
-    roles: Roles,
+    /// The path is ours to remove.
+    owned: bool,
+    roles: watch::Receiver<Roles>,
     gate: watch::Receiver<u64>,
 }
 
@@ -66,8 +68,28 @@ impl Server {
             let _ = fs::remove_file(&fresh);
             return Err(failed(error));
         }
+        Ok(Server::new(listener, path, true, config))
+    }
+
+    /// Takes a socket that the service manager has made; its path, owner and mode are the manager's.
+    pub fn adopt(listener: StdListener, config: &RpcConfig) -> Result<Server, BindError> {
+        let named = listener.local_addr().ok().and_then(|address| Some(address.as_pathname()?.to_owned()));
+        let path = named.unwrap_or_else(|| config.socket_path());
+        match listener.set_nonblocking(true) {
+            Ok(()) => Ok(Server::new(listener, path, false, config)),
+            Err(source) => Err(BindError::Io { path, source }),
+        }
+    }
+
+    fn new(listener: StdListener, path: PathBuf, owned: bool, config: &RpcConfig) -> Server {
         let (_, gate) = watch::channel(u64::MAX);
-        Ok(Server { listener, path, roles: config.roles.clone(), gate })
+        let (_, roles) = watch::channel(config.roles.clone());
+        Server { listener, path, owned, roles, gate }
+    }
+
+    /// Roles that may change while it runs; who is connected keeps the one that he came with.
+    pub fn ruled_by(self, roles: watch::Receiver<Roles>) -> Server {
+        Server { roles, ..self }
     }
 
     /// No event is written to a client before the event log has its place; the log says how far it is.
@@ -99,7 +121,7 @@ impl Server {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) if connections.len() >= MAX_CONNECTIONS => turn_away(stream, errors::busy()),
                     Ok((stream, _)) => {
-                        let (roles, gate) = (self.roles.clone(), self.gate.clone());
+                        let (roles, gate) = (self.roles.borrow().clone(), self.gate.clone());
                         connections.spawn(welcome(stream, roles, gate, requests.clone(), stopped.clone()));
                     }
                     Err(error) => {
@@ -110,7 +132,9 @@ impl Server {
             }
         }
         drop((listener, requests));
-        let _ = fs::remove_file(&self.path);
+        if self.owned {
+            let _ = fs::remove_file(&self.path);
+        }
         let _ = stopping.send(true);
         while connections.join_next().await.is_some() {}
     }

@@ -72,7 +72,8 @@ enum Line {
 impl LocalSide {
     /// A side that has said nothing yet.
     pub fn new(rtp: SocketAddr, session_id: u64, codecs: Vec<CodecKind>) -> Self {
-        let payloads = vec![(0, Format::Audio(CodecKind::Pcmu)), (8, Format::Audio(CodecKind::Pcma))];
+        let fixed = [(0, CodecKind::Pcmu), (8, CodecKind::Pcma), (9, CodecKind::G722)];
+        let payloads = fixed.map(|(number, kind)| (number, Format::Audio(kind))).to_vec();
         LocalSide {
             rtp,
             session_id,

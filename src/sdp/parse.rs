@@ -219,6 +219,7 @@ impl Media {
                 (Some(map), _) => Format::from_rtpmap(map),
                 (None, 0) => Some(Format::Audio(CodecKind::Pcmu)),
                 (None, 8) => Some(Format::Audio(CodecKind::Pcma)),
+                (None, 9) => Some(Format::Audio(CodecKind::G722)),
                 (None, _) => known(number),
             };
             if let Some(format) = format.filter(|_| found.iter().all(|(other, _)| *other != number)) {

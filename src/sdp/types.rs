@@ -62,6 +62,8 @@ impl Direction {
 pub enum CodecKind {
     /// RFC 6716 and 7587: 48 kHz.
     Opus,
+    /// G.722: 16 kHz, with an RTP clock of 8 kHz (RFC 3551 §4.5.2).
+    G722,
     /// G.711 µ-law, 8 kHz.
     Pcmu,
     /// G.711 A-law, 8 kHz.
@@ -69,23 +71,34 @@ pub enum CodecKind {
 }
 
 impl CodecKind {
+    /// All of them, the best first.
+    pub const ALL: [CodecKind; 4] = [CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma];
+
     /// Its name in an rtpmap.
     pub fn name(self) -> &'static str {
         match self {
             CodecKind::Opus => "opus",
+            CodecKind::G722 => "G722",
             CodecKind::Pcmu => "PCMU",
             CodecKind::Pcma => "PCMA",
         }
     }
     /// From an rtpmap or the configuration; case does not matter.
     pub fn from_name(name: &str) -> Option<Self> {
-        [CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma].into_iter().find(|k| k.name().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|k| k.name().eq_ignore_ascii_case(name))
     }
     /// The RTP clock, Hz.
     pub fn clock(self) -> u32 {
         match self {
             CodecKind::Opus => 48_000,
-            CodecKind::Pcmu | CodecKind::Pcma => 8_000,
+            CodecKind::G722 | CodecKind::Pcmu | CodecKind::Pcma => 8_000,
+        }
+    }
+    /// Samples of its sound a second.
+    pub fn rate(self) -> u32 {
+        match self {
+            CodecKind::G722 => 16_000,
+            other => other.clock(),
         }
     }
 }

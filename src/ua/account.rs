@@ -39,6 +39,8 @@ pub(super) struct Account {
     pub realms: BTreeSet<String>,
     pub registration: Registration,
     pub dials: Vec<Mono>,
+    /// It takes no new calls, and goes with its last one.
+    pub leaving: bool,
 }
 
 impl Account {
@@ -201,6 +203,10 @@ impl Account {
     }
 }
 
+fn no_account(name: &str) -> Error {
+    Error::new(Code::NoAccount, format!("there is no account {name:?}")).hint("account.list names them")
+}
+
 fn with_lr(proxy: &str) -> String {
     if proxy.to_ascii_lowercase().contains(";lr") { format!("<{proxy}>") } else { format!("<{proxy};lr>") }
 }
@@ -243,7 +249,8 @@ impl Ua {
     }
 
     pub(super) fn remove_account(&mut self, name: &str) -> Result<Value, Error> {
-        self.account(name)?;
+        let account = self.accounts.get_mut(name).ok_or_else(|| no_account(name))?;
+        account.leaving = false; // it goes now, not with the last of its calls
         let calls: Vec<SessionId> = self.sessions.values().filter(|s| s.account == name).map(|s| s.id).collect();
         calls.into_iter().for_each(|id| self.end_by_us(id, "Terminated", "system"));
         self.forget_registration(name);
@@ -281,6 +288,7 @@ impl Ua {
             realms: BTreeSet::new(),
             registration,
             dials: Vec::new(),
+            leaving: false,
         };
         let trusted = account.settings.trusted.clone();
         self.accounts.insert(name.into(), account);
@@ -335,9 +343,7 @@ impl Ua {
     }
 
     pub(super) fn account(&self, name: &str) -> Result<&Account, Error> {
-        self.accounts.get(name).ok_or_else(|| {
-            Error::new(Code::NoAccount, format!("there is no account {name:?}")).hint("account.list names them")
-        })
+        self.accounts.get(name).ok_or_else(|| no_account(name))
     }
 
     pub(super) fn on_account_timer(&mut self, name: &str) {

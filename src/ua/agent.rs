@@ -96,7 +96,7 @@ impl Ua {
     /// An answered call is over: with `[phone] wrap_up` its agent, unless not ready anyway or in another call, has some time.
     pub(super) fn wrap_up_after(&mut self, account: &str) {
         let length = self.settings.phone.wrap_up;
-        let Some(account) = self.accounts.get(account).filter(|_| length > 0 && self.draining.is_empty()) else {
+        let Some(account) = self.accounts.get(account).filter(|_| length > 0 && !self.is_closing()) else {
             return;
         };
         let seat = self.agent_seat(account);

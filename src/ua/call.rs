@@ -20,11 +20,12 @@ use crate::sip::transaction::{call_id, tag};
 impl Ua {
     /// `phone.call`. The reply comes when the INVITE is on the wire, or with what stopped it.
     pub(super) fn call(&mut self, reply: ReplyId, call: Call) -> Result<(), Error> {
-        if !self.draining.is_empty() {
-            return Err(Error::new(Code::Draining, "the daemon is about to stop"));
-        }
+        self.refuse_dial()?;
         let name = self.calling_account(call.account.as_deref())?;
         let account = self.account(&name)?;
+        if account.leaving {
+            return Err(Error::new(Code::NoAccount, format!("account {name:?} is no longer configured")));
+        }
         let dialled = self.dialled(account, &call.number)?;
         // Whoever is reached by TLS only calls by TLS only (RFC 3261 §26.2.2).
         let request_uri = match dialled.uri.strip_prefix("sip:") {

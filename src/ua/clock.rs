@@ -56,6 +56,8 @@ pub(super) enum Timer {
     Forget(TxId),
     /// A stream's ping (RFC 5626 §3.5.1).
     KeepAlive(FlowId),
+    /// A drain is over, whatever calls there are: the shell looks.
+    DrainLimit,
     /// Its answer.
     Pong(FlowId),
     /// The keep-alive of an account's binding by UDP.
@@ -80,7 +82,7 @@ impl Timer {
             Timer::Refresh(id) | Timer::Provisional(id) | Timer::Transfer(id) | Timer::Move(id) => Some(*id),
             Timer::Account(_) | Timer::OrphanOk(..) | Timer::Reply(_) | Timer::Forget(_) => None,
             Timer::KeepAlive(_) | Timer::Pong(_) | Timer::Ping(_) | Timer::Open(_) => None,
-            Timer::WrapUp | Timer::Drained => None,
+            Timer::WrapUp | Timer::Drained | Timer::DrainLimit => None,
         }
     }
 }
@@ -127,6 +129,7 @@ impl Ua {
                 self.sent.remove(&tx);
             }
             Timer::KeepAlive(flow) => self.keep_alive(flow),
+            Timer::DrainLimit => {}
             Timer::Pong(flow) => self.on_pong_timer(flow),
             Timer::Ping(name) => self.on_ping_timer(&name),
             Timer::Open(flow) => self.open_planned(flow),

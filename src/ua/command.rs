@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::dial::Caller;
-use super::settings::AccountSettings;
+use super::settings::{AccountSettings, Settings};
 
 /// What a user wants. The comment of each variant names its methods.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,8 +110,65 @@ pub enum Command {
     /// The beginning of a subscription: replies `{seq, snapshot: {accounts, sessions, devices}}`.
     /// With a callId that session must exist (-211).
     Snapshot(Snapshot),
+    /// `daemon.reload`: for the shell, which reads the files and hands in what they say.
+    Reload,
+    /// What the files say now.
+    Configure(Box<Configure>),
+    /// `daemon.drain`: no new calls; replies `{sessions, timeout}` at once. The shell stops when [`super::Ua::is_drained`].
+    Drain(Drain),
     /// The daemon stops: end every call (BYE, CANCEL, 480), unregister. Replies true when all is done.
     Shutdown,
+}
+
+/// How a drain ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Drain {
+    /// Calls that are still up after this are ended, s; left out: `[phone] drain_timeout`.
+    pub timeout: Option<u64>,
+}
+
+/// What a new reading of the configuration has found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Configure {
+    /// It is right.
+    Apply {
+        /// What it said when it was last read.
+        was: Box<Settings>,
+        /// What it says now.
+        will: Box<Settings>,
+        /// The keys that differ and hold from now on.
+        changed: Vec<String>,
+        /// The keys that differ from what the daemon was started with, and wait for its next start.
+        needs_restart: Vec<String>,
+    },
+    /// It is not, and nothing changes.
+    Refuse(Vec<ConfigFault>),
+}
+
+/// One thing that is wrong in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigFault {
+    /// `FILE:LINE:COLUMN`, a file, or an environment variable.
+    pub place: String,
+    /// The key's path; may be empty.
+    pub key: String,
+    /// What is wrong.
+    pub wrong: String,
+    /// What would be right; may be empty.
+    pub right: String,
+}
+
+impl std::fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: ", self.place)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        write!(f, "{}", self.wrong)?;
+        if self.right.is_empty() { Ok(()) } else { write!(f, "; right would be: {}", self.right) }
+    }
 }
 
 /// A session by its callId.

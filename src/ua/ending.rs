@@ -165,8 +165,8 @@ impl Ua {
         let referrer = session.refers.referred_by;
         let code = data.get("code").and_then(Value::as_u64).map_or(503, |code| code as u16);
         let key = (session.sip_call_id.clone(), session.local_tag.clone());
-        let (seat, place) = (session.seat.clone(), session.place);
-        let answered_for = session.answered.map(|_| session.account.clone());
+        let (seat, place, account) = (session.seat.clone(), session.place, session.account.clone());
+        let answered_for = session.answered.map(|_| account.clone());
         if session.media_asked {
             self.media(id, MediaCommand::Close);
         }
@@ -198,6 +198,7 @@ impl Ua {
         if let Some(account) = answered_for {
             self.wrap_up_after(&account);
         }
+        self.release_account(&account);
         self.check_drained();
     }
 
@@ -209,6 +210,7 @@ impl Ua {
 
     /// `Shutdown`: every call ends, every binding is removed; the reply comes when the peers know, 2 s at most.
     pub(super) fn shutdown(&mut self, reply: ReplyId) {
+        self.tell_drained();
         self.draining.push(reply);
         self.end_all("system");
         self.unregister_all();

@@ -118,6 +118,9 @@ codes! {
     /// Some of these events are no longer kept.
     /// Begin anew: `events.subscribe` with `snapshot: true`.
     ReplayGap = -226 "REPLAY_GAP" false;
+    /// The configuration has a fault; what was before holds on.
+    /// `describe` names file, line, column and key of each: mend it and ask again.
+    ConfigRefused = -227 "CONFIG_REFUSED" false;
     /// The daemon is about to stop.
     /// Ask again when it is back.
     Draining = -228 "DRAINING" true;

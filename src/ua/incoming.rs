@@ -31,8 +31,11 @@ impl Ua {
             return self.on_replaces(tx, hop, &msg);
         }
         let Some(caller) = caller(&msg) else { return self.respond(tx, &msg, 400) };
-        if !self.draining.is_empty() {
-            return self.refuse_unseen(tx, &msg, &name, 503, "draining");
+        if self.is_closing() {
+            return self.refuse_closing(tx, &msg, &name);
+        }
+        if self.accounts.get(&name).is_some_and(|account| account.leaving) {
+            return self.refuse_unseen(tx, &msg, &name, 480, "leaving");
         }
         let Some(account) = self.accounts.get(&name) else { return };
         if let Some(why) = self.unavailable(account) {
@@ -102,7 +105,7 @@ impl Ua {
         let names = settings.map(|s| &s.codecs).filter(|c| !c.is_empty()).unwrap_or(&self.settings.codecs);
         let mut codecs: Vec<CodecKind> = names.iter().filter_map(|n| CodecKind::from_name(n)).collect();
         if codecs.is_empty() {
-            codecs = vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma];
+            codecs = CodecKind::ALL.to_vec();
         }
         let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
         let (encryption, kind) = settings.map(|s| (s.srtp, s.media)).unwrap_or_default();
@@ -132,7 +135,7 @@ impl Ua {
         self.tell_rejected(msg, account, json!({"code": 302, "reason": why.reason, "forward": elsewhere}));
     }
 
-    fn tell_rejected(&mut self, msg: &Message, account: &str, mut data: serde_json::Value) {
+    pub(super) fn tell_rejected(&mut self, msg: &Message, account: &str, mut data: serde_json::Value) {
         let code = data["code"].as_u64().map_or(0, |code| code as u16);
         data["cause"] = super::cause::of_status(code).into();
         data["number"] = caller(msg).map(|from| user_of(&from)).unwrap_or_default().into();

@@ -265,6 +265,14 @@ pub struct MediaStats {
     pub mic_clipped_pct: f64,
     /// Packets that came too late to be played.
     pub late: u64,
+    /// Packets that came twice.
+    pub duplicate: u64,
+    /// Packets that were dropped unplayed: the stream jumped, or there was no room.
+    pub discarded: u64,
+    /// Sound put in to lengthen the jitter buffer, ms.
+    pub expanded_ms: u64,
+    /// Sound left out to shorten it, ms.
+    pub accelerated_ms: u64,
     /// Packets dropped since they came from an address that is not the peer's.
     pub foreign: u64,
     /// We send and nothing comes in, though it should.

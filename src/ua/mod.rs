@@ -25,6 +25,7 @@ mod cause;
 mod clock;
 mod commands;
 mod conference;
+mod drain;
 mod dtmf;
 mod ending;
 mod events;
@@ -45,6 +46,7 @@ mod record;
 mod refer;
 mod registration;
 mod reinvite;
+mod reload;
 mod replaces;
 mod report;
 mod responses;
@@ -120,6 +122,8 @@ pub struct Ua {
     devices: Vec<DeviceInfo>,
     /// Who asked for the stop. Not empty: no new calls.
     draining: Vec<ReplyId>,
+    /// No new calls; at this time the last ones are ended.
+    closing: Option<Mono>,
     /// The session at hand, for the panic guard.
     at_hand: Option<SessionId>,
     /// Who wants which events.
@@ -158,6 +162,7 @@ impl Ua {
             lookups: Lookups::default(),
             devices: Vec::new(),
             draining: Vec::new(),
+            closing: None,
             at_hand: None,
             heard: Heard::All,
             settings,

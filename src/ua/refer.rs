@@ -85,7 +85,7 @@ impl Ua {
         let target = NameAddr::parse(value).map_err(|_| 400u16)?;
         let target = target.sip_uri().map_err(|_| 603u16)?;
         let invites = target.params.get("method").is_none_or(|m| m.eq_ignore_ascii_case("INVITE"));
-        if !self.settings.phone.accept_refer || !self.draining.is_empty() || !invites || target.scheme == "sips" {
+        if !self.settings.phone.accept_refer || self.is_closing() || !invites || target.scheme == "sips" {
             return Err(603);
         }
         let Some(session) = self.sessions.get(&id) else { return Err(481) };

@@ -152,6 +152,8 @@ pub struct PhoneSettings {
     pub rtp_timeout: u64,
     /// A call ends after this, s; 0: never.
     pub max_call_length: u64,
+    /// Before it stops, the daemon lets calls go on for so long, s; 0: it ends them at once.
+    pub drain_timeout: u64,
     /// Between two callReports, s.
     pub report_interval: u64,
     /// The session timer that we ask for, s (RFC 4028); 0: none.
@@ -183,6 +185,7 @@ impl Default for PhoneSettings {
             ring_timeout: 180,
             rtp_timeout: 0,
             max_call_length: 0,
+            drain_timeout: 30,
             report_interval: 3,
             session_expires: 1800,
             headers: vec!["User-to-User".into(), "X-*".into()],
@@ -405,6 +408,8 @@ pub struct AccountSettings {
     pub password: Option<Secret>,
     /// A file whose first line is the password.
     pub password_file: Option<String>,
+    /// A credential of the service manager (`LoadCredential=`) whose first line is the password.
+    pub password_credential: Option<String>,
     /// Realms besides the registrar's own that get a digest.
     pub realms: Vec<String>,
     /// Register it (default true).

@@ -29,6 +29,7 @@ pub struct Caller {
     socket: UdpSocket,
     peer: SocketAddr,
     codec: Codec,
+    fmtp: &'static str,
     rtp: u16,
     calls: Arc<Mutex<BTreeMap<u32, Call>>>,
     next: AtomicU32,
@@ -38,11 +39,24 @@ pub struct Caller {
 impl Caller {
     /// A caller of `alice` at the peer, whose SDP names the port `rtp`.
     pub fn start(peer: SocketAddr, codec: Codec, rtp: u16) -> Caller {
+        Caller::with(peer, codec, rtp, "")
+    }
+
+    /// The same, with a line of its SDP about the codec.
+    pub fn with(peer: SocketAddr, codec: Codec, rtp: u16, fmtp: &'static str) -> Caller {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(4 << 20);
         socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        let caller =
-            Caller { socket, peer, codec, rtp, calls: Arc::default(), next: AtomicU32::new(0), over: Arc::default() };
+        let caller = Caller {
+            socket,
+            peer,
+            codec,
+            fmtp,
+            rtp,
+            calls: Arc::default(),
+            next: AtomicU32::new(0),
+            over: Arc::default(),
+        };
         let (socket, calls, over) = (caller.socket.try_clone().unwrap(), caller.calls.clone(), caller.over.clone());
         std::thread::spawn(move || listen(&socket, peer, &calls, &over));
         caller
@@ -106,8 +120,8 @@ impl Caller {
         let (payload_type, map) = (self.codec.payload_type(), self.codec.rtpmap());
         let sdp = format!(
             "v=0\r\no=bench {n} 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {} RTP/AVP {payload_type}\r\n\
-             a=rtpmap:{payload_type} {map}\r\na=ptime:20\r\na=sendrecv\r\n",
-            self.rtp
+             a=rtpmap:{payload_type} {map}\r\n{}a=ptime:20\r\na=sendrecv\r\n",
+            self.rtp, self.fmtp
         );
         let text = format!(
             "INVITE sip:alice@{} SIP/2.0\r\nVia: SIP/2.0/UDP {me};rport;branch=z9hG4bKi{n}\r\nMax-Forwards: 70\r\nFrom: <sip:bench@{me}>;tag=f{n}\r\n\

@@ -1,6 +1,6 @@
 //! `make bench`: phoned and baresip under the same load in the same run, from a generator of our own (SIP and RTP on loopback,
-//! clocked in µs). Prints a table and writes docs/BENCHMARKS.md. `PHONED_BENCH=quick` takes a minute and writes nothing, nor do
-//! `PHONED_BENCH_PEER=phoned` and `PHONED_BENCH_ONLY=starts|calls|legs|set-ups`, which do only that much of it.
+//! clocked in µs). Prints a table and writes docs/BENCHMARKS.md. `PHONED_BENCH=quick` takes three minutes and writes nothing, nor do
+//! `PHONED_BENCH_PEER=phoned` and `PHONED_BENCH_ONLY=starts|calls|legs|set-ups|speech`, which do only that much of it.
 #![allow(clippy::unwrap_used)]
 
 mod caller;
@@ -8,6 +8,7 @@ mod legs;
 mod measure;
 mod peer;
 mod rtp;
+mod speech;
 mod table;
 
 use std::time::Duration;
@@ -32,6 +33,8 @@ struct Plan {
     ceilings: Vec<u32>,
     trips: usize,
     starts: usize,
+    /// Of the speech over bad lines.
+    runs: usize,
     write: bool,
 }
 
@@ -48,6 +51,7 @@ impl Plan {
             ceilings: vec![100, 200, 300, 500, 800, 1200, 1600, 2000],
             trips: 5000,
             starts: 7,
+            runs: 3,
             write: true,
         }
     }
@@ -62,6 +66,7 @@ impl Plan {
             ceilings: vec![100],
             trips: 500,
             starts: 3,
+            runs: 1,
             write: false,
         }
     }
@@ -93,6 +98,9 @@ fn main() {
         }
         if part("set-ups") {
             set_ups(make, &plan, &mut table);
+        }
+        if part("speech") {
+            speech::matrix(make, plan.runs, &mut table);
         }
     }
     println!("\n{}", table.text());

@@ -1,8 +1,9 @@
-//! The two phones under load: each as it comes, with a tone as its microphone, answering at once.
+//! The two phones of the bench: each as it comes, answering at once.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -78,6 +79,17 @@ impl Codec {
     }
 }
 
+/// What it says and hears.
+#[derive(Debug, Clone)]
+pub enum Sound {
+    /// It plays a tone, for so many seconds.
+    Tone(u32),
+    /// It plays this file once, at the codec's rate (Opus: stereo, as baresip wants it).
+    Say(PathBuf),
+    /// It writes what it hears.
+    Hear,
+}
+
 /// How its media travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wire {
@@ -122,7 +134,12 @@ impl Make {
 impl Peer {
     /// Starts it, without a registrar, with so many seconds of sound to play, and waits until it answers.
     pub fn start(make: Make, codec: Codec, wire: Wire, seconds: u32) -> Peer {
-        let peer = Peer::spawn(make, codec, wire, seconds, None);
+        Peer::with(make, codec, wire, &Sound::Tone(seconds))
+    }
+
+    /// The same with other sound.
+    pub fn with(make: Make, codec: Codec, wire: Wire, sound: &Sound) -> Peer {
+        let peer = Peer::spawn(make, codec, wire, sound, None);
         let end = now() + Duration::from_secs(10);
         while now() < end {
             if peer.control().is_some() {
@@ -138,13 +155,13 @@ impl Peer {
         );
     }
 
-    fn spawn(make: Make, codec: Codec, wire: Wire, seconds: u32, registrar: Option<SocketAddr>) -> Peer {
+    fn spawn(make: Make, codec: Codec, wire: Wire, sound: &Sound, registrar: Option<SocketAddr>) -> Peer {
         let dir = tempfile::tempdir().unwrap();
         let (sip, control) = (free_port(), free_port());
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         let mut command = match make {
-            Make::Phoned => phoned(&dir, sip, codec, wire, registrar),
-            Make::Baresip => baresip(&dir, sip, control, (codec, seconds), wire, registrar),
+            Make::Phoned => phoned(&dir, sip, (codec, sound), wire, registrar),
+            Make::Baresip => baresip(&dir, sip, control, (codec, sound), wire, registrar),
         };
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn();
         let child = child.unwrap_or_else(|e| panic!("{}: {e}", make.name()));
@@ -159,6 +176,14 @@ impl Peer {
     /// The file of sound that each of its calls holds in memory, KB: the bench's doing, not the phone's.
     pub fn sound_kb(&self) -> f64 {
         std::fs::metadata(self.dir.path().join("tone.wav")).map_or(0.0, |file| file.len() as f64 / 1024.0)
+    }
+
+    /// What it has heard, where it writes that.
+    pub fn heard(&self) -> Option<PathBuf> {
+        let files = std::fs::read_dir(self.dir.path()).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut files: Vec<PathBuf> =
+            files.filter(|p| p.ends_with("heard.wav") || p.to_string_lossy().ends_with("-dec.wav")).collect();
+        files.pop()
     }
 
     /// The control socket of a phoned.
@@ -234,7 +259,7 @@ pub fn start_to_registered(make: Make) -> Option<f64> {
     let registrar = UdpSocket::bind("127.0.0.1:0").unwrap();
     registrar.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let began = now();
-    let _peer = Peer::spawn(make, Codec::Pcmu, Wire::Plain, 2, Some(registrar.local_addr().unwrap()));
+    let _peer = Peer::spawn(make, Codec::Pcmu, Wire::Plain, &Sound::Tone(2), Some(registrar.local_addr().unwrap()));
     let mut bytes = [0; 8192];
     loop {
         let (length, from) = registrar.recv_from(&mut bytes).ok()?;
@@ -253,8 +278,19 @@ pub fn start_to_registered(make: Make) -> Option<f64> {
     }
 }
 
-fn phoned(dir: &tempfile::TempDir, port: u16, codec: Codec, wire: Wire, registrar: Option<SocketAddr>) -> Command {
+fn phoned(
+    dir: &tempfile::TempDir,
+    port: u16,
+    (codec, sound): (Codec, &Sound),
+    wire: Wire,
+    registrar: Option<SocketAddr>,
+) -> Command {
     let path = dir.path().display();
+    let (input, output) = match sound {
+        Sound::Tone(_) => ("tone:440".into(), "null".into()),
+        Sound::Say(file) => (format!("file:{}", file.display()), "null".into()),
+        Sound::Hear => ("null".into(), format!("file:{path}/heard.wav")),
+    };
     let media = if wire == Wire::Webrtc { "webrtc" } else { "auto" };
     let account = match registrar {
         Some(at) => format!("uri = \"sip:alice@{at}\"\nregistrar = \"sip:{at}\"\npassword = \"secret\"\n"),
@@ -265,7 +301,7 @@ fn phoned(dir: &tempfile::TempDir, port: u16, codec: Codec, wire: Wire, registra
     };
     let text = format!(
         "[rpc]\nsocket = \"{path}/phoned.sock\"\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\"]\n[media]\nrtp_ports = \"20000-29999\"\n\
-         codecs = [\"{}\"]\n[audio]\ninput = \"tone:440\"\noutput = \"null\"\nringer = \"null\"\n[phone]\nmax_calls = 2000\nmax_calls_per_seat = 2000\n\
+         codecs = [\"{}\"]\n[audio]\ninput = \"{input}\"\noutput = \"{output}\"\nringer = \"null\"\n[phone]\nmax_calls = 2000\nmax_calls_per_seat = 2000\ndrain_timeout = 0\n\
          [store]\ndir = \"{path}/state\"\n[accounts.alice]\n{account}",
         codec.name().to_ascii_lowercase()
     );
@@ -279,14 +315,17 @@ fn baresip(
     dir: &tempfile::TempDir,
     port: u16,
     control: u16,
-    (codec, seconds): (Codec, u32),
+    (codec, sound): (Codec, &Sound),
     wire: Wire,
     registrar: Option<SocketAddr>,
 ) -> Command {
     let path = dir.path();
-    let (source, codecs) = match codec {
-        Codec::Opus => ("ausine,440".to_string(), "opus/48000/2"),
-        Codec::Pcmu => {
+    let seconds = if let Sound::Tone(seconds) = sound { *seconds } else { 60 };
+    let codecs = if codec == Codec::Opus { "opus/48000/2" } else { "pcmu" };
+    let source = match (sound, codec) {
+        (Sound::Say(file), _) => format!("aufile,{}", file.display()),
+        (_, Codec::Opus) => "ausine,440".to_string(),
+        (_, Codec::Pcmu) => {
             let file = path.join("tone.wav");
             let spec = hound::WavSpec {
                 channels: 1,
@@ -300,7 +339,7 @@ fn baresip(
                     .unwrap();
             }
             wav.finalize().unwrap();
-            (format!("aufile,{}", file.display()), "pcmu")
+            format!("aufile,{}", file.display())
         }
     };
     let modules = ["/usr/lib/baresip/modules", "/usr/lib64/baresip/modules", "/usr/local/lib/baresip/modules"];
@@ -312,6 +351,11 @@ fn baresip(
          ctrl_tcp_listen 127.0.0.1:{control}\n{}",
         if wire == Wire::Webrtc { "module dtls_srtp.so\nmodule ice.so\nrtcp_mux yes\n" } else { "" }
     );
+    let ear = match sound {
+        Sound::Hear => format!("module plc.so\nmodule sndfile.so\nsnd_path {}\n", path.display()),
+        _ => String::new(),
+    };
+    let config = config + &ear;
     let secure = if wire == Wire::Webrtc { ";mediaenc=dtls_srtp;medianat=ice" } else { "" };
     let account = match registrar {
         Some(at) => format!("<sip:alice@{at}>;auth_pass=secret;regint=300;audio_codecs={codecs}\n"),

@@ -27,7 +27,7 @@ pub struct Setup {
     pub hz: u32,
     /// It answers at once.
     pub auto_answer: bool,
-    /// `pcmu`, `pcma` or `opus`.
+    /// `pcmu`, `pcma`, `g722` or `opus`.
     pub codec: &'static str,
     /// How its media is encrypted: `srtp`, `srtp-mand`, `dtls_srtp`.
     pub mediaenc: Option<&'static str>,
@@ -75,14 +75,15 @@ impl Baresip {
         let (source, codec) = match setup.codec {
             "opus" => (format!("ausine,{}", setup.hz), "opus/48000/2"),
             name => {
-                tone::write(&path.join("tone.wav"), 8000, f64::from(setup.hz), 120);
+                let rate = if name == "g722" { 16000 } else { 8000 };
+                tone::write(&path.join("tone.wav"), rate, f64::from(setup.hz), 120);
                 (format!("aufile,{}", path.join("tone.wav").display()), name)
             }
         };
         let config = format!(
             "poll_method epoll\nsip_listen 127.0.0.1:{port}\nnet_interface 127.0.0.1\nrtp_ports 24000-29000\njitter_buffer_delay 2-5\n\
              audio_source {source}\naudio_player aubridge,ear\naudio_alert aubridge,bell\ncall_max_calls 20\nmodule_path {}\n\
-             module g711.so\nmodule opus.so\nmodule sndfile.so\nmodule aufile.so\nmodule ausine.so\nmodule aubridge.so\n\
+             module g711.so\nmodule g722.so\nmodule opus.so\nmodule sndfile.so\nmodule aufile.so\nmodule ausine.so\nmodule aubridge.so\n\
              module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control_port}\nsnd_path {}\n",
             module_path(),
             path.display()

@@ -15,9 +15,13 @@ pub mod daemon;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod kamailio;
 #[allow(dead_code, clippy::unwrap_used)]
+pub mod machine;
+#[allow(dead_code, clippy::unwrap_used)]
 pub mod pki;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod process;
+#[allow(dead_code)]
+pub mod registrar;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod sipp;
 #[allow(dead_code, clippy::unwrap_used)]

@@ -22,9 +22,13 @@ pub struct Process {
 impl Process {
     /// Starts it; its stdout and stderr go to `log`.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Process {
+        Process::start_with(name, command.stdin(Stdio::null()), log)
+    }
+
+    /// As `start`, with the stdin that the command has.
+    pub fn start_with(name: &str, command: &mut Command, log: &Path) -> Process {
         let out = File::create(log).unwrap();
         let child = command
-            .stdin(Stdio::null())
             .stdout(out.try_clone().unwrap())
             .stderr(out)
             .spawn()

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::process::Process;
-use super::wait::{free_port, secs};
+use super::wait::{free_port, secs, until};
 
 /// A running scenario.
 #[derive(Debug)]
@@ -93,15 +93,19 @@ impl Sipp {
         blocks.filter(|b| b.contains("message received")).map(str::to_string).collect()
     }
 
-    /// The first message that it sent with that start line, as it was on the wire.
+    /// The first message that it sent with that start line, as it was on the wire; another one has followed.
     pub fn sent(&self, start: &str) -> Vec<u8> {
-        let text = self.messages();
-        let blocks = text.split("-----------------------------------------------");
-        let bodies =
-            blocks.filter(|b| b.contains("message sent")).filter_map(|b| b.split_once(":\n\n").map(|(_, m)| m));
-        let message =
-            bodies.into_iter().find(|m| m.starts_with(start)).unwrap_or_else(|| panic!("SIPp sent no {start}"));
-        message.replace('\n', "\r\n").into_bytes()
+        until(&format!("SIPp has sent {start}"), secs(10), || {
+            let text = self.messages();
+            // Its file is written bit by bit: what stands last may not be whole.
+            let (whole, _) = text.rsplit_once("-----------------------------------------------")?;
+            let blocks = whole.split("-----------------------------------------------");
+            let sent = blocks.filter(|block| block.contains("message sent"));
+            let mut messages = sent.filter_map(|block| Some(block.split_once(":\n\n")?.1));
+            messages
+                .find(|message| message.starts_with(start))
+                .map(|message| message.replace('\n', "\r\n").into_bytes())
+        })
     }
 
     fn file(&self, name: &str) -> String {

@@ -51,12 +51,21 @@ pub fn write_wav(path: &Path, rate: u32, pcm: &[i16]) {
 
 /// Compares two files of one rate.
 pub fn score(reference: &Path, heard: &Path) -> Score {
+    scores(reference, &[heard], 0).remove(0)
+}
+
+/// Compares files with one, all of one rate; the first `skip` seconds are not judged.
+pub fn scores(reference: &Path, heard: &[&Path], skip: u32) -> Vec<Score> {
+    if heard.is_empty() {
+        return Vec::new();
+    }
     let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools");
     let python = Command::new(format!("{tools}/py.sh")).output().unwrap();
     assert!(python.status.success(), "{}", String::from_utf8_lossy(&python.stderr));
     let python = String::from_utf8(python.stdout).unwrap();
-    let scored =
-        Command::new(python.trim()).arg(format!("{tools}/score.py")).args([reference, heard]).output().unwrap();
+    let mut command = Command::new(python.trim());
+    command.arg(format!("{tools}/score.py")).args(["--skip", &skip.to_string()]).arg(reference).args(heard);
+    let scored = command.output().unwrap();
     assert!(scored.status.success(), "{}", String::from_utf8_lossy(&scored.stderr));
-    serde_json::from_slice(&scored.stdout).unwrap()
+    scored.stdout.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect()
 }

@@ -111,11 +111,14 @@ impl Web {
                 if own.dead.load(Ordering::SeqCst) {
                     return;
                 }
+                let (own, end) = (own.clone(), stream.try_clone().unwrap());
                 own.open.lock().unwrap().push(stream.try_clone().unwrap());
-                let own = own.clone();
-                std::thread::spawn(move || match &own.tls {
-                    None => own.serve(stream),
-                    Some(tls) => own.serve(StreamOwned::new(ServerConnection::new(tls.clone()).unwrap(), stream)),
+                std::thread::spawn(move || {
+                    match &own.tls {
+                        None => own.serve(stream),
+                        Some(tls) => own.serve(StreamOwned::new(ServerConnection::new(tls.clone()).unwrap(), stream)),
+                    }
+                    drop(end.shutdown(Shutdown::Both));
                 });
             }
         }));

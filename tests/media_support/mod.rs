@@ -107,6 +107,7 @@ pub fn negotiated(remote_rtp: SocketAddr, kind: CodecKind) -> Negotiated {
     let pt = match kind {
         CodecKind::Pcmu => 0,
         CodecKind::Pcma => 8,
+        CodecKind::G722 => 9,
         CodecKind::Opus => 96,
     };
     Negotiated {

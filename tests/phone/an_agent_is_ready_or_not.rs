@@ -1,10 +1,10 @@
 //! Agents: who is not ready, wraps up or is not to be disturbed is not rung, and who calls is told so at once. Everything else
 //! goes on: calls in progress, calls out, consultations, an INVITE that replaces a call.
 
-use phoned::ua::command::{AccountAdd, AccountRef, AgentRef, AgentSet, AgentState, Call, Command};
+use phoned::ua::command::{AccountAdd, AccountRef, AgentRef, AgentSet, AgentState, Call, Command, Configure};
 use phoned::ua::error::Code;
 use phoned::ua::io::{DeviceInfo, Input};
-use phoned::ua::settings::AccountSettings;
+use phoned::ua::settings::{AccountSettings, Settings};
 use serde_json::{Value, json};
 
 use crate::net::{Net, Who};
@@ -302,9 +302,19 @@ fn the_agent_outlives_changes_of_accounts_and_devices() {
         assert_eq!((&now["reason"], &now["since"]), (&view["reason"], &view["since"]));
     }
     assert_eq!(get(&mut net, agent, of_account("agent"))["seat"], "pulse:other");
-    net.ask(agent, update(AccountSettings { seat: Some("desk".into()), ..settings })).unwrap();
+    // By the socket, or by the files.
+    let files = |seat: &str| {
+        let account = AccountSettings { seat: Some(seat.into()), ..settings.clone() };
+        Box::new(Settings { accounts: [("agent".to_owned(), account)].into(), ..Settings::default() })
+    };
+    net.ask(agent, update(files("desk").accounts.remove("agent").unwrap())).unwrap();
     net.run_for(100);
     assert_eq!(get(&mut net, agent, of_account("agent"))["seat"], "desk");
+    let (was, will) = (files("desk"), files("window"));
+    let reload = Configure::Apply { was, will, changed: vec![], needs_restart: vec![] };
+    net.ask(agent, Command::Configure(Box::new(reload))).unwrap();
+    let now = get(&mut net, agent, of_account("agent"));
+    assert_eq!((&now["seat"], &now["reason"], &now["since"]), (&json!("window"), &view["reason"], &view["since"]));
     assert_eq!(turned_away(&mut net, carol, agent).0["reason"], "notReady");
     net.ask(agent, Command::AccountRemove(AccountRef { name: "agent".into() })).unwrap();
     assert_eq!(net.ask(agent, Command::PhoneGet).unwrap()["agents"], json!([]));

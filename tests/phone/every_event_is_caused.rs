@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use phoned::sip::message::{Message, Method};
 use phoned::ua::command::{
-    AccountAdd, AccountRef, AgentSet, AgentState, Command, DeviceRole, DtmfMethod, Record, RecordTarget,
-    SetRecordPermissions, SetRole, SetStatus, StatusPatch,
+    AccountAdd, AccountRef, AgentSet, AgentState, Command, ConfigFault, Configure, DeviceRole, Drain, DtmfMethod,
+    Record, RecordTarget, SetRecordPermissions, SetRole, SetStatus, StatusPatch,
 };
-use phoned::ua::settings::{AccountSettings, AutoAnswer};
+use phoned::ua::settings::{AccountSettings, AutoAnswer, Settings};
 use serde_json::json;
 
 use crate::net::contract::CONTRACT;
@@ -41,6 +41,7 @@ fn every_event_is_caused() {
         a_busy_seat,
         a_digit_refused,
         an_agent_at_lunch,
+        a_reload_and_a_drain,
     ] {
         caused.extend(story());
     }
@@ -213,5 +214,19 @@ fn an_agent_at_lunch() -> Told {
     let alice = net.phone("alice");
     let lunch = AgentSet { state: Some(AgentState::NotReady), reason: Some("lunch".into()), ..AgentSet::default() };
     net.ask(alice, Command::AgentSet(lunch)).unwrap();
+    told(&net, alice)
+}
+
+fn a_reload_and_a_drain() -> Told {
+    let mut net = Net::new(13);
+    let alice = net.phone("alice");
+    let text = String::new;
+    let fault = ConfigFault { place: "phoned.toml:1:1".into(), key: text(), wrong: "no TOML".into(), right: text() };
+    net.ask(alice, Command::Configure(Box::new(Configure::Refuse(vec![fault])))).unwrap_err();
+    let same = Box::new(Settings::default());
+    let apply = Configure::Apply { was: same.clone(), will: same, changed: vec![], needs_restart: vec![] };
+    net.ask(alice, Command::Configure(Box::new(apply))).unwrap();
+    net.ask(alice, Command::Drain(Drain::default())).unwrap();
+    net.ask(alice, Command::Shutdown).unwrap();
     told(&net, alice)
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a target of the Makefile needs and this machine lacks, and says what. Nothing is touched when all is there.
-#   need.sh rust | build | demo | test | bench ...
+#   need.sh rust | build | demo | deb | debian | test | bench ...
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -18,6 +18,13 @@ libasound2-dev|pkg-config --exists alsa
 L
     ;;
   demo) echo 'python3|python3 -c "import json, socket, wave"' ;;
+  deb) echo 'lintian|command -v lintian' ;;
+  debian) cat <<'L'
+debootstrap|command -v debootstrap
+systemd|command -v systemd-analyze
+systemd-container|command -v systemd-nspawn
+L
+    ;;
   bench) echo 'baresip-core|command -v baresip' ;;
   test) cat <<'L'
 kamailio|command -v kamailio
@@ -38,6 +45,9 @@ e2fsprogs|test -e /usr/sbin/mkfs.ext4 -o -e /sbin/mkfs.ext4
 nodejs|node -e "process.exit(parseInt(process.versions.node) < 18)"
 netcat-openbsd|nc -h 2>&1 | grep -q -- -U
 python3|python3 -c "import json, socket, wave"
+systemd|command -v systemd-analyze
+systemd-container|command -v systemd-nspawn
+man-db|command -v man
 python3-venv|python3 -c "import ensurepip, venv"
 python3-dev|test -e "$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h"
 L
@@ -90,7 +100,8 @@ install() {
 for purpose in "$@"; do
   case $purpose in
   rust) rust ;;
-  build | demo | bench) install "$purpose" ;;
+  deb) install deb && { command -v cargo-deb >/dev/null || cargo install cargo-deb --locked; } ;;
+  build | demo | bench | debian) install "$purpose" ;;
   test)
     install build test
     tests/tools/py.sh baresip-python==0.5.2a3 standardwebhooks==1.1.0 >/dev/null

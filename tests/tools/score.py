@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""How well speech came through: score.py REFERENCE.wav HEARD.wav...
+"""How well speech came through: score.py [--skip SECONDS] REFERENCE.wav HEARD.wav...
 
 Prints one JSON object a file heard: lag_ms, snr_db, stoi (0 to 1), pesq_nb (8 or 16 kHz) and pesq_wb (16 kHz).
-Mono 16-bit WAV, all of one rate; 48 kHz files are brought to 16 kHz.
+Mono 16-bit WAV, all of one rate; 48 kHz files are brought to 16 kHz. With --skip the reference's first SECONDS are not
+judged.
 """
 
 import json
@@ -49,8 +50,11 @@ def overlap(reference, heard):
     return lag, reference[:both], heard[:both]
 
 
-def score(rate, reference, heard):
+def score(rate, reference, heard, skip=0.0):
     lag, reference, heard = overlap(reference, heard)
+    # What is skipped counts from the reference's beginning, which may have been cut off.
+    start = max(0, int(skip * rate) + min(0, lag))
+    reference, heard = reference[start:], heard[start:]
     if heard.size < rate or not np.any(heard):
         return {"lag_ms": 1000.0 * lag / rate, "snr_db": None, "stoi": 0.0, "pesq_nb": 1.0, "pesq_wb": 1.0}
     gain = np.dot(reference, heard) / np.dot(heard, heard)
@@ -68,14 +72,17 @@ def score(rate, reference, heard):
 
 
 def main():
-    if len(sys.argv) < 3:
+    words, skip = sys.argv[1:], 0.0
+    if words[:1] == ["--skip"]:
+        skip, words = float(words[1]), words[2:]
+    if len(words) < 2:
         sys.exit(__doc__)
-    rate, reference = load(sys.argv[1])
-    for path in sys.argv[2:]:
+    rate, reference = load(words[0])
+    for path in words[1:]:
         other, heard = load(path)
         if other != rate:
             sys.exit(f"{path}: {other} Hz, the reference has {rate} Hz")
-        print(json.dumps({"file": path, **score(rate, reference, heard)}))
+        print(json.dumps({"file": path, **score(rate, reference, heard, skip)}))
 
 
 if __name__ == "__main__":

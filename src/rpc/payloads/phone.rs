@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 
 use super::{By, Cause};
 use crate::rpc::data::Agent;
-use crate::ua::command::DeviceRole;
+pub use crate::rpc::data::{Draining, Reloaded};
+use crate::ua::command::{ConfigFault, DeviceRole};
 use crate::ua::io::DeviceInfo;
 
 /// `alert`
@@ -188,6 +189,8 @@ pub enum Unseen {
     WrapUp,
     /// The agent is not to be disturbed.
     Dnd,
+    /// The account is no longer configured; its last call is up.
+    Leaving,
     /// The seat, or the host, has as many calls as it may.
     MaxCalls,
     /// There is a call, and `[phone] call_waiting` is false.
@@ -237,6 +240,22 @@ pub struct DeviceChanged {
     pub role: DeviceRole,
     /// For which account; null: for all.
     pub account: Option<String>,
+}
+
+/// `daemon.reloadFailed`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReloadFailed {
+    /// Everything that is wrong in the configuration.
+    pub faults: Vec<ConfigFault>,
+}
+
+/// `daemon.drained`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Drained {
+    /// The sessions that were left and are ended now.
+    pub ended: usize,
 }
 
 /// `lagged`

@@ -104,7 +104,7 @@ impl Ua {
         let own = self.sessions.get(&id).and_then(|s| self.accounts.get(&s.account)).map(|a| &a.settings.codecs);
         let names = own.filter(|c| !c.is_empty()).unwrap_or(&self.settings.codecs);
         let known: Vec<CodecKind> = names.iter().filter_map(|n| CodecKind::from_name(n)).collect();
-        if known.is_empty() { vec![CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma] } else { known }
+        if known.is_empty() { CodecKind::ALL.to_vec() } else { known }
     }
 
     /// Our side of a new dialog's descriptions: codecs and protection as the account wants them, video as the session does; a call
