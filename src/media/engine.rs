@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::audio::Devices;
 use crate::sdp::{KeySeed, LocalDtls, Negotiated};
 use crate::ua::io::SessionId;
-use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent, RecordCommand, RecordEvent};
+use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent, RecordCommand, RecordEvent, VideoPlan};
 
 use super::clock;
 use super::dtls::Identity;
@@ -26,6 +26,7 @@ use super::ports;
 use super::recorder::{Control, RecordConfig, Recorder};
 use super::servers::{Book, IceConfig};
 use super::session::{Ends, Session};
+use super::video_ends::VideoEnds;
 use super::worker::{Order, Worker};
 
 /// Orders that a worker may have before it: some ten a session, if all are set up between two ticks.
@@ -86,6 +87,14 @@ struct Entry {
     rate: Option<u32>,
     conference: Option<u64>,
     recording: Option<Arc<Control>>,
+    video: VideoEntry,
+}
+
+/// The video of a session: its ends, its first packet's numbers, and whether it is open.
+struct VideoEntry {
+    plan: VideoPlan,
+    start: Start,
+    open: bool,
 }
 
 impl Directory {
@@ -153,6 +162,12 @@ impl Engine {
                 }
                 return None;
             }
+            MediaCommand::Video(plan) => {
+                if let Some(entry) = directory.entries.get_mut(&id) {
+                    entry.video.plan = plan;
+                }
+                Ok(())
+            }
             MediaCommand::Remote(negotiated) => self.remote(&mut directory, id, negotiated),
             MediaCommand::Devices { input, output } => self.change_devices(&mut directory, id, input, output),
             MediaCommand::Gate(gate) => self.order(&directory, id, Order::Gate(id, gate)),
@@ -199,10 +214,13 @@ impl Engine {
         }
         let ports = ports::bind(ip, &self.config.rtp_ports, &mut directory.next_port, self.config.dscp)
             .map_err(|e| format!("no RTP port: {e}"))?;
-        let start = start().map_err(|e| format!("no randomness: {e}"))?;
+        let first = || start().map_err(|e| format!("no randomness: {e}"));
+        let (start, video) = (first()?, first()?);
         let local = LocalMedia {
             rtp: ports.local,
             ssrc: start.ssrc,
+            video_ssrc: video.ssrc,
+            cname: start.cname(),
             network: directory.networks.kind_of(ip).into(),
             seed: KeySeed::new(random().map_err(|e| format!("no randomness: {e}"))?),
             dtls: LocalDtls { fingerprint: self.identity.fingerprint.to_string(), ice: None },
@@ -217,23 +235,32 @@ impl Engine {
         let (identity, bitrate) = (self.identity.clone(), self.config.opus_bitrate);
         let session = Session::new(id, closed.clone(), ports, search, identity, start, bitrate, now);
         self.send(worker, Order::Open(Box::new(session)))?;
+        let video = VideoEntry { plan: VideoPlan::default(), start: video, open: false };
         directory
             .entries
-            .insert(id, Entry { worker, closed, input, output, rate: None, conference: None, recording: None });
+            .insert(id, Entry { worker, closed, input, output, rate: None, conference: None, recording: None, video });
         Ok(local)
     }
 
     fn remote(&self, directory: &mut Directory, id: SessionId, negotiated: Negotiated) -> Result<(), String> {
         let entry = directory.entries.get_mut(&id).ok_or("no such session")?;
-        let worker = entry.worker;
+        let (worker, shows) = (entry.worker, negotiated.video.is_some());
+        let mut result = Ok(());
         if entry.rate.is_some() {
-            return self.send(worker, Order::Remote(id, Box::new((negotiated, None))));
+            self.send(worker, Order::Remote(id, Box::new((negotiated, None))))?;
+        } else {
+            let rate = negotiated.codec.kind.rate();
+            let (ends, problem) = self.ends(&entry.input, &entry.output, rate)?;
+            self.send(worker, Order::Remote(id, Box::new((negotiated, Some(ends)))))?;
+            entry.rate = Some(rate);
+            result = problem;
         }
-        let rate = negotiated.codec.kind.rate();
-        let (ends, problem) = self.ends(&entry.input, &entry.output, rate)?;
-        self.send(worker, Order::Remote(id, Box::new((negotiated, Some(ends)))))?;
-        entry.rate = Some(rate);
-        problem
+        let video = &mut entry.video;
+        if shows && !video.open {
+            self.send(worker, Order::Video(id, Box::new((VideoEnds::open(&video.plan), video.start))))?;
+        }
+        video.open = shows;
+        result
     }
 
     /// The sessions of a conference meet on one worker: that of the first.

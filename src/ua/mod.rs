@@ -58,6 +58,7 @@ mod session_timer;
 mod transfer;
 mod trust;
 mod update;
+mod video;
 
 pub use number::dialable;
 
@@ -266,6 +267,7 @@ impl Ua {
             MediaEvent::Flow { stalled } => self.on_media_flow(id, stalled),
             MediaEvent::Path(facts) => self.on_path(id, facts),
             MediaEvent::Broken(reason) => self.on_broken(id, reason),
+            MediaEvent::Video(event) => self.on_video(id, event),
             MediaEvent::Report(stats) => self.on_stats(id, *stats),
             MediaEvent::Record(_) => {}
         }
