@@ -43,15 +43,22 @@ pub fn note(event: &ua::event::Event) {
     struct Why {
         cause: Option<String>,
         code: Option<u16>,
+        reason: Option<String>,
     }
     if event.sample {
         return;
     }
     let (call_id, account, name) = (event.call_id.as_deref(), event.account.as_deref(), event.name.as_str());
+    let why = || event.data.read().unwrap_or(Why { cause: None, code: None, reason: None });
     match name {
-        "ended" | "failed" | "clientError" | "callRejected" | "registrationFailed" | "transferFailed" => {
-            let why = event.data.read().unwrap_or(Why { cause: None, code: None });
+        "ended" | "failed" | "clientError" | "callRejected" | "transferFailed" => {
+            let why = why();
             tracing::info!(call_id, account, cause = why.cause, code = why.code, "{name}");
+        }
+        // The reason is ours there, of the way to the server.
+        "registrationFailed" | "disconnected" => {
+            let why = why();
+            tracing::info!(account, cause = why.cause, code = why.code, reason = why.reason, "{name}");
         }
         "incoming" | "startSession" | "confirmed" | "transferred" | "isRegisteredChange" => {
             tracing::info!(call_id, account, "{name}");

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;
 
 use common::daemon::{Daemon, Setup, trunk};
-use common::wait::secs;
+use common::wait::{free_port, secs, until};
 use phoned::journal::Journal;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -72,4 +72,18 @@ fn a_call_is_logged_without_its_number() {
     assert!(of_call.iter().all(|line| line["fields"]["account"] == "bob"), "{of_call:?}");
     assert!(!log.contains("4930123456"), "no number at info: {log}");
     assert!(!alice.log().contains("4930123456"), "no number at info: {}", alice.log());
+}
+
+#[test]
+fn an_account_that_cannot_register_says_why_though_nobody_listens() {
+    let table = format!(
+        "[accounts.desk]\nuri = \"sip:desk@127.0.0.1:{0}\"\ntransport = \"tcp\"\npassword = \"one\"\n",
+        free_port()
+    );
+    let env = vec![("PHONED_STORE__ENABLED".into(), "false".into()), ("RUST_LOG".into(), "info".into())];
+    let daemon = Daemon::start(&Setup { tables: table, env, ..Setup::default() });
+    let line = until("the journal says it", secs(15), || {
+        daemon.log().lines().find(|line| line.contains("registrationFailed account=\"desk\"")).map(str::to_owned)
+    });
+    assert!(line.contains("cause=\"Connection Error\"") && line.contains("refused"), "{line}");
 }

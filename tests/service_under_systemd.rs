@@ -1,5 +1,5 @@
 //! phoned.service under a real systemd, with every lock of the unit: a call through a (virtual) sound card, the journal's fields, a
-//! credential, reload, drain, the socket that stays, and a stuck loop that is started anew.
+//! credential, reload, drain, the socket that stays, and a stuck loop that is started anew; and the unit of a desktop's user.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may read the clock and panic")]
 
@@ -164,4 +164,24 @@ fn a_stuck_loop_is_started_anew() {
         assert!(machine.ok("journalctl --no-pager -u phoned").contains("Watchdog timeout"));
         assert_eq!(client(&machine).call("daemon.info", json!({})).unwrap()["name"], "phoned");
     }
+}
+
+#[test]
+fn a_desktop_runs_it_as_its_user() {
+    let Some(machine) = installed(&[], "") else { return };
+    let unit =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/user/phoned.service")).unwrap();
+    machine.write("/usr/lib/systemd/user/phoned.service", &unit);
+    machine.write("/home/desk/.config/phoned/phoned.toml", "[sip]\nlisten = [\"udp:127.0.0.1:5060\"]\n");
+    machine.ok("useradd -M -d /home/desk desk && chown -R desk:desk /home/desk && systemctl start dbus.socket systemd-logind user@$(id -u desk)");
+    let user =
+        "setpriv --reuid desk --regid desk --init-groups env HOME=/home/desk XDG_RUNTIME_DIR=/run/user/$(id -u desk)";
+    machine.ok(&format!("{user} systemctl --user daemon-reload && {user} systemctl --user enable --now phoned"));
+    assert_eq!(machine.ok("stat -c '%U' /run/user/$(id -u desk)/phoned.sock"), "desk");
+    assert_eq!(
+        machine.ok("ls /home/desk/.local/state/phoned/epoch /home/desk/.config/phoned | tail -n 1"),
+        "phoned.toml"
+    );
+    machine.ok(&format!("{user} systemctl --user reload phoned && {user} systemctl --user stop phoned"));
+    assert_eq!(machine.ok(&format!("{user} systemctl --user show --value -p Result phoned")), "success");
 }

@@ -235,9 +235,10 @@ impl Hub {
         }
     }
 
-    /// Which events somebody hears: subscribers all of them, the log no samples.
+    /// Which events somebody hears: subscribers all of them, the log, the figures and the journal no samples.
     pub fn hears(&self) -> Heard {
-        match (self.subscriptions.is_empty(), self.store.is_some() || self.figures.is_some()) {
+        let journal = || tracing::enabled!(target: "phoned::journal", tracing::Level::INFO);
+        match (self.subscriptions.is_empty(), self.store.is_some() || self.figures.is_some() || journal()) {
             (false, _) => Heard::All,
             (true, true) => Heard::Lasting,
             (true, false) => Heard::Nothing,

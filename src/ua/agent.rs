@@ -49,7 +49,8 @@ impl Ua {
         if let Some(to) = set.forward.as_deref().filter(|to| !to.is_empty()) {
             // A caller who is sent there costs as much as a call.
             let accounts = self.seats().remove(&seat).unwrap_or_default();
-            accounts.iter().try_for_each(|name| self.dialled(self.account(name)?, to).map(drop))?;
+            let allowed = accounts.iter().try_for_each(|name| self.dialled(self.account(name)?, to).map(drop));
+            allowed.map_err(|error| error.path("forward"))?;
         }
         let mut agent = self.agents.get(&seat).cloned().unwrap_or_default();
         if let Some(state) = set.state {

@@ -25,6 +25,7 @@ mod cause;
 mod clock;
 mod commands;
 mod conference;
+mod configure;
 mod drain;
 mod dtmf;
 mod ending;

@@ -350,8 +350,9 @@ fn ms<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{value:.3}"))
 }
 
+/// To two places; what is no number is 0.
 fn round(x: f64) -> f64 {
-    (x * 100.0).round() / 100.0
+    if x.is_finite() { (x * 100.0).round() / 100.0 } else { 0.0 }
 }
 
 /// `YYYY-MM-DD hh:mm:ss` in UTC.

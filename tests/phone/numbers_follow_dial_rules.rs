@@ -53,6 +53,24 @@ fn a_peer_cannot_send_us_there() {
 }
 
 #[test]
+fn nobody_is_forwarded_there() {
+    let mut net = Net::new(7);
+    let alice = net.phone_with("alice", |settings, _| settings.dial = german());
+    let forward = |to: &str| {
+        let set = serde_json::json!({ "state": "notReady", "forward": to });
+        Command::AgentSet(serde_json::from_value(set).unwrap())
+    };
+    let error = net.ask(alice, forward("0900 123456")).unwrap_err();
+    assert_eq!((error.code, error.path), (Code::Forbidden, Some("forward")));
+    net.ask(alice, forward("030 1234567")).unwrap();
+    let carol = net.peer("carol");
+    let invite = net.invite(carol, alice);
+    net.send(carol, alice, &invite);
+    let moved = net.expect(carol, "SIP/2.0 302");
+    assert!(moved.header("Contact").unwrap().starts_with("<sip:+49301234567@"), "{:?}", moved.header("Contact"));
+}
+
+#[test]
 fn a_redirection_leads_to_no_forbidden_number() {
     let mut net = Net::new(6);
     let alice = net.phone_with("alice", |settings, _| settings.dial = german());

@@ -47,6 +47,7 @@ netcat-openbsd|nc -h 2>&1 | grep -q -- -U
 python3|python3 -c "import json, socket, wave"
 systemd|command -v systemd-analyze
 systemd-container|command -v systemd-nspawn
+libpam-systemd|test -n "$(find /lib /usr/lib -name pam_systemd.so -print -quit)"
 man-db|command -v man
 python3-venv|python3 -c "import ensurepip, venv"
 python3-dev|test -e "$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h"
