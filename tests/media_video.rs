@@ -56,7 +56,7 @@ fn legs(phone: &mut Phone, source: String, sink: String, codec: VideoCodec) -> (
 /// Frames with VP8's first bytes; each is different.
 fn frames() -> Vec<Vec<u8>> {
     let frame = |n: u8| {
-        let key = n % 15 == 0;
+        let key = n.is_multiple_of(15);
         let mut bytes: Vec<u8> =
             (0..if key { 30_000 } else { 700 + u32::from(n) * 97 }).map(|b| (b as u8) ^ n).collect();
         bytes[..10].copy_from_slice(&[u8::from(!key), n, 0, 0x9d, 0x01, 0x2a, 0x40, 1, 0xf0, 0]);
