@@ -3,11 +3,13 @@
 
 mod common;
 
+use std::path::{Path, PathBuf};
+
 use common::chromium::{Chromium, impossible};
 use common::daemon::{Client, Daemon, Setup};
 use common::kamailio::{DOMAIN, Kamailio, Setup as Registrar, password};
 use common::pki::Pki;
-use common::wait::{secs, until};
+use common::wait::{poll, secs, until};
 use serde_json::json;
 
 /// An account over WebSocket that plays `hz` and writes what it hears.
@@ -26,10 +28,15 @@ struct Scene {
 }
 
 fn scene() -> Scene {
+    scene_with("")
+}
+
+/// With more lines of the configuration.
+fn scene_with(more: &str) -> Scene {
     let dir = tempfile::tempdir().unwrap();
     let secure = Some(Pki::new(dir.path(), "ca").identity("server", &["127.0.0.1"]));
     let kamailio = Kamailio::start(&Registrar { secure, ..Registrar::users(&["alice", "bob", "carol"]) });
-    let tables = account("alice", &kamailio.uri(), 440) + &account("carol", &kamailio.uri(), 1000);
+    let tables = account("alice", &kamailio.uri(), 440) + &account("carol", &kamailio.uri(), 1000) + more;
     let phoned = Daemon::start(&Setup { tables, phone: "report_interval = 1".into(), ..Setup::default() });
     let mut client = phoned.connect();
     client.registered("alice", secs(20));
@@ -211,4 +218,104 @@ fn the_browser_transfers_phoned() {
     scene.client.wait_event("deleteSession", |e| e["callId"] == call.as_str());
     scene.phoned.hears("alice", 1000.0);
     scene.phoned.hears("carol", 440.0);
+}
+
+/// The browser's video is 320 × 240; its calls have it from now on.
+fn films(scene: &mut Scene) {
+    scene.chromium.eval("agent.film(320, 240)");
+}
+
+/// The browser decodes more and more frames of that size.
+fn watches(scene: &mut Scene, width: u64, height: u64) {
+    let mut last = json!(null);
+    for more in [5, 20] {
+        let begin = scene.chromium.eval("agent.watched()")["frames"].as_u64().unwrap();
+        let found = poll(secs(30), || {
+            last = scene.chromium.eval("agent.watched()");
+            let grown = last["frames"].as_u64().unwrap() >= begin + more;
+            (grown && last["width"] == width && last["height"] == height).then_some(())
+        });
+        assert!(found.is_some(), "the browser does not decode our video: {last}");
+    }
+}
+
+/// The only IVF file of a folder once it has `frames`, and whether its first frame is a key frame of 320 × 240.
+fn recorded(folder: &Path, frames: usize) -> PathBuf {
+    let mut last = String::new();
+    let found = poll(secs(30), || {
+        let path = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).next()?;
+        let bytes = std::fs::read(&path).ok()?;
+        let key = bytes.get(44).is_some_and(|first| first & 1 == 0)
+            && bytes.get(47..54) == Some(&[0x9d, 0x01, 0x2a, 0x40, 1, 0xf0, 0][..]);
+        let (mut at, mut count) = (32, 0);
+        while let Some(length) = bytes.get(at..at + 4).and_then(|b| b.first_chunk()) {
+            at += 12 + u32::from_le_bytes(*length) as usize;
+            count += usize::from(at <= bytes.len());
+        }
+        last = format!("{} bytes, {count} frames, key frame first: {key}", bytes.len());
+        (key && count >= frames).then_some(path)
+    });
+    found.unwrap_or_else(|| panic!("no video of the browser in {folder:?}: {last}"))
+}
+
+/// First the browser's camera comes into a file, then that file is what the browser sees.
+#[test]
+fn video_both_ways() {
+    if impossible() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("video");
+    let mut scene = scene_with(&format!("[video]\nsink = \"file:{}\"\n", folder.display()));
+    films(&mut scene);
+    let call = scene.called();
+    scene.both_hear();
+    let status = |scene: &mut Scene, call: &str| scene.client.call("session.get", json!({"callId": call})).unwrap();
+    let session = status(&mut scene, &call);
+    assert_eq!((&session["status"]["isVideo"], &session["localStream"]), (&json!(true), &json!(null)), "{session}");
+    recorded(&folder, 40);
+    let added = status(&mut scene, &call)["remoteStream"]["tracks"].clone();
+    assert_eq!(
+        (&added[1]["kind"], &added[1]["codec"], &added[1]["direction"]),
+        (&json!("video"), &json!("VP8"), &json!("recvonly"))
+    );
+    let report = scene.client.wait_event_for("callReport", secs(20), |e| {
+        e["callId"] == call.as_str() && e["data"]["callReport"]["lksVideoRx"] != "0"
+    });
+    assert_eq!(report["data"]["callReport"]["lksVideoCodec"], "VP8");
+    scene.client.verb("hangup", &call);
+    scene.chromium.event("ended");
+    drop(scene);
+    let file = dir.path().join("source.ivf");
+    std::fs::copy(recorded(&folder, 40), &file).unwrap();
+
+    let mut scene = scene_with(&format!("[video]\nsource = \"file:{}\"\n", file.display()));
+    // Both are audio at first; then the browser sees us though it shows nothing itself.
+    let call = scene.calls();
+    scene.both_hear();
+    assert_eq!(status(&mut scene, &call)["status"]["isVideo"], false);
+    scene.client.verb("audioToVideo", &call);
+    watches(&mut scene, 320, 240);
+    let session = status(&mut scene, &call);
+    assert_eq!(session["localStream"]["tracks"][0]["direction"], "sendonly", "{session}");
+    scene.both_hear();
+    // Held: nothing comes; resumed: it goes on.
+    scene.client.verb("hold", &call);
+    scene.client.verb("unhold", &call);
+    watches(&mut scene, 320, 240);
+    scene.client.verb("videoToAudio", &call);
+    assert_eq!(status(&mut scene, &call)["status"]["isVideo"], false);
+    scene.client.verb("audioToVideo", &call);
+    watches(&mut scene, 320, 240);
+    scene.both_hear();
+    scene.client.verb("hangup", &call);
+    scene.chromium.event("ended");
+    // From the first INVITE on, with the browser's own video refused: there is no sink.
+    films(&mut scene);
+    let option = json!({"video": true});
+    scene.client.call("phone.call", json!({"number": "bob", "account": "alice", "option": option})).unwrap();
+    scene.chromium.event("session");
+    scene.chromium.eval("agent.answer()");
+    scene.chromium.event("confirmed");
+    watches(&mut scene, 320, 240);
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Config;
 
 /// What a running daemon can take over; every other key waits for its next start.
-const LIVE: [&str; 17] = [
+const LIVE: [&str; 18] = [
     "rpc.roles",
     "sip.user_agent",
     "sip.public_address",
@@ -24,6 +24,7 @@ const LIVE: [&str; 17] = [
     "transfer",
     "dial",
     "privacy",
+    "video",
     "accounts",
 ];
 

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::{Config, crm, http};
+use crate::sdp::VideoCodec;
 use crate::ua::dialable;
 use crate::ua::io::Transport;
 use crate::ua::settings::{AccountSettings, DialSettings, Secret};
@@ -67,6 +68,14 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     for (key, result) in config.tones.faults() {
         fault(&["tones", key], result);
     }
+    let video = &config.video;
+    for (key, end) in [("source", &video.source), ("sink", &video.sink)] {
+        fault(&["video", key], end.as_deref().map_or(Ok(()), video_end));
+    }
+    let known = video.codecs.iter().all(|name| VideoCodec::from_name(name).is_some()) && !video.codecs.is_empty();
+    let file = [&video.source, &video.sink].into_iter().flatten().any(|end| end.starts_with("file:"));
+    let vp8 = video.codecs.iter().any(|name| VideoCodec::from_name(name) == Some(VideoCodec::Vp8));
+    fault(&["video", "codecs"], when(known && (vp8 || !file), "VP8, H264; VP8 among them where there is a file"));
     fault(&["phone", "max_calls"], when(config.phone.max_calls > 0, "at least 1"));
     fault(&["phone", "max_calls_per_seat"], when(config.phone.max_calls_per_seat > 0, "at least 1"));
     fault(&["phone", "dials_per_second"], when(config.phone.dials_per_second > 0, "at least 1"));
@@ -204,6 +213,9 @@ pub fn account_faults(name: &str, account: &AccountSettings, whole: bool) -> Vec
     fault("codecs", codecs(&account.codecs));
     for (key, id) in [("input", &account.input), ("output", &account.output)] {
         fault(key, id.as_deref().map_or(Ok(()), device));
+    }
+    for (key, end) in [("video_source", &account.video_source), ("video_sink", &account.video_sink)] {
+        fault(key, end.as_deref().map_or(Ok(()), video_end));
     }
     if let Some(dial) = &account.dial {
         let own = dial.clone();
@@ -354,6 +366,18 @@ fn device(id: &str) -> Result<(), String> {
             "\"default\", \"null\", \"tone:HZ\", \"file:PATH\" or an id of device.list",
         ),
     }
+}
+
+/// A file, or a port of this host: RTP has no lock that would keep strangers out.
+fn video_end(text: &str) -> Result<(), String> {
+    let right = match text.split_once(':') {
+        Some(("file", path)) => !path.is_empty() && printable(path),
+        Some(("rtp", address)) => {
+            address.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback() && address.port() > 0)
+        }
+        _ => false,
+    };
+    when(right, "\"file:PATH\" or a port of this host, as \"rtp:127.0.0.1:5004\"")
 }
 
 fn trusted(peer: &str) -> Result<(), String> {

@@ -25,7 +25,7 @@ use crate::media::{IceConfig, TurnServer};
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
     AccountSettings, AudioSettings, DialSettings, PhoneSettings, PrivacySettings, RecordSettings, Secret, Settings,
-    SipSettings, TlsSettings, TransferSettings,
+    SipSettings, TlsSettings, TransferSettings, VideoSettings,
 };
 
 /// The whole configuration.
@@ -48,6 +48,8 @@ pub struct Config {
     pub tones: TonesConfig,
     /// Servers that help WebRTC to find a path.
     pub webrtc: WebrtcConfig,
+    /// Where video comes from and goes to.
+    pub video: VideoSettings,
     /// Recording.
     pub record: RecordConfig,
     /// How many calls, and how they behave.
@@ -104,6 +106,7 @@ impl Config {
                 pbx_stop: self.record.pbx_stop.clone(),
                 pbx_method: self.record.pbx_method,
             },
+            video: self.video.clone(),
             codecs: self.media.codecs.clone(),
             accounts: self.accounts.clone(),
         }

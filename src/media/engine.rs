@@ -18,6 +18,7 @@ use crate::ua::command::PlayTo;
 use crate::ua::io::SessionId;
 use crate::ua::media::{
     LocalMedia, MediaCommand, MediaEvent, PlayEvent, RecordCommand, RecordEvent, SocketEvent, SocketPlan, ToneCommand,
+    VideoPlan,
 };
 
 use super::clip::{Clips, Loading, Refused};
@@ -33,6 +34,7 @@ use super::servers::{Book, IceConfig};
 use super::session::{Ends, Session};
 use super::signals::{Ears, SignalConfig, Signals};
 use super::sockets::{SocketConfig, Sockets};
+use super::video_ends::VideoEnds;
 use super::worker::{Order, Worker};
 
 /// Orders that a worker may have before it: some ten a session, if all are set up between two ticks.
@@ -117,6 +119,14 @@ struct Entry {
     ears: Arc<Ears>,
     /// What its far end hears on hold.
     music: Option<(String, Loading)>,
+    video: VideoEntry,
+}
+
+/// The video of a session: its ends, its first packet's numbers, and whether it is open.
+struct VideoEntry {
+    plan: VideoPlan,
+    start: Start,
+    open: bool,
 }
 
 impl Directory {
@@ -216,6 +226,12 @@ impl Engine {
                 }
                 return None;
             }
+            MediaCommand::Video(plan) => {
+                if let Some(entry) = directory.entries.get_mut(&id) {
+                    entry.video.plan = plan;
+                }
+                Ok(())
+            }
             MediaCommand::Remote(negotiated) => self.remote(&mut directory, id, negotiated),
             MediaCommand::Devices { input, output } => self.change_devices(&mut directory, id, input, output),
             MediaCommand::Gate(gate) => {
@@ -284,10 +300,13 @@ impl Engine {
         }
         let ports = ports::bind(ip, &self.config.rtp_ports, &mut directory.next_port, self.config.dscp)
             .map_err(|e| format!("no RTP port: {e}"))?;
-        let start = start().map_err(|e| format!("no randomness: {e}"))?;
+        let first = || start().map_err(|e| format!("no randomness: {e}"));
+        let (start, video) = (first()?, first()?);
         let local = LocalMedia {
             rtp: ports.local,
             ssrc: start.ssrc,
+            video_ssrc: video.ssrc,
+            cname: start.cname(),
             network: directory.networks.kind_of(ip).into(),
             seed: KeySeed::new(random().map_err(|e| format!("no randomness: {e}"))?),
             dtls: LocalDtls { fingerprint: self.identity.fingerprint.to_string(), ice: None },
@@ -303,23 +322,32 @@ impl Engine {
         let ears = Arc::new(Ears::default());
         let session = Session::new(id, closed.clone(), ears.clone(), ports, search, identity, start, bitrate, now);
         self.send(worker, Order::Open(Box::new(session)))?;
+        let video = VideoEntry { plan: VideoPlan::default(), start: video, open: false };
         let (rate, conference, recording, music) = (None, None, None, None);
-        let entry = Entry { worker, closed, input, output, rate, conference, recording, ears, music };
+        let entry = Entry { worker, closed, input, output, rate, conference, recording, ears, music, video };
         directory.entries.insert(id, entry);
         Ok(local)
     }
 
     fn remote(&self, directory: &mut Directory, id: SessionId, negotiated: Negotiated) -> Result<(), String> {
         let entry = directory.entries.get_mut(&id).ok_or("no such session")?;
-        let worker = entry.worker;
+        let (worker, shows) = (entry.worker, negotiated.video.is_some());
+        let mut result = Ok(());
         if entry.rate.is_some() {
-            return self.send(worker, Order::Remote(id, Box::new((negotiated, None))));
+            self.send(worker, Order::Remote(id, Box::new((negotiated, None))))?;
+        } else {
+            let rate = negotiated.codec.kind.rate();
+            let (ends, problem) = self.ends(&entry.input, &entry.output, rate)?;
+            self.send(worker, Order::Remote(id, Box::new((negotiated, Some(ends)))))?;
+            entry.rate = Some(rate);
+            result = problem;
         }
-        let rate = negotiated.codec.kind.rate();
-        let (ends, problem) = self.ends(&entry.input, &entry.output, rate)?;
-        self.send(worker, Order::Remote(id, Box::new((negotiated, Some(ends)))))?;
-        entry.rate = Some(rate);
-        problem
+        let video = &mut entry.video;
+        if shows && !video.open {
+            self.send(worker, Order::Video(id, Box::new((VideoEnds::open(&video.plan), video.start))))?;
+        }
+        video.open = shows;
+        result
     }
 
     fn hold_music(&self, directory: &mut Directory, id: SessionId, file: String) -> Result<(), String> {

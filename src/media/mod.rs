@@ -9,6 +9,7 @@ mod dtls;
 mod engine;
 mod ice;
 mod inbound;
+mod ivf;
 pub mod jitter;
 pub mod lateness;
 pub mod level;
@@ -38,6 +39,9 @@ mod symmetric;
 pub mod telephone_event;
 mod tones;
 mod transport;
+mod video;
+mod video_ends;
+mod vp8;
 mod worker;
 
 pub use engine::{Engine, MediaConfig};

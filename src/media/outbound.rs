@@ -32,6 +32,13 @@ pub struct Start {
     pub chance: u64,
 }
 
+impl Start {
+    /// The CNAME of the session that begins so.
+    pub fn cname(&self) -> String {
+        format!("{:016x}", self.chance.rotate_left(17) ^ 0x5bd1_e995_9d1b_54a5)
+    }
+}
+
 /// What goes out.
 pub struct Outbound {
     negotiated: Negotiated,

@@ -41,6 +41,8 @@ pub struct Control {
     /// The middle 32 bits of the peer's last sender report's time, and when it came.
     heard: Option<(u32, u64)>,
     first_seq: u16,
+    /// The peer's stream that the reports are about, once it is known: others may share its transport.
+    pub peer: Option<u32>,
     /// RTT in ms, by the last report.
     pub rtt_ms: Option<f64>,
     /// Of what we sent, lost by the peer's last report, 0–1.
@@ -64,12 +66,19 @@ impl Control {
             reports: 0,
             heard: None,
             first_seq,
+            peer: None,
             rtt_ms: None,
             lost_ratio: 0.0,
             jitter: (0.0, 0.0, 0),
             loss_percent: 0,
             clean: 0,
         }
+    }
+
+    /// That of another stream of ours to the same peer: one CNAME tells that they belong together.
+    pub fn beside(&self, now: u64, ssrc: u32, first_seq: u16, chance: u64) -> Self {
+        let cname = String::from_utf8_lossy(&self.cname).into_owned();
+        Control::new(now, ssrc, first_seq, cname, chance)
     }
 
     /// A report is due; sooner when there is loss to tell of.
@@ -121,7 +130,9 @@ impl Control {
         let Ok(packets) = unmarshal(&mut bytes) else { return };
         for packet in &packets {
             if let Some(report) = packet.as_any().downcast_ref::<SenderReport>() {
-                self.heard = Some(((report.ntp_time >> 16) as u32, at));
+                if self.peer.is_none_or(|peer| peer == report.ssrc) {
+                    self.heard = Some(((report.ntp_time >> 16) as u32, at));
+                }
                 self.read(ntp, clock, &report.reports);
             } else if let Some(report) = packet.as_any().downcast_ref::<ReceiverReport>() {
                 self.read(ntp, clock, &report.reports);

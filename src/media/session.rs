@@ -22,6 +22,7 @@ use super::rtcp::Control;
 use super::signals::Ears;
 use super::streams::Streams;
 use super::transport::{News, Times, Transport};
+use super::video_ends::VideoEnds;
 
 /// The devices of a session.
 pub struct Ends {
@@ -91,8 +92,7 @@ impl Session {
         now: u64,
     ) -> Self {
         let (search, gathering) = search.map(|(search, local)| (Box::new(search), Box::new(local))).unzip();
-        let cname = format!("{:016x}", start.chance.rotate_left(17) ^ 0x5bd1_e995_9d1b_54a5);
-        let control = Control::new(now, start.ssrc, start.seq, cname, start.chance);
+        let control = Control::new(now, start.ssrc, start.seq, start.cname(), start.chance);
         Session {
             id,
             closed,
@@ -199,6 +199,13 @@ impl Session {
             streams.set_ends(ends)?;
         }
         Ok(())
+    }
+
+    /// The ends of its video are open.
+    pub fn set_video(&mut self, now: u64, ends: VideoEnds, start: Start) {
+        if let Some(streams) = &mut self.streams {
+            streams.set_video(now, ends, start, &self.control);
+        }
     }
 
     /// Begins to send a digit; false when it cannot be sent.

@@ -14,6 +14,8 @@ use super::recorder::Tap;
 use super::rtcp::Control;
 use super::session::{Ends, Loan};
 use super::transport::{Packet, Times, Transport};
+use super::video::VideoLeg;
+use super::video_ends::VideoEnds;
 
 /// No RTP for this long is told, µs.
 const STALL_US: u64 = 2_000_000;
@@ -38,6 +40,7 @@ pub struct Streams {
     tap: Option<Box<Tap>>,
     member: Option<Box<Member>>,
     patch: Patch,
+    video: Option<Box<VideoLeg>>,
     /// The length of this step, ms.
     step_ms: u32,
 }
@@ -55,6 +58,7 @@ impl Streams {
             tap: None,
             member: None,
             patch: Patch::default(),
+            video: None,
             step_ms: 20,
             negotiated,
             ends,
@@ -73,8 +77,22 @@ impl Streams {
         {
             **member = meet(member.conference(), negotiated.codec.kind.rate())?;
         }
+        if let Some(video) = &mut self.video {
+            video.renew(negotiated.video.as_ref());
+        }
         self.negotiated = negotiated;
         Ok(())
+    }
+
+    /// The ends of its video are open; `start` with the first ones.
+    pub fn set_video(&mut self, now: u64, ends: VideoEnds, start: Start, control: &Control) {
+        let new = || {
+            let control = control.beside(now, start.ssrc, start.seq, start.chance);
+            Box::new(VideoLeg::new(now, start, control))
+        };
+        let video = self.video.get_or_insert_with(new);
+        video.open(ends);
+        video.renew(self.negotiated.video.as_ref());
     }
 
     /// Silence in place of the microphone.
@@ -150,7 +168,7 @@ impl Streams {
                 tap.missed(missed as u32 * 10);
             }
         }
-        self.hear(id, transport, control, direction.recv(), loan);
+        self.hear(id, transport, control, direction.recv(), gate, loan);
         // Who holds us plays music, maybe: that is for our ears only.
         self.play(direction == Direction::SendRecv, loan);
     }
@@ -167,6 +185,9 @@ impl Streams {
         let direction = self.negotiated.direction.and(gate);
         self.send(id, transport, direction.send(), control, loan);
         self.keep(id, loan);
+        if let Some(video) = &mut self.video {
+            video.step(id, transport, gate, loan);
+        }
         self.watch(id, direction.recv(), loan);
         if control.due(loan.now, self.inbound.reception.lost_since_block() > 0) {
             self.report(transport, control, false, loan);
@@ -182,6 +203,7 @@ impl Streams {
         transport: &mut Transport,
         control: &mut Control,
         playing: bool,
+        gate: Direction,
         loan: &mut Loan,
     ) {
         if playing && !self.playing {
@@ -193,11 +215,24 @@ impl Streams {
         let times = Times { now: *now, wall_offset: *wall_offset };
         let clock = self.negotiated.codec.kind.clock();
         let look = self.steps.is_multiple_of(CONTROL_STEPS);
+        let shown = self.negotiated.video.as_ref().map(|video| video.recv_pt);
         transport.receive(times, inbox, look, &mut |at, packet| match packet {
+            Packet::Rtp(header, payload) if Some(header.payload_type) == shown => {
+                if let Some(video) = &mut self.video {
+                    video.accept(at, &header, payload, gate, &mut |event| told.push((id, event)));
+                }
+            }
             Packet::Rtp(header, payload) => {
                 self.inbound.accept(at, &header, payload, playing, &mut |event| told.push((id, event)));
             }
-            Packet::Control(bytes) => control.receive(at, clock::ntp(at, times.wall_offset), clock, bytes),
+            Packet::Control(bytes) => {
+                let ntp = clock::ntp(at, times.wall_offset);
+                control.peer = self.inbound.ssrc;
+                control.receive(at, ntp, clock, bytes);
+                if let Some(video) = &mut self.video {
+                    video.control(at, ntp, bytes);
+                }
+            }
         });
         self.inbound.idle(times.now, &mut |event| told.push((id, event)));
     }
@@ -302,6 +337,7 @@ impl Streams {
             r_factor,
             mos,
             remote_ssrc: inbound.ssrc.unwrap_or(0),
+            video: self.video.as_ref().map(|video| video.stats()).unwrap_or_default(),
         }
     }
 }

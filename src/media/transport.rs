@@ -157,6 +157,11 @@ impl Transport {
         wire.flush(ports);
     }
 
+    /// What is sent now arrives: path and keys are there.
+    pub fn is_ready(&self) -> bool {
+        self.wire.is_ready()
+    }
+
     /// Sends RTP.
     pub fn send(&mut self, packet: &[u8]) {
         let Some(sealed) = self.wire.cipher.seal(packet) else { return };

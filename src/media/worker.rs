@@ -22,11 +22,12 @@ use super::clock;
 use super::inbound::SCRATCH;
 use super::lateness::Lateness;
 use super::mixer::Mix;
-use super::outbound::PACKET;
+use super::outbound::{PACKET, Start};
 use super::ports::Inbox;
 use super::recorder::Tap;
 use super::session::{Ends, Loan, Session};
 use super::sockets::Attachment;
+use super::video_ends::VideoEnds;
 
 /// The grid, ns.
 const TICK_NS: u64 = 10_000_000;
@@ -43,6 +44,8 @@ pub enum Order {
     Remote(SessionId, Box<(Negotiated, Option<Ends>)>),
     /// Other devices.
     Ends(SessionId, Box<Ends>),
+    /// The ends of its video are open.
+    Video(SessionId, Box<(VideoEnds, Start)>),
     /// Cuts or restores.
     Gate(SessionId, Direction),
     /// The far end is held, and hears this.
@@ -95,7 +98,8 @@ impl Order {
             Order::Beat(..) => return None,
             Order::Open(session) => session.id(),
             Order::Remote(id, _) | Order::Ends(id, _) | Order::Gate(id, _) | Order::Mute(id, _) => *id,
-            Order::Dtmf(id, ..)
+            Order::Video(id, _)
+            | Order::Dtmf(id, ..)
             | Order::Tones(id, ..)
             | Order::Music(id, _)
             | Order::Play(id, _)
@@ -244,6 +248,10 @@ impl Worker {
                 self.change(id, |session| session.remote(tick, now, plan.0, plan.1));
             }
             Order::Ends(id, ends) => self.change(id, |session| session.set_ends(*ends)),
+            Order::Video(id, plan) => {
+                let now = self.loan.now;
+                self.with(id, |session| session.set_video(now, plan.0, plan.1));
+            }
             Order::Gate(id, gate) => {
                 self.with(id, |session| session.set_gate(gate));
             }

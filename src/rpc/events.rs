@@ -60,7 +60,7 @@ events! {
         { "callId": CALL, "newStatus": status(CALL, "talking"), "oldStatus": status(CALL, "ringing"), "changed": ["callStartTime", "callStatus"] };
     event "staticStatusChange" StaticStatusChange "Name, avatar or company changed."
         { "callId": CALL, "newStatus": { "name": "Front Desk", "avatar": "", "company": "Example Ltd" }, "oldStatus": { "name": "", "avatar": "", "company": "" } };
-    event "streamAdded" StreamAdded "The first sound of the peer."
+    event "streamAdded" StreamAdded "The first sound of the peer; again with the first packet of its video."
         { "callId": CALL, "communicationType": "outbound", "stream": session(CALL, "talking")["remoteStream"] };
     event "reinvite" Reinvite "The peer changed the session, or another took its place."
         { "callId": CALL, "session": session(CALL, "talking"), "reason": "refresh" };

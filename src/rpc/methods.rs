@@ -84,7 +84,7 @@ const DEVICE: &[Code] = &[Code::NoInput, Code::NoAccount, Code::DeviceRefused, C
 const SESSION: &[Code] = &[Code::NoSession];
 const STATE: &[Code] = &[Code::NoSession, Code::WrongState];
 const FAR: &[Code] = &[Code::NoSession, Code::WrongState, Code::PeerRefused, Code::Glare, Code::LocalMedia];
-const VIDEO: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoVideoInput];
+const VIDEO: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoVideoInput, Code::PeerRefused, Code::Glare];
 const ANSWER: &[Code] = &[Code::NoSession, Code::WrongState, Code::NoInput, Code::DeviceFailed, Code::LocalMedia];
 const BLIND: &[Code] =
     &[Code::NoSession, Code::WrongState, Code::InvalidNumber, Code::TooManyDials, Code::PeerRefused, Code::Glare];
@@ -179,8 +179,8 @@ methods! {
     "session.hold" Call ["callId"] ua::CallRef => |p| own(Ua::Hold(p)), True FAR "Holds; true at the peer's final answer.";
     "session.unhold" Call ["callId"] ua::CallRef => |p| own(Ua::Unhold(p)), True FAR "Resumes; the seat's talking session is held first.";
     "session.renegotiate" Call ["callId"] ua::CallRef => |p| own(Ua::Renegotiate(p)), True FAR "A re-INVITE with what holds now; true at the peer's final answer.";
-    "session.audioToVideo" Call ["callId"] ua::CallRef => |p| own(Ua::AudioToVideo(p)), True VIDEO "Adds video by a re-INVITE; without a source of video -291, and the session stays audio.";
-    "session.videoToAudio" Call ["callId"] ua::CallRef => |p| own(Ua::VideoToAudio(p)), True STATE "Drops video by a re-INVITE; true at once where there is none.";
+    "session.audioToVideo" Call ["callId"] ua::CallRef => |p| own(Ua::AudioToVideo(p)), True VIDEO "Adds our video by a re-INVITE, and the peer's where there is a sink; without a source of video, or where the audio is not WebRTC, -291, and the session stays audio.";
+    "session.videoToAudio" Call ["callId"] ua::CallRef => |p| own(Ua::VideoToAudio(p)), True FAR "Drops video by a re-INVITE; true at once where there is none.";
     "session.dtmf" Call ["callId", "dtmf", "method", "redact"] ua::Dtmf => |p| own(Ua::Dtmf(p)), True DTMF "Queues digits.";
     "session.blindTransfer" Call ["callId", "number", "hangup"] ua::BlindTransfer => |p| own(Ua::BlindTransfer(p)), True BLIND "Sends the far end to a number; true once it has agreed, events tell the outcome.";
     "session.attendedTransfer" Call ["callId", "number"] ua::AttendedTransfer => |p| own(Ua::AttendedTransfer(p)), True ATTENDED "Joins the far ends of a consultation and its parent; true once the first has agreed.";

@@ -136,7 +136,7 @@ fn secured(remote: &SessionDescription, media: &Media, terms: Terms, order: Orde
 fn events(payloads: &[(u8, Format)], codec: CodecKind, codecs: &[CodecKind], order: Order) -> Option<(u8, u32)> {
     let mut events = payloads.iter().filter_map(|(number, format)| match format {
         Format::Events(clock) => Some((*number, *clock)),
-        Format::Audio(_) => None,
+        _ => None,
     });
     let first = events.clone().next();
     let found = events.find(|(_, clock)| *clock == codec.clock()).or(first)?;
@@ -191,6 +191,7 @@ impl Choice {
             ptime,
             protection,
             ice,
+            video: None,
         })
     }
 }

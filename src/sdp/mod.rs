@@ -6,12 +6,14 @@ mod local;
 mod parse;
 mod shield;
 mod types;
+mod video;
 
 pub use crypto::{Encryption, KEY, KeySeed, MasterKey, Sdes, Suite};
 pub use dtls::{Credentials, Dtls, DtlsRole, Fingerprint, Ice, LocalDtls, LocalIce, MediaKind};
 pub use local::LocalSide;
 pub use parse::SessionDescription;
 pub use types::{Codec, CodecKind, Direction, Negotiated, Protection, TelephoneEvent};
+pub use video::{VIDEO_CLOCK, Video, VideoCodec};
 
 /// A description that cannot be read, or that leaves nothing in common: an offer gets 488 (RFC 3261 §21.4.26), an answer ends the call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -55,6 +55,10 @@ pub(super) enum Format {
     Audio(CodecKind),
     /// RFC 4733 events, at this clock.
     Events(u32),
+    /// Video.
+    Vp8,
+    /// Video, of this `profile-level-id`.
+    H264(u32),
 }
 
 impl SessionDescription {
@@ -135,6 +139,27 @@ impl SessionDescription {
         (mid.map(str::to_owned), bundled)
     }
 
+    /// Both sections stand in one BUNDLE group.
+    pub(super) fn bundled(&self, one: &Media, other: &Media) -> bool {
+        let (Some(one), Some(other)) = (self.mid(one).0, self.mid(other).0) else { return false };
+        let mut bundles = self.attributes.all("group").filter_map(|group| group.strip_prefix("BUNDLE"));
+        let has = |group: &str, mid: &str| group.split_ascii_whitespace().any(|name| name == mid);
+        one != other && bundles.any(|group| has(group, &one) && has(group, &other))
+    }
+
+    /// What protects the path that two sections of a group share: the word of the one that the group names first (RFC 9143 §7.2).
+    pub(super) fn shared(&self, one: &Media, other: &Media) -> Option<RemoteDtls> {
+        let (one_mid, other_mid) = (self.mid(one).0?, self.mid(other).0?);
+        let names = self.attributes.all("group").flat_map(str::split_ascii_whitespace);
+        let first = names.into_iter().find(|name| *name == one_mid || *name == other_mid)?;
+        RemoteDtls::read(self, if first == one_mid { one } else { other }).filter(|dtls| dtls.ice.is_some())
+    }
+
+    /// Port 0 does not refuse it: it is to be had within its group only (RFC 9143 §6).
+    pub(super) fn bundle_only(&self, media: &Media) -> bool {
+        media.attributes.get("bundle-only").is_some() && self.mid(media).1
+    }
+
     /// The audio wants a path searched for and keys from it: WebRTC.
     pub fn is_webrtc(&self) -> bool {
         let both = |media: &Media| {
@@ -204,6 +229,18 @@ impl Media {
         found
     }
 
+    /// What a payload type stands for, as it is written.
+    pub fn rtpmap(&self, payload: u8) -> Option<&str> {
+        self.attributes.of_payload("rtpmap", payload)
+    }
+
+    /// The feedback of this kind is understood (RFC 4585 §4.2), for this payload type or for all.
+    pub fn feedback(&self, payload: u8, kind: &str) -> bool {
+        self.attributes.all("rtcp-fb").filter_map(|line| line.split_once(' ')).any(|(number, what)| {
+            (number == "*" || number.parse() == Ok(payload)) && what.trim().eq_ignore_ascii_case(kind)
+        })
+    }
+
     /// A parameter of a payload type's fmtp line (`name=value`, set apart by `;`).
     pub fn parameter(&self, payload: u8, name: &str) -> Option<&str> {
         let line = self.attributes.of_payload("fmtp", payload)?;
@@ -244,6 +281,8 @@ impl Format {
             Format::Audio(CodecKind::Opus) => "opus/48000/2".into(),
             Format::Audio(kind) => format!("{}/{}", kind.name(), kind.clock()),
             Format::Events(clock) => format!("telephone-event/{clock}"),
+            Format::Vp8 => "VP8/90000".into(),
+            Format::H264(_) => "H264/90000".into(),
         }
     }
 }

@@ -30,6 +30,11 @@ pub(super) struct Shield {
 }
 
 impl Shield {
+    /// Which track of our stream a line carries: the only thing that lines of one group say differently.
+    pub const AUDIO: &str = "a=msid:phoned audio\r\n";
+    /// See `AUDIO`.
+    pub const VIDEO: &str = "a=msid:phoned video\r\n";
+
     pub fn new(session_id: u64) -> Self {
         Shield {
             session_id,
@@ -152,7 +157,7 @@ impl Shield {
     /// Our end of the path, all of it at once.
     fn path(&self, ice: Option<&LocalIce>) -> String {
         let (Some(ice), Some(Credentials { ufrag, pwd })) = (ice, self.credentials()) else { return String::new() };
-        let mut text = format!("a=msid:phoned audio\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\n");
+        let mut text = format!("{}a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\n", Self::AUDIO);
         ice.candidates.iter().for_each(|line| text += &format!("a=candidate:{line}\r\n"));
         text + "a=end-of-candidates\r\n"
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dtls, Ice, Sdes};
+use super::{Dtls, Ice, Sdes, Video};
 
 /// Who sends: RFC 8866 §6.7, seen from our side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -160,6 +160,8 @@ pub struct Negotiated {
     pub protection: Protection,
     /// The search for a path; none: `remote_rtp` is it.
     pub ice: Option<Ice>,
+    /// Video on the same path.
+    pub video: Option<Video>,
 }
 
 /// How the packets of both directions are protected.

@@ -32,6 +32,13 @@ impl Ua {
         if let Some(device) = option.device.as_deref() {
             self.answer_with_device(id, device)?;
         }
+        if let Some(account) = self.sessions.get(&id).map(|s| s.account.clone()) {
+            let direction = self.video_wish(&account, &option, true);
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.video = direction;
+            }
+            self.set_video(id, direction, option.video == Some(true));
+        }
         let waits_for = self.take_microphone(id);
         if let Some(State::Incoming(incoming)) = self.sessions.get_mut(&id).map(|s| &mut s.state) {
             incoming.answering = Some(Answering { reply, waits_for, extra_headers });

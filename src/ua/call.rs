@@ -14,6 +14,7 @@ use super::io::{ReplyId, SessionId};
 use super::media::MediaStats;
 use super::session::{Preparing, Session, State};
 use super::status::{CommunicationType, StaticCallStatus};
+use crate::sdp::Direction;
 use crate::sip::transaction::{call_id, tag};
 
 impl Ua {
@@ -61,8 +62,13 @@ impl Ua {
         }
         let route = account.route();
         let session = self.new_session(id, &name, seat, CommunicationType::Outbound, (input, output));
-        let session =
-            Session { number: dialled.number, called_number: call.number.clone(), transfer_parent: parent, ..session };
+        let session = Session {
+            number: dialled.number,
+            called_number: call.number.clone(),
+            transfer_parent: parent,
+            video: self.video_wish(&name, &option, false),
+            ..session
+        };
         let preparing = Preparing {
             reply: Some(reply),
             request_uri,
@@ -185,6 +191,8 @@ impl Ua {
             negotiated: None,
             stats: MediaStats::default(),
             remote_ssrc: None,
+            video: Direction::Inactive,
+            video_ssrc: None,
             created: self.now.mono,
             rang: None,
             answered: None,

@@ -299,9 +299,9 @@ pub struct Call {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CallOption {
-    /// Video wanted; without a video source the call is audio.
+    /// Our video is shown, from `[video] source`, where the audio is WebRTC; without a source the call is audio.
     pub video: Option<bool>,
-    /// Video may be received; without a video sink the call is audio.
+    /// The peer's video is taken, by `[video] sink`. Left out: in a call as `video` says, in an answer true unless `video` is false.
     pub offer_to_receive_video: Option<bool>,
     /// `Name: value` lines added to the INVITE or the 200.
     pub extra_headers: Option<Vec<String>>,

@@ -121,14 +121,8 @@ impl Ua {
                 let id = self.find(&which.call_id)?;
                 self.hold(id, false, reply).map(|()| None)
             }
-            Command::AudioToVideo(which) => {
-                self.check_video(&which.call_id)?;
-                Err(Error::new(Code::NoVideoInput, "there is no source of video: the session stays audio"))
-            }
-            Command::VideoToAudio(which) => {
-                self.check_video(&which.call_id)?;
-                done() // it is audio
-            }
+            Command::AudioToVideo(which) => self.audio_to_video(&which.call_id, reply),
+            Command::VideoToAudio(which) => self.video_to_audio(&which.call_id, reply),
             Command::Dtmf(dtmf) => {
                 let id = self.find(&dtmf.call_id)?;
                 self.dtmf(id, &dtmf)?;
@@ -224,15 +218,6 @@ impl Ua {
         found.ok_or_else(|| {
             Error::new(Code::NoSession, format!("there is no session {call_id:?}")).hint("phone.getSession lists them")
         })
-    }
-
-    /// Only a confirmed session can change what it carries.
-    fn check_video(&mut self, call_id: &str) -> Result<(), Error> {
-        let id = self.find(call_id)?;
-        match self.sessions.get(&id).map(|s| &s.state) {
-            Some(State::Talking(_)) => Ok(()),
-            _ => Err(wrong_state("only a confirmed session can change to video or audio").hint("wait for `confirmed`")),
-        }
     }
 
     fn mute(&mut self, call_id: &str, muted: bool) -> Result<Option<Value>, Error> {

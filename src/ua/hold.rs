@@ -72,6 +72,7 @@ impl Ua {
         if op.verb == Verb::Hold {
             self.media(id, MediaCommand::Gate(Direction::Inactive));
         }
+        self.offer_video(id, op.verb);
         let tx = self.send_reinvite(id, direction);
         if let Some(talking) = self.sessions.get_mut(&id).and_then(|s| s.talking()) {
             talking.pending = Some(Pending { op, tx, glares });
@@ -148,7 +149,7 @@ impl Ua {
         match SessionDescription::parse(msg.body()).and_then(|answer| local.accept(&answer, direction)) {
             Ok(negotiated) => {
                 session.negotiated = Some(negotiated.clone());
-                if pending.op.verb != Verb::Refresh {
+                if pending.op.verb.is_hold() {
                     session.set_held(hold, now);
                 }
                 self.media(id, MediaCommand::Remote(negotiated));
@@ -168,12 +169,14 @@ impl Ua {
         self.read_timer(id, msg);
         self.tell_status(id);
         self.after_verb(id, pending.op.verb);
-        self.answer_op(pending.op.reply, Ok(Value::Bool(true)));
+        let refused = || Error::new(Code::PeerRefused, "the far end takes no video").sip(msg.status());
+        let result = if self.video_is_agreed(id, pending.op.verb) { Ok(Value::Bool(true)) } else { Err(refused()) };
+        self.answer_op(pending.op.reply, result);
         self.advance(id);
     }
 
     fn after_verb(&mut self, id: SessionId, verb: Verb) {
-        if verb == Verb::Refresh {
+        if !verb.is_hold() {
             return;
         }
         let hold = verb == Verb::Hold;
@@ -217,6 +220,7 @@ impl Ua {
         if let Some(talking) = session.talking() {
             talking.pending = None;
         }
+        self.video_rolls_back(id);
         self.set_gate(id, held);
         if !held {
             self.set_apart(id, false);

@@ -74,6 +74,7 @@ impl Ua {
             auto_answer,
             peer_updates: msg.has_token("Allow", "UPDATE"),
             rang: Some(self.now.mono),
+            video: self.video_wish(&name, &Default::default(), true),
             state: State::Incoming(Box::new(Incoming {
                 tx,
                 request: msg.to_bytes(),

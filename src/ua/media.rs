@@ -22,6 +22,8 @@ pub enum MediaCommand {
         /// Look for our addresses too (ICE): then `Local` comes when they are there, 2 s later at most.
         ice: bool,
     },
+    /// Where its video comes from and goes to, once some is negotiated.
+    Video(VideoPlan),
     /// What was negotiated: opens, or changes, the streams. Opens the address lock again.
     Remote(Negotiated),
     /// Cuts or restores the device before the far end has agreed (hold in progress). `send` false: nothing is sent.
@@ -154,6 +156,8 @@ pub enum MediaEvent {
     Path(PathFacts),
     /// There is no path, or no keys, and there will be none: why, in plain words. Nothing passes any more.
     Broken(String),
+    /// Something of its video.
+    Video(VideoEvent),
     /// The figures now.
     Report(Box<MediaStats>),
     /// Something of its recording; also after `Close`.
@@ -217,6 +221,29 @@ pub enum SocketEvent {
         /// Frames that its reader lost.
         dropped: u64,
     },
+}
+
+/// The ends of a session's video.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct VideoPlan {
+    /// `file:PATH` or `rtp:ADDRESS:PORT`; none: nothing is shown to the peer.
+    pub source: Option<String>,
+    /// `file:FOLDER` or `rtp:ADDRESS:PORT`; none: nobody sees the peer.
+    pub sink: Option<String>,
+    /// Of the file in that folder.
+    pub name: String,
+}
+
+/// What is told of video.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VideoEvent {
+    /// The first packet of the peer's video was accepted; again when video comes back.
+    Started {
+        /// The stream's SSRC.
+        ssrc: u32,
+    },
+    /// An end of it could not be opened: the call goes on without it.
+    Failed(String),
 }
 
 /// What the recorder shall do.
@@ -293,6 +320,10 @@ pub struct LocalMedia {
     pub rtp: SocketAddr,
     /// The SSRC we send with.
     pub ssrc: u32,
+    /// The SSRC of our video.
+    pub video_ssrc: u32,
+    /// The CNAME of both.
+    pub cname: String,
     /// The interface behind the address: `ethernet`, `wifi`, `unknown`.
     pub network: String,
     /// What the keys of its descriptions are made of.
@@ -373,4 +404,27 @@ pub struct MediaStats {
     pub mos: f64,
     /// SSRC of the stream that is played; 0 before the first packet.
     pub remote_ssrc: u32,
+    /// The same of its video.
+    pub video: VideoStats,
+}
+
+/// What is measured of video.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct VideoStats {
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Packets missing by RTP sequence.
+    pub rx_lost: u64,
+    /// RFC 3550 interarrival jitter, ms: greatest.
+    pub rx_jitter_max_ms: f64,
+    /// Mean.
+    pub rx_jitter_avg_ms: f64,
+    /// Packets sent.
+    pub tx_packets: u64,
+    /// Lost on the way to the peer, 0–1, by its RTCP reports.
+    pub tx_lost_ratio: f64,
+    /// The peer's jitter reports, ms: greatest.
+    pub tx_jitter_max_ms: f64,
+    /// Mean.
+    pub tx_jitter_avg_ms: f64,
 }

@@ -60,6 +60,7 @@ mod tone;
 mod transfer;
 mod trust;
 mod update;
+mod video;
 
 pub use number::dialable;
 
@@ -275,6 +276,7 @@ impl Ua {
             MediaEvent::Flow { stalled } => self.on_media_flow(id, stalled),
             MediaEvent::Path(facts) => self.on_path(id, facts),
             MediaEvent::Broken(reason) => self.on_broken(id, reason),
+            MediaEvent::Video(event) => self.on_video(id, event),
             MediaEvent::Report(stats) => self.on_stats(id, *stats),
             MediaEvent::Play(play, event) => self.on_play(id, play, event),
             MediaEvent::Socket(socket, event) => self.on_socket(id, socket, event),

@@ -87,6 +87,7 @@ fn reason(before: Option<&Negotiated>, after: Option<&Negotiated>) -> &'static s
         (true, false) => "hold",
         (false, true) => "unhold",
         _ if (before.remote_rtp, &before.codec) != (after.remote_rtp, &after.codec) => "media",
+        _ if before.video.is_some() != after.video.is_some() => "media",
         _ => "refresh",
     }
 }

@@ -13,10 +13,8 @@ use super::prack::{EarlyDialog, Reliable};
 use super::refer::Refers;
 use super::route::Link;
 use super::session_timer::Refresh;
-use super::status::{
-    CallState, CallStatus, CommunicationType, RecordStatus, StaticCallStatus, Stream, Timer, Track, TransferParent,
-};
-use crate::sdp::{LocalSide, Negotiated, Protection};
+use super::status::{CallState, CallStatus, CommunicationType, RecordStatus, StaticCallStatus, Timer, TransferParent};
+use crate::sdp::{Direction, LocalSide, Negotiated, Protection};
 use crate::sip::dialog::Dialog;
 use crate::sip::flow::FlowId;
 use crate::sip::transaction::TxId;
@@ -62,6 +60,9 @@ pub(super) struct Session {
     pub path: PathFacts,
     pub stats: MediaStats,
     pub remote_ssrc: Option<u32>,
+    /// What it wants of video, and the SSRC of the peer's.
+    pub video: Direction,
+    pub video_ssrc: Option<u32>,
     pub created: Mono,
     pub rang: Option<Mono>,
     pub answered: Option<Mono>,
@@ -207,6 +208,8 @@ pub(super) enum Verb {
     Unhold,
     /// A re-INVITE with what holds now.
     Refresh,
+    AddVideo,
+    DropVideo,
 }
 
 /// Our re-INVITE under way.
@@ -218,13 +221,20 @@ pub(super) struct Pending {
     pub glares: u8,
 }
 
+impl Verb {
+    /// It is about hold, nothing else.
+    pub fn is_hold(self) -> bool {
+        matches!(self, Verb::Hold | Verb::Unhold)
+    }
+}
+
 impl Op {
     /// We hold the peer once this is done.
     pub fn holds(&self, held: bool) -> bool {
         match self.verb {
             Verb::Hold => true,
             Verb::Unhold => false,
-            Verb::Refresh => held,
+            Verb::Refresh | Verb::AddVideo | Verb::DropVideo => held,
         }
     }
 }
@@ -324,7 +334,7 @@ impl Session {
             number: self.number.clone(),
             call_id: self.call_id.clone(),
             communication_type: self.direction,
-            is_video: false,
+            is_video: self.is_video(),
             is_ring: self.rings(),
             is_hold: self.held(),
             is_mute: self.muted,
@@ -356,22 +366,6 @@ impl Session {
             call_duration: seconds(self.answered, now),
             hold_duration: (self.held_total + holding) / 1_000_000,
         }
-    }
-
-    /// The streams: as in the seed, `localStream` lists video only, so there is none yet.
-    pub fn remote_stream(&self) -> Option<Stream> {
-        let ssrc = self.remote_ssrc?;
-        let negotiated = self.negotiated.as_ref()?;
-        Some(Stream {
-            id: format!("{}-remote", self.call_id),
-            tracks: vec![Track {
-                kind: "audio".into(),
-                codec: negotiated.codec.kind.name().into(),
-                ssrc,
-                direction: negotiated.direction.as_str().into(),
-                muted: !negotiated.direction.recv(),
-            }],
-        })
     }
 
     /// How a consultation shows this session as its parent.

@@ -83,6 +83,8 @@ pub struct Settings {
     pub audio: AudioSettings,
     /// `[record]`, the PBX's codes.
     pub record: RecordSettings,
+    /// `[video]`
+    pub video: VideoSettings,
     /// `[media] codecs`, best first.
     pub codecs: Vec<String>,
     /// `[accounts.NAME]`
@@ -353,6 +355,24 @@ impl Default for AudioSettings {
     }
 }
 
+/// `[video]`: where video comes from and goes to; with neither every call is audio.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct VideoSettings {
+    /// What is shown to peers: `file:PATH.ivf` (VP8, again and again) or `rtp:ADDRESS:PORT` (what is sent there).
+    pub source: Option<String>,
+    /// What becomes of the peers' video: `file:FOLDER` (VP8, an IVF file a call) or `rtp:ADDRESS:PORT` (it is forwarded there).
+    pub sink: Option<String>,
+    /// Codecs, best first: `VP8`, `H264`.
+    pub codecs: Vec<String>,
+}
+
+impl Default for VideoSettings {
+    fn default() -> Self {
+        VideoSettings { source: None, sink: None, codecs: vec!["VP8".into(), "H264".into()] }
+    }
+}
+
 /// `[accounts.NAME]`: one address of record and how it is reached.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -411,6 +431,10 @@ pub struct AccountSettings {
     pub output: Option<String>,
     /// What those hear whom this account holds: as `[phone] hold_music`, which counts where this is left out; empty: nothing.
     pub hold_music: Option<String>,
+    /// As `[video] source`, for this account.
+    pub video_source: Option<String>,
+    /// As `[video] sink`, for this account.
+    pub video_sink: Option<String>,
     /// Groups accounts into a seat; left out: by the input device.
     pub seat: Option<String>,
     /// The codecs of this account, best first.

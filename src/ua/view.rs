@@ -32,9 +32,9 @@ pub struct SessionView<'a> {
     /// The SIP dialog and its media.
     #[serde(rename = "RTCSession")]
     rtc_session: RtcSession<'a>,
-    /// Our video; null: none.
+    /// Our video, whose track alone is listed; null: none.
     local_stream: Option<Stream>,
-    /// What comes from the peer; null before its first sound.
+    /// What comes from the peer, sound and video; null before its first packet.
     remote_stream: Option<Stream>,
     /// The seq of the last event that this state knows of.
     seq: u64,
@@ -235,7 +235,7 @@ impl Ua {
             metrics: talking.then(|| Metrics::of(&session.stats)),
             incoming_list: self.sessions.values().filter(ringing).map(|other| other.call_id.as_str()).collect(),
             rtc_session: RtcSession::of(session),
-            local_stream: None,
+            local_stream: session.local_stream(),
             remote_stream: session.remote_stream(),
             seq,
         }
@@ -245,6 +245,8 @@ impl Ua {
     fn call_report<'a>(&self, session: &'a Session) -> CallReport<'a> {
         let stats = &session.stats;
         let received = stats.rx_packets.saturating_add(stats.rx_lost);
+        let (video, shown) = (&stats.video, session.negotiated.as_ref().and_then(|n| n.video.as_ref()));
+        let seen = video.rx_packets.saturating_add(video.rx_lost);
         CallReport {
             lks_timestamp: session.answered_wall,
             lks_date: date(session.answered_wall),
@@ -263,15 +265,15 @@ impl Ua {
             lks_audio_tx_lost: stats.tx_lost_ratio,
             lks_audio_tx_maxjitter: stats.tx_jitter_max_ms,
             lks_audio_tx_avgjitter: stats.tx_jitter_avg_ms,
-            lks_video_codec: "",
-            lks_video_rx: 0,
-            lks_video_rx_lost: 0.0,
-            lks_video_rx_maxjitter: 0.0,
-            lks_video_rx_avgjitter: 0.0,
-            lks_video_tx: 0,
-            lks_video_tx_lost: 0.0,
-            lks_video_tx_maxjitter: 0.0,
-            lks_video_tx_avgjitter: 0.0,
+            lks_video_codec: shown.map_or("", |v| v.codec.name()),
+            lks_video_rx: video.rx_packets,
+            lks_video_rx_lost: if seen == 0 { 0.0 } else { video.rx_lost as f64 / seen as f64 },
+            lks_video_rx_maxjitter: video.rx_jitter_max_ms,
+            lks_video_rx_avgjitter: video.rx_jitter_avg_ms,
+            lks_video_tx: video.tx_packets,
+            lks_video_tx_lost: video.tx_lost_ratio,
+            lks_video_tx_maxjitter: video.tx_jitter_max_ms,
+            lks_video_tx_avgjitter: video.tx_jitter_avg_ms,
         }
     }
 

@@ -68,12 +68,26 @@ window.agent = {
 
     media() {
         // Its own copy: a call that is held switches the track off.
-        return { mediaStream: this.microphone.clone(), pcConfig: { iceServers: [] } };
+        const stream = this.microphone.clone();
+        this.camera?.getVideoTracks().forEach((track) => stream.addTrack(track.clone()));
+        return { mediaStream: stream, pcConfig: { iceServers: [] } };
+    },
+
+    // Calls from now on have video.
+    async film(width, height) {
+        this.camera = await navigator.mediaDevices.getUserMedia({ video: { width, height, frameRate: 15 } });
     },
 
     listen(connection) {
         connection.ontrack = (e) => {
             const stream = new MediaStream([e.track]);
+            if (e.track.kind === 'video') {
+                this.screen = document.createElement('video');
+                Object.assign(this.screen, { muted: true, srcObject: stream });
+                document.body.append(this.screen);
+                this.screen.play();
+                return;
+            }
             // A remote track gives samples only while an element plays it.
             this.player ??= new Audio();
             this.player.srcObject = stream;
@@ -113,6 +127,16 @@ window.agent = {
         const samples = new Float32Array(this.ear.fftSize);
         this.ear.getFloatTimeDomainData(samples);
         return { rate: this.sound.sampleRate, samples: Array.from(samples, (s) => Math.round(s * 32767)) };
+    },
+
+    // What of the peer's video is decoded: its size, and how many frames.
+    async watched() {
+        let frames = 0;
+        const connection = this.session.connection;
+        (await connection.getStats()).forEach((s) => {
+            if (s.type === 'inbound-rtp' && s.kind === 'video') frames = Math.max(frames, s.framesDecoded);
+        });
+        return { width: this.screen?.videoWidth ?? 0, height: this.screen?.videoHeight ?? 0, frames };
     },
 
     async stats() {

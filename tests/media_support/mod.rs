@@ -120,6 +120,7 @@ pub fn negotiated(remote_rtp: SocketAddr, kind: CodecKind) -> Negotiated {
         ptime: 20,
         protection: Protection::Clear,
         ice: None,
+        video: None,
     }
 }
 

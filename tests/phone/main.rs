@@ -52,6 +52,7 @@ mod tones_follow_the_call;
 mod transfers_in_any_order;
 mod transfers_on_a_bad_network;
 mod update_changes_a_call;
+mod video_comes_and_goes;
 mod video_is_asked_for;
 mod webrtc_is_chosen_and_ends_in_words;
 mod who_calls_is_asserted;

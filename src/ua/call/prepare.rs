@@ -91,6 +91,8 @@ impl Ua {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.local = Some(local);
         session.media = Some(media);
+        self.plan_video(id);
+        let Some(session) = self.sessions.get(&id) else { return };
         match session.state {
             State::Preparing(_) => self.prepare(id),
             State::Incoming(_) => self.on_incoming_media(id),
@@ -105,7 +107,8 @@ impl Ua {
         if known.is_empty() { CodecKind::ALL.to_vec() } else { known }
     }
 
-    /// Our side of a new dialog's descriptions: codecs and protection as the account wants them.
+    /// Our side of a new dialog's descriptions: codecs and protection as the account wants them, video as the session does; a call
+    /// of ours offers it.
     pub(in crate::ua) fn local_side(
         &self,
         id: SessionId,
@@ -115,7 +118,15 @@ impl Ua {
     ) -> LocalSide {
         let account = self.sessions.get(&id).and_then(|s| self.accounts.get(&s.account));
         let (encryption, kind) = account.map(|a| (a.settings.srtp, a.settings.media)).unwrap_or_default();
-        let side = LocalSide::new(rtp, session_id, self.codecs_of(id)).encrypted(encryption, media.seed.clone());
+        let mut side = LocalSide::new(rtp, session_id, self.codecs_of(id))
+            .encrypted(encryption, media.seed.clone())
+            .with_sources(media.ssrc, media.video_ssrc, media.cname.clone());
+        if let Some(session) = self.sessions.get(&id) {
+            side.set_video(session.video, self.video_codecs(&session.account));
+            if matches!(session.state, State::Preparing(_)) {
+                side.ask_video();
+            }
+        }
         match kind {
             MediaKind::Rtp if encryption == Encryption::Off => side,
             _ => side.with_dtls(media.dtls.clone(), kind != MediaKind::Webrtc),

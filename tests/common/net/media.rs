@@ -6,7 +6,7 @@ use phoned::sdp::{Direction, KeySeed, LocalDtls, LocalIce, Negotiated};
 use phoned::ua::io::SessionId;
 use phoned::ua::media::{
     LocalMedia, MediaCommand, MediaEvent, MediaStats, PlayEvent, RecordCommand, RecordEvent, SocketEvent, Tone,
-    ToneCommand,
+    ToneCommand, VideoEvent,
 };
 
 use super::{Happening, Net, Who};
@@ -74,7 +74,15 @@ impl Net {
             assert!(before.is_none(), "opened twice");
             let dtls = self.local_dtls(local, ice);
             let seed = KeySeed::new([self.count as u8; 32]);
-            let local = LocalMedia { rtp: local, ssrc: self.count as u32, network: "ethernet".into(), seed, dtls };
+            let local = LocalMedia {
+                rtp: local,
+                ssrc: self.count as u32,
+                video_ssrc: 7,
+                cname: "c".into(),
+                network: "ethernet".into(),
+                seed,
+                dtls,
+            };
             return self.plan(0, Happening::Media { who, session, event: MediaEvent::Local(local) });
         }
         let (hears, records) = (self.phone_of(who).hears, self.phone_of(who).records);
@@ -85,7 +93,13 @@ impl Net {
             MediaCommand::Remote(negotiated) => {
                 let starts = hears && negotiated.direction.recv() && !std::mem::replace(&mut stream.started, hears);
                 let ssrc = u32::from(negotiated.remote_rtp.port());
+                let shown = |n: &Negotiated| n.video.as_ref().is_some_and(|video| video.direction.recv());
+                let shows = shown(&negotiated) && !stream.remote.as_ref().is_some_and(shown);
                 stream.remote = Some(negotiated);
+                if shows {
+                    let event = MediaEvent::Video(VideoEvent::Started { ssrc: 7_777 });
+                    self.plan(50_000, Happening::Media { who, session, event });
+                }
                 if starts {
                     self.plan(40_000, Happening::Media { who, session, event: MediaEvent::Started { ssrc } });
                 }
@@ -143,7 +157,7 @@ impl Net {
                 self.phone_mut(who).streams.remove(&session);
             }
             MediaCommand::StopPlay | MediaCommand::CloseSocket(_) => {}
-            MediaCommand::Open { .. } | MediaCommand::Devices { .. } => {}
+            MediaCommand::Open { .. } | MediaCommand::Devices { .. } | MediaCommand::Video(_) => {}
         }
     }
 
