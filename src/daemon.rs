@@ -18,6 +18,7 @@ use crate::config::{Config, Faults, Origin, Roles, changes};
 use crate::crm::{self, Crm};
 use crate::journal;
 use crate::media::recorder::{Format, RecordConfig};
+use crate::media::sockets::SocketConfig;
 use crate::media::{Answer, Engine, MediaConfig, Recordings};
 use crate::net::{self, Net, NetEvent};
 use crate::rpc::metrics::{Kind, Page};
@@ -164,7 +165,8 @@ impl Daemon {
         let (facts, device_inbox) = mpsc::channel(DEVICE_INBOX);
         let devices = Devices::start(audio_config(&config), facts);
         let (to_media, media_inbox) = mpsc::channel(MEDIA_INBOX);
-        let engine = Engine::start(media_config(&config), devices.clone(), to_media).map_err(StartError::Media)?;
+        let engine =
+            Engine::start(media_config(&config, &rule), devices.clone(), to_media).map_err(StartError::Media)?;
         let (answers, recording_inbox) = mpsc::channel(ANSWER_INBOX);
         let recordings = Recordings::start(record_config(&config), answers);
         let settings = Settings { instance: instance(&config), ..config.settings() };
@@ -457,6 +459,7 @@ impl Daemon {
                     let event = self.engine.command(session, command);
                     self.at_once.extend(event.map(|event| AtOnce::Media(session, event)));
                 }
+                Output::Tone(command) => self.engine.tone(command),
                 Output::Reply(reply, result) => {
                     self.stopped |= result.is_ok() && self.stopping.contains(&reply);
                     self.hub.reply(reply, result);
@@ -510,12 +513,19 @@ fn audio_config(config: &Config) -> audio::Config {
     audio::Config { host }
 }
 
-fn media_config(config: &Config) -> MediaConfig {
+fn media_config(config: &Config, roles: &watch::Receiver<Roles>) -> MediaConfig {
     MediaConfig {
         rtp_ports: config.media.ports(),
         dscp: config.media.dscp,
         record: record_config(config),
         ice: config.webrtc.servers(),
+        signals: config.tones.signals(),
+        hold_music: config.hold_music(),
+        play_dirs: config.audio.play_dirs.clone(),
+        sockets: SocketConfig {
+            dir: config.rpc.socket_path().with_extension("audio"),
+            admit: rpc::who_may_call(roles.clone()),
+        },
         ..MediaConfig::default()
     }
 }

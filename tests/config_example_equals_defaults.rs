@@ -53,6 +53,15 @@ fn its_commented_keys_are_right_too() {
     std::fs::write(directory.path().join("office.password"), "hunter2\n").unwrap();
     std::fs::write(directory.path().join("crm.secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
     std::fs::write(directory.path().join("crm.token"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut music = hound::WavWriter::create(directory.path().join("hold.wav"), spec).unwrap();
+    (0..800).for_each(|n| music.write_sample(n as i16).unwrap());
+    music.finalize().unwrap();
     for file in ["ca.pem", "phoned.pem", "phoned.key", "office-ca.pem", "office.pem", "office.key"] {
         std::fs::write(directory.path().join(file), "").unwrap();
     }
@@ -78,4 +87,6 @@ fn its_commented_keys_are_right_too() {
     let crm = &config.http.tokens["crm"];
     assert_eq!((crm.role, crm.secret.expose()), (TokenRole::Call, "0123456789abcdef0123456789abcdef"));
     assert_eq!(config.phone.default_account.as_deref(), Some("office"));
+    let music = directory.path().join("hold.wav").to_string_lossy().into_owned();
+    assert_eq!((config.phone.hold_music.as_ref(), config.hold_music()), (Some(&music), vec![music.clone()]));
 }

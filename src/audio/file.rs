@@ -107,7 +107,7 @@ impl Drop for Files {
 impl Load {
     fn run(self) {
         let Load { wav, path, rate, into } = self;
-        match samples(wav).and_then(|(mono, from)| convert(mono, from, rate)) {
+        match wav_samples(wav, usize::MAX).and_then(|(mono, from)| convert(mono, from, rate)) {
             Ok(samples) => {
                 let _ = into.set(samples);
             }
@@ -116,21 +116,23 @@ impl Load {
     }
 }
 
-/// All of a file as mono, −1 to 1, and its rate.
-fn samples(wav: WavReader<BufReader<File>>) -> Result<(Vec<f32>, u32), String> {
+/// A file as mono, −1 to 1, and its rate; no more than `most` samples of it.
+pub fn wav_samples(wav: WavReader<BufReader<File>>, most: usize) -> Result<(Vec<f32>, u32), String> {
     let spec = wav.spec();
     let scale = (1u64 << (spec.bits_per_sample.clamp(1, 32) - 1)) as f32;
+    let channels = usize::from(spec.channels.max(1));
+    let most = most.saturating_mul(channels);
     let all: Vec<f32> = match spec.sample_format {
-        SampleFormat::Float => wav.into_samples::<f32>().collect::<Result<_, _>>(),
-        SampleFormat::Int => wav.into_samples::<i32>().map(|s| s.map(|s| s as f32 / scale)).collect(),
+        SampleFormat::Float => wav.into_samples::<f32>().take(most).collect::<Result<_, _>>(),
+        SampleFormat::Int => wav.into_samples::<i32>().take(most).map(|s| s.map(|s| s as f32 / scale)).collect(),
     }
     .map_err(|e| e.to_string())?;
-    let channels = usize::from(spec.channels.max(1));
     let mono = all.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32).collect();
     Ok((mono, spec.sample_rate))
 }
 
-fn convert(mono: Vec<f32>, from: u32, to: u32) -> Result<Vec<i16>, String> {
+/// The same sound at another rate, as samples of 16 bits.
+pub fn convert(mono: Vec<f32>, from: u32, to: u32) -> Result<Vec<i16>, String> {
     let mono = if from == to || mono.is_empty() { mono } else { resample(mono, from, to)? };
     Ok(mono.into_iter().map(|s| (s * 32768.0).round().clamp(-32768.0, 32767.0) as i16).collect())
 }

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::ua::io::DeviceInfo;
 
 pub use end::{Sink, Source};
+pub use file::{convert, wav_samples};
 pub use limiter::Limiter;
 
 use directory::{Direction, Directory};

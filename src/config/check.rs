@@ -63,6 +63,11 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     fault(&["audio", "input"], device(&config.audio.input));
     fault(&["audio", "output"], device(&config.audio.output));
     fault(&["audio", "ringer"], device(&config.audio.ringer));
+    let whole = config.audio.play_dirs.iter().all(|dir| dir.is_absolute());
+    fault(&["audio", "play_dirs"], when(whole, "absolute paths of directories"));
+    for (key, result) in config.tones.faults() {
+        fault(&["tones", key], result);
+    }
     let video = &config.video;
     for (key, end) in [("source", &video.source), ("sink", &video.sink)] {
         fault(&["video", key], end.as_deref().map_or(Ok(()), video_end));

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use super::spans::Document;
 use super::{Config, check, crm, http, read_password};
+use crate::media::clip;
 pub use crate::ua::command::ConfigFault as Fault;
 
 /// Where the configuration is when nobody says otherwise.
@@ -118,7 +119,25 @@ pub fn load(sources: &Sources) -> Result<Config, Faults> {
     for (key, file) in [("ca_file", &mut tls.ca_file), ("certificate", &mut tls.certificate), ("key", &mut tls.key)] {
         pem(&mut wrong, ["tls", key].map(str::to_owned).to_vec(), file);
     }
+    let sound = |wrong: &mut Vec<check::Wrong>, keys: Vec<String>, file: &mut Option<String>| {
+        beside(&keys, file);
+        if let Some(Err(why)) = file.as_ref().map(|file| clip::probe(Path::new(file))) {
+            wrong.push((keys, format!("a WAV or Ogg/Opus file of 10 minutes at most; {:?}: {why}", file.as_deref())));
+        }
+    };
+    sound(&mut wrong, ["phone", "hold_music"].map(str::to_owned).to_vec(), &mut config.phone.hold_music);
+    for (key, choice) in config.tones.choices() {
+        let mut file = Some(choice.clone()).filter(|choice| !["plan", "off"].contains(&choice.as_str()));
+        sound(&mut wrong, ["tones", key].map(str::to_owned).to_vec(), &mut file);
+        if let Some(file) = file {
+            *choice = file;
+        }
+    }
     for (name, account) in &mut config.accounts {
+        if account.hold_music.as_deref() != Some("") {
+            let keys = ["accounts", name, "hold_music"].map(str::to_owned).to_vec();
+            sound(&mut wrong, keys, &mut account.hold_music);
+        }
         let files = [
             ("tls_ca_file", &mut account.tls_ca_file),
             ("tls_certificate", &mut account.tls_certificate),

@@ -6,12 +6,14 @@ mod crm;
 mod http;
 mod load;
 mod spans;
+mod tones;
 
 pub use changes::{Changes, changes};
 pub use check::{account_faults, read_password};
 pub use crm::{LookupConfig, LookupFields, WebhookConfig};
 pub use http::{HttpConfig, Token, TokenRole};
 pub use load::{Fault, Faults, Origin, Sources, load};
+pub use tones::TonesConfig;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -42,6 +44,8 @@ pub struct Config {
     pub media: MediaConfig,
     /// Sound devices.
     pub audio: AudioConfig,
+    /// What agents hear besides their calls.
+    pub tones: TonesConfig,
     /// Servers that help WebRTC to find a path.
     pub webrtc: WebrtcConfig,
     /// Where video comes from and goes to.
@@ -69,6 +73,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// The files that held parties hear.
+    pub fn hold_music(&self) -> Vec<String> {
+        let all = self.accounts.values().filter_map(|account| account.hold_music.clone());
+        let mut files: Vec<String> = self.phone.hold_music.iter().cloned().chain(all).collect();
+        files.retain(|file| !file.is_empty());
+        files.sort();
+        files.dedup();
+        files
+    }
+
     /// The part that the phone itself reads.
     pub fn settings(&self) -> Settings {
         Settings {
@@ -222,12 +236,20 @@ pub struct AudioConfig {
     pub output: String,
     /// Where incoming calls ring.
     pub ringer: String,
+    /// Directories of the files that `audio.play` may play; none: it plays nothing.
+    pub play_dirs: Vec<PathBuf>,
 }
 
 impl Default for AudioConfig {
     fn default() -> Self {
         let devices = AudioSettings::default();
-        AudioConfig { host: "auto".into(), input: devices.input, output: devices.output, ringer: devices.ringer }
+        AudioConfig {
+            host: "auto".into(),
+            input: devices.input,
+            output: devices.output,
+            ringer: devices.ringer,
+            play_dirs: Vec::new(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod agent;
+mod audio;
 mod client;
 mod generate;
 mod log;
@@ -76,6 +77,12 @@ enum Verb {
         #[arg(long, default_value = "local")]
         target: String,
     },
+    /// Play a file into the call
+    Play(audio::Play),
+    /// End what is played into the call
+    StopPlay(Which),
+    /// Open a socket for a program that listens to the call or speaks into it; prints where it is
+    Audio(audio::Open),
     /// Send the other side to a number
     Transfer {
         /// A number, sip: or tel: URI
@@ -285,6 +292,9 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             out.done(&client.call("session.dtmf", json!({ "callId": call_id, "dtmf": digits }))?)
         }
         Verb::Record { what, which, target } => record(&mut client, out, what, which, &target),
+        Verb::Play(play) => audio::play(&mut client, out, play),
+        Verb::StopPlay(which) => verb(&mut client, out, "audio.stop", which),
+        Verb::Audio(open) => audio::open(&mut client, out, open),
         Verb::Transfer { number, which } => {
             let call_id = session(&mut client, which, false)?;
             out.done(&client.call("session.blindTransfer", json!({ "callId": call_id, "number": number }))?)

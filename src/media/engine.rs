@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -13,9 +14,14 @@ use tokio::sync::mpsc;
 
 use crate::audio::Devices;
 use crate::sdp::{KeySeed, LocalDtls, Negotiated};
+use crate::ua::command::PlayTo;
 use crate::ua::io::SessionId;
-use crate::ua::media::{LocalMedia, MediaCommand, MediaEvent, RecordCommand, RecordEvent, VideoPlan};
+use crate::ua::media::{
+    LocalMedia, MediaCommand, MediaEvent, PlayEvent, RecordCommand, RecordEvent, SocketEvent, SocketPlan, ToneCommand,
+    VideoPlan,
+};
 
+use super::clip::{Clips, Loading, Refused};
 use super::clock;
 use super::dtls::Identity;
 use super::ice::Search;
@@ -26,6 +32,8 @@ use super::ports;
 use super::recorder::{Control, RecordConfig, Recorder};
 use super::servers::{Book, IceConfig};
 use super::session::{Ends, Session};
+use super::signals::{Ears, SignalConfig, Signals};
+use super::sockets::{SocketConfig, Sockets};
 use super::video_ends::VideoEnds;
 use super::worker::{Order, Worker};
 
@@ -48,12 +56,29 @@ pub struct MediaConfig {
     pub record: RecordConfig,
     /// Servers that help to find a path.
     pub ice: IceConfig,
+    /// Tones for the agents.
+    pub signals: SignalConfig,
+    /// Files that held parties may hear: loaded at once, so that the first of them hears the beginning.
+    pub hold_music: Vec<String>,
+    /// Where files lie that users may play into calls.
+    pub play_dirs: Vec<PathBuf>,
+    /// Audio sockets.
+    pub sockets: SocketConfig,
 }
 
 impl Default for MediaConfig {
     fn default() -> Self {
-        let (record, ice) = (RecordConfig::default(), IceConfig::default());
-        MediaConfig { rtp_ports: 20_000..=29_999, dscp: 46, opus_bitrate: 64_000, record, ice }
+        MediaConfig {
+            rtp_ports: 20_000..=29_999,
+            dscp: 46,
+            opus_bitrate: 64_000,
+            record: RecordConfig::default(),
+            ice: IceConfig::default(),
+            signals: SignalConfig::default(),
+            hold_music: Vec::new(),
+            play_dirs: Vec::new(),
+            sockets: SocketConfig::default(),
+        }
     }
 }
 
@@ -70,6 +95,10 @@ pub struct Engine {
     lateness: Arc<Lateness>,
     book: Book,
     identity: Arc<Identity>,
+    signals: Signals,
+    clips: Clips,
+    sockets: Sockets,
+    events: mpsc::Sender<(SessionId, MediaEvent)>,
 }
 
 struct Directory {
@@ -87,6 +116,9 @@ struct Entry {
     rate: Option<u32>,
     conference: Option<u64>,
     recording: Option<Arc<Control>>,
+    ears: Arc<Ears>,
+    /// What its far end hears on hold.
+    music: Option<(String, Loading)>,
     video: VideoEntry,
 }
 
@@ -131,11 +163,43 @@ impl Engine {
         let width = high.saturating_sub(low).max(1);
         let next_port = low + u16::from_ne_bytes(random()?) % width;
         let directory = Mutex::new(Directory { next_port, entries: BTreeMap::new(), networks: Networks::default() });
-        let recorder = Recorder::start(config.record.clone(), events);
+        let recorder = Recorder::start(config.record.clone(), events.clone());
         let beats = workers.iter().map(|_| Arc::default()).collect();
         let book = Book::open(config.ice.clone())?;
         let identity = Arc::new(Identity::new().map_err(io::Error::other)?);
-        Ok(Engine { config, devices, workers, directory, recorder, beats, asked: 0, lateness, book, identity })
+        let signals = Signals::start(config.signals.clone(), devices.clone());
+        let clips = Clips::start(config.play_dirs.clone());
+        let sockets = Sockets::start(config.sockets.clone(), events.clone());
+        for file in &config.hold_music {
+            let _ = clips.get(file, |_| ());
+        }
+        Ok(Engine {
+            config,
+            devices,
+            workers,
+            directory,
+            recorder,
+            beats,
+            asked: 0,
+            lateness,
+            book,
+            identity,
+            signals,
+            clips,
+            sockets,
+            events,
+        })
+    }
+
+    /// Starts or stops a tone for an agent; never blocks.
+    pub fn tone(&self, command: ToneCommand) {
+        let over: &[SessionId] = match &command {
+            ToneCommand::Start { over, .. } => over,
+            ToneCommand::Stop { .. } => &[],
+        };
+        let directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        let ears = over.iter().filter_map(|id| directory.entries.get(id)).map(|entry| entry.ears.clone()).collect();
+        self.signals.tell(command, ears);
     }
 
     /// How late the ticks are.
@@ -170,7 +234,13 @@ impl Engine {
             }
             MediaCommand::Remote(negotiated) => self.remote(&mut directory, id, negotiated),
             MediaCommand::Devices { input, output } => self.change_devices(&mut directory, id, input, output),
-            MediaCommand::Gate(gate) => self.order(&directory, id, Order::Gate(id, gate)),
+            MediaCommand::Gate(gate) => {
+                if let Some(entry) = directory.entries.get_mut(&id) {
+                    entry.music = None;
+                }
+                self.order(&directory, id, Order::Gate(id, gate))
+            }
+            MediaCommand::HoldMusic(file) => self.hold_music(&mut directory, id, file),
             MediaCommand::Mute(muted) => self.order(&directory, id, Order::Mute(id, muted)),
             MediaCommand::Conference(number) => self.meet(&mut directory, id, number),
             MediaCommand::Dtmf { digit, duration_ms } => {
@@ -182,6 +252,22 @@ impl Engine {
             MediaCommand::Record(command) => {
                 let failed = self.record(&mut directory, id, command).err();
                 return failed.map(|reason| MediaEvent::Record(RecordEvent::Failed { reason, path: None }));
+            }
+            MediaCommand::Play { id: play, file, to, again } => {
+                let failed = self.play(&directory, id, (play, file, to, again)).err();
+                return failed.map(|why| MediaEvent::Play(play, PlayEvent::Failed(why)));
+            }
+            MediaCommand::StopPlay => self.order(&directory, id, Order::Play(id, None)),
+            MediaCommand::OpenSocket(plan) => {
+                let event = match self.open_socket(&directory, id, &plan) {
+                    Ok(path) => SocketEvent::Open { path },
+                    Err(why) => SocketEvent::Failed(why),
+                };
+                return Some(MediaEvent::Socket(plan.id, event));
+            }
+            MediaCommand::CloseSocket(socket) => {
+                self.sockets.close(socket);
+                self.order(&directory, id, Order::Detach(id, socket))
             }
             MediaCommand::Report => self.order(&directory, id, Order::Report(id)),
         };
@@ -233,12 +319,13 @@ impl Engine {
             false => (None, Some(local)),
         };
         let (identity, bitrate) = (self.identity.clone(), self.config.opus_bitrate);
-        let session = Session::new(id, closed.clone(), ports, search, identity, start, bitrate, now);
+        let ears = Arc::new(Ears::default());
+        let session = Session::new(id, closed.clone(), ears.clone(), ports, search, identity, start, bitrate, now);
         self.send(worker, Order::Open(Box::new(session)))?;
         let video = VideoEntry { plan: VideoPlan::default(), start: video, open: false };
-        directory
-            .entries
-            .insert(id, Entry { worker, closed, input, output, rate: None, conference: None, recording: None, video });
+        let (rate, conference, recording, music) = (None, None, None, None);
+        let entry = Entry { worker, closed, input, output, rate, conference, recording, ears, music, video };
+        directory.entries.insert(id, entry);
         Ok(local)
     }
 
@@ -261,6 +348,54 @@ impl Engine {
         }
         video.open = shows;
         result
+    }
+
+    fn hold_music(&self, directory: &mut Directory, id: SessionId, file: String) -> Result<(), String> {
+        let entry = directory.entries.get_mut(&id).ok_or("no such session")?;
+        let clip = match &entry.music {
+            Some((playing, clip)) if *playing == file => clip.clone(),
+            _ => {
+                let (clip, events) = (Loading::default(), self.events.clone());
+                let into = clip.clone();
+                self.clips.get(&file, move |loaded| match loaded {
+                    Ok(loaded) => drop(into.set(loaded)),
+                    Err(Refused::Elsewhere(why) | Refused::Broken(why)) => {
+                        let _ = events.blocking_send((id, MediaEvent::Failed(format!("no hold music: {why}"))));
+                    }
+                })?;
+                clip
+            }
+        };
+        entry.music = Some((file, clip.clone()));
+        self.send(entry.worker, Order::Music(id, clip))
+    }
+
+    /// It begins when its file is loaded: told first, then heard.
+    fn play(
+        &self,
+        directory: &Directory,
+        id: SessionId,
+        (play, file, to, again): (u64, String, PlayTo, bool),
+    ) -> Result<(), String> {
+        let (clip, events) = (Loading::default(), self.events.clone());
+        let into = clip.clone();
+        self.order(directory, id, Order::Play(id, Some((play, clip, to, again))))?;
+        self.clips.get_guarded(&file, move |loaded| {
+            let (event, clip) = match loaded {
+                Ok(clip) => (PlayEvent::Started { duration_ms: clip.duration_ms() }, Some(clip)),
+                Err(Refused::Elsewhere(why)) => (PlayEvent::Refused(why), None),
+                Err(Refused::Broken(why)) => (PlayEvent::Failed(why), None),
+            };
+            let _ = events.blocking_send((id, MediaEvent::Play(play, event)));
+            clip.into_iter().for_each(|clip| drop(into.set(clip)));
+        })
+    }
+
+    fn open_socket(&self, directory: &Directory, id: SessionId, plan: &SocketPlan) -> Result<String, String> {
+        let entry = directory.entries.get(&id).ok_or("no such session")?;
+        let (attachment, path) = self.sockets.open(id, plan)?;
+        self.send(entry.worker, Order::Attach(id, attachment))?;
+        Ok(path)
     }
 
     /// The sessions of a conference meet on one worker: that of the first.

@@ -7,6 +7,7 @@ use crate::ua::media::MediaEvent;
 use super::codec::{self, LONGEST};
 use super::jitter::{Arrival, Pushed};
 use super::level::Level;
+use super::patch::Patch;
 use super::playout::Playout;
 use super::reception::{Reception, Seen};
 use super::recorder::{Side, Tap};
@@ -142,12 +143,20 @@ impl Inbound {
         }
     }
 
-    /// Plays the frame in `scratch` to the device.
-    pub fn play(&mut self, frame: usize, scratch: &mut [i16; SCRATCH], sink: &mut Sink, tap: Option<&mut Tap>) {
+    /// Plays the frame in `scratch` to the device, and with it what is meant for the agent alone.
+    pub fn play(
+        &mut self,
+        frame: usize,
+        scratch: &mut [i16; SCRATCH],
+        sink: &mut Sink,
+        tap: Option<&mut Tap>,
+        patch: &mut Patch,
+    ) {
         if let Some(tap) = tap {
             tap.beep(Side::Customer, &mut scratch[..frame]);
             tap.note(Side::Customer, &scratch[..frame]);
         }
+        patch.agent_ear(self.negotiated.codec.kind.rate(), &mut scratch[..frame]);
         if sink.is_null() {
             return;
         }

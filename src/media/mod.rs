@@ -1,5 +1,6 @@
 //! The media engine: real-time workers that tick all sessions, and the pure parts that they are made of.
 
+pub mod clip;
 mod clock;
 pub mod codec;
 mod comfort;
@@ -16,6 +17,7 @@ pub mod lock;
 mod mixer;
 mod network;
 mod outbound;
+mod patch;
 pub mod playout;
 mod plc;
 mod ports;
@@ -28,6 +30,8 @@ pub mod rtcp;
 pub mod rtp;
 mod servers;
 mod session;
+pub mod signals;
+pub mod sockets;
 mod srtp;
 mod streams;
 mod stretch;

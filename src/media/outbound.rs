@@ -8,6 +8,7 @@ use super::codec::Encoder;
 use super::inbound::SCRATCH;
 use super::level::{Level, Microphone};
 use super::mixer::{Member, Mix};
+use super::patch::Patch;
 use super::recorder::{Side, Tap};
 use super::resample::Resampler;
 use super::rtcp::Sent;
@@ -137,7 +138,7 @@ impl Outbound {
     }
 
     /// Takes `step_ms` of sound from the microphone, through `scratch`, adds that of the `others` in a conference, and hands the
-    /// packets that are full to `send`. `sending` false: none are, but the clock runs.
+    /// packets that are full to `send`. `sending` false: none are, but the clock runs. `patch` is what else comes in.
     #[allow(clippy::too_many_arguments, reason = "one tick of one session: each is a different worker's part")]
     pub fn step(
         &mut self,
@@ -150,6 +151,7 @@ impl Outbound {
         tell: &mut impl FnMut(MediaEvent),
         mut tap: Option<&mut Tap>,
         others: Option<(&mut Member, &Mix)>,
+        patch: &mut Patch,
     ) {
         let len = ms(self.negotiated.codec.kind.rate(), step_ms);
         let (pcm, rest) = scratch.split_at_mut(len);
@@ -171,9 +173,11 @@ impl Outbound {
         if self.muted {
             pcm.fill(0);
         }
-        if let Some((member, mix)) = others {
+        let music = patch.agent_mouth(self.negotiated.codec.kind.rate(), pcm);
+        if let Some((member, mix)) = others.filter(|_| !music) {
             member.add_others(mix, pcm);
         }
+        patch.customer_ear(self.negotiated.codec.kind.rate(), sending, pcm);
         if let Some(tap) = &mut tap {
             // no digit is in a recording, whatever it goes out as: this side is silent meanwhile
             if sending && self.event.is_none() && self.tones.is_none() {

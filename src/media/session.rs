@@ -9,14 +9,17 @@ use crate::sdp::{Direction, Negotiated};
 use crate::ua::io::SessionId;
 use crate::ua::media::{LocalMedia, MediaEvent, MediaStats};
 
+use super::clip::Loading;
 use super::dtls::Identity;
 use super::ice::Search;
 use super::inbound::SCRATCH;
 use super::mixer::Mix;
 use super::outbound::{PACKET, Start};
+use super::patch::Patch;
 use super::ports::{Inbox, Ports};
 use super::recorder::Tap;
 use super::rtcp::Control;
+use super::signals::Ears;
 use super::streams::Streams;
 use super::transport::{News, Times, Transport};
 use super::video_ends::VideoEnds;
@@ -55,6 +58,7 @@ pub struct Loan {
 pub struct Session {
     id: SessionId,
     closed: Arc<AtomicBool>,
+    ears: Arc<Ears>,
     transport: Transport,
     start: Start,
     bitrate: u32,
@@ -79,6 +83,7 @@ impl Session {
     pub fn new(
         id: SessionId,
         closed: Arc<AtomicBool>,
+        ears: Arc<Ears>,
         ports: Ports,
         search: Option<(Search, LocalMedia)>,
         identity: Arc<Identity>,
@@ -91,6 +96,7 @@ impl Session {
         Session {
             id,
             closed,
+            ears,
             transport: Transport::new(ports, search, identity),
             start,
             bitrate,
@@ -146,6 +152,26 @@ impl Session {
     /// Cuts or restores the devices.
     pub fn set_gate(&mut self, gate: Direction) {
         self.gate = gate;
+        if let Some(streams) = &mut self.streams {
+            streams.patch().play_music(None);
+        }
+    }
+
+    /// The far end is held, and hears this.
+    pub fn hold_with_music(&mut self, clip: Loading) {
+        // without a stream nobody hears anything, the microphone above all
+        self.gate = Direction::Inactive;
+        if let Some(streams) = &mut self.streams {
+            streams.patch().play_music(Some(clip));
+            self.gate = Direction::SendOnly;
+        }
+    }
+
+    /// Changes what its sound has besides its devices; without streams there is none.
+    pub fn patch(&mut self, what: impl FnOnce(&mut Patch)) {
+        if let Some(streams) = &mut self.streams {
+            what(streams.patch());
+        }
     }
 
     /// Silence in place of the microphone.
@@ -224,6 +250,9 @@ impl Session {
         if loan.tick >= self.due {
             self.turn = true;
             streams.listen(*id, transport, &mut self.control, self.gate, loan.tick - self.due, loan);
+            if streams.hears_speech() {
+                self.ears.note(loan.now);
+            }
         }
     }
 

@@ -2,12 +2,13 @@
 
 use crate::sdp::{Direction, Negotiated};
 use crate::ua::io::SessionId;
-use crate::ua::media::{MediaEvent, MediaStats};
+use crate::ua::media::{MediaEvent, MediaStats, PlayEvent};
 
 use super::clock;
 use super::inbound::Inbound;
 use super::mixer::Member;
 use super::outbound::{self, Outbound, Start};
+use super::patch::Patch;
 use super::quality::{self, Impairments};
 use super::recorder::Tap;
 use super::rtcp::Control;
@@ -20,6 +21,8 @@ use super::video_ends::VideoEnds;
 const STALL_US: u64 = 2_000_000;
 /// The RTCP socket is read once in so many steps; the kernel's time stamps keep the round trip true.
 const CONTROL_STEPS: u64 = 10;
+/// The far end speaks when it is louder than this, dBov: lines have their noise.
+const SPEECH: f64 = -42.0;
 /// Capture, playback and codec look-ahead: what our own end adds to the way from mouth to ear, ms.
 const OWN_DELAY_MS: f64 = 30.0;
 
@@ -36,6 +39,7 @@ pub struct Streams {
     stalled: bool,
     tap: Option<Box<Tap>>,
     member: Option<Box<Member>>,
+    patch: Patch,
     video: Option<Box<VideoLeg>>,
     /// The length of this step, ms.
     step_ms: u32,
@@ -53,6 +57,7 @@ impl Streams {
             stalled: false,
             tap: None,
             member: None,
+            patch: Patch::default(),
             video: None,
             step_ms: 20,
             negotiated,
@@ -93,6 +98,16 @@ impl Streams {
     /// Silence in place of the microphone.
     pub fn set_mute(&mut self, muted: bool) {
         self.outbound.muted = muted;
+    }
+
+    /// What its sound has besides its devices.
+    pub fn patch(&mut self) -> &mut Patch {
+        &mut self.patch
+    }
+
+    /// The far end speaks in this step.
+    pub fn hears_speech(&self) -> bool {
+        self.playing && self.inbound.level.frame_dbov() > SPEECH
     }
 
     /// Other devices.
@@ -224,14 +239,16 @@ impl Streams {
 
     /// `shared`: a conference hears it too.
     fn play(&mut self, shared: bool, loan: &mut Loan) {
-        let frame = (self.negotiated.codec.kind.rate() / 1_000 * self.step_ms) as usize;
+        let rate = self.negotiated.codec.kind.rate();
+        let frame = (rate / 1_000 * self.step_ms) as usize;
         let Loan { now, scratch, mixes, .. } = loan;
         self.inbound.pull(*now, frame, self.playing, scratch);
+        self.patch.customer_mouth(rate, &mut scratch[..frame]);
         if let Some(member) = &mut self.member {
             let mix = mixes.entry(member.conference()).or_default();
             member.give(shared.then_some(&scratch[..frame]), mix);
         }
-        self.inbound.play(frame, scratch, &mut self.ends.sink, self.tap.as_deref_mut());
+        self.inbound.play(frame, scratch, &mut self.ends.sink, self.tap.as_deref_mut(), &mut self.patch);
     }
 
     fn send(&mut self, id: SessionId, transport: &mut Transport, sending: bool, control: &Control, loan: &mut Loan) {
@@ -242,11 +259,14 @@ impl Streams {
         let mut tell = |event| told.push((id, event));
         let tap = self.tap.as_deref_mut();
         let source = &mut self.ends.source;
-        self.outbound.step(self.step_ms, sending, source, scratch, packet, &mut send, &mut tell, tap, others);
+        let patch = &mut self.patch;
+        self.outbound.step(self.step_ms, sending, source, scratch, packet, &mut send, &mut tell, tap, others, patch);
     }
 
     /// What both sides gave in this step goes to the recorder.
     fn keep(&mut self, id: SessionId, loan: &mut Loan) {
+        let played = self.patch.played().map(|play| MediaEvent::Play(play, PlayEvent::Ended));
+        loan.told.extend(played.map(|event| (id, event)));
         let Some(tap) = &mut self.tap else { return };
         if tap.is_over() {
             self.tap = None;

@@ -13,9 +13,11 @@ use thread_priority::{ThreadPriority, ThreadPriorityValue};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
 use crate::sdp::{Direction, Negotiated};
+use crate::ua::command::PlayTo;
 use crate::ua::io::SessionId;
 use crate::ua::media::MediaEvent;
 
+use super::clip::Loading;
 use super::clock;
 use super::inbound::SCRATCH;
 use super::lateness::Lateness;
@@ -24,6 +26,7 @@ use super::outbound::{PACKET, Start};
 use super::ports::Inbox;
 use super::recorder::Tap;
 use super::session::{Ends, Loan, Session};
+use super::sockets::Attachment;
 use super::video_ends::VideoEnds;
 
 /// The grid, ns.
@@ -45,6 +48,14 @@ pub enum Order {
     Video(SessionId, Box<(VideoEnds, Start)>),
     /// Cuts or restores.
     Gate(SessionId, Direction),
+    /// The far end is held, and hears this.
+    Music(SessionId, Loading),
+    /// An announcement of that name, or none any more.
+    Play(SessionId, Option<(u64, Loading, PlayTo, bool)>),
+    /// An audio socket joins.
+    Attach(SessionId, Box<Attachment>),
+    /// It leaves.
+    Detach(SessionId, u64),
     /// Silence in place of the microphone.
     Mute(SessionId, bool),
     /// The sessions of a conference hear each other; all of them are on this worker.
@@ -90,6 +101,10 @@ impl Order {
             Order::Video(id, _)
             | Order::Dtmf(id, ..)
             | Order::Tones(id, ..)
+            | Order::Music(id, _)
+            | Order::Play(id, _)
+            | Order::Attach(id, _)
+            | Order::Detach(id, _)
             | Order::Record(id, _)
             | Order::Report(id)
             | Order::Conference(id, _) => *id,
@@ -239,6 +254,18 @@ impl Worker {
             }
             Order::Gate(id, gate) => {
                 self.with(id, |session| session.set_gate(gate));
+            }
+            Order::Music(id, clip) => {
+                self.with(id, |session| session.hold_with_music(clip));
+            }
+            Order::Play(id, play) => {
+                self.with(id, |session| session.patch(|patch| patch.play(play)));
+            }
+            Order::Attach(id, socket) => {
+                self.with(id, |session| session.patch(|patch| patch.attach(*socket)));
+            }
+            Order::Detach(id, socket) => {
+                self.with(id, |session| session.patch(|patch| patch.detach(socket)));
             }
             Order::Mute(id, muted) => {
                 self.with(id, |session| session.set_mute(muted));

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::ua::command::AgentState;
+use crate::ua::command::{AgentState, AudioFormat, AudioMode, AudioPort};
 use crate::ua::contact::Lookups;
 use crate::ua::io::DeviceInfo;
 use crate::ua::settings::AutoAnswer;
@@ -36,6 +36,22 @@ impl JsonSchema for True {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "const": true })
     }
+}
+
+/// An audio socket that waits for its client, 30 s.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioSocket {
+    /// Its name.
+    pub audio_id: String,
+    /// Where it is.
+    pub path: String,
+    /// Its points.
+    pub ports: Vec<AudioPort>,
+    /// What it does.
+    pub mode: AudioMode,
+    /// How samples look.
+    pub format: AudioFormat,
 }
 
 /// A document of OpenRPC.

@@ -4,7 +4,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::examples::{CALL, FIRST, OTHER, account, record, report, session, status};
+use super::examples::{AUDIO, CALL, FIRST, OTHER, account, record, report, session, status};
 use super::payloads as of;
 
 /// An event's name, its data and when it comes.
@@ -33,7 +33,7 @@ macro_rules! events {
 }
 
 /// Families whose members are told by `family.member`.
-pub(super) const FAMILIES: &[&str] = &["device", "account", "daemon", "recording", "agent"];
+pub(super) const FAMILIES: &[&str] = &["device", "account", "audio", "daemon", "recording", "agent"];
 
 events! {
     event "newRTCSession" Begun "A session begins."
@@ -113,6 +113,16 @@ events! {
         { "callId": CALL, "target": "local", "path": FIRST, "sha256": super::examples::HASH, "durationMs": 61240 };
     event "recording.failed" RecordingFailed "The disk failed; the call goes on, what was written plays."
         { "callId": CALL, "target": "local", "reason": "No space left on device (os error 28)", "path": FIRST };
+    event "audio.playing" AudioPlaying "`audio.play` begins to be heard."
+        { "callId": CALL, "file": "recorded.wav", "to": "remote", "loop": false, "durationMs": 4200 };
+    event "audio.played" AudioPlayed "It is heard no longer."
+        { "callId": CALL, "file": "recorded.wav", "to": "remote", "cause": "end" };
+    event "audio.opened" AudioOpened "`audio.open` made a socket."
+        { "callId": CALL, "audioId": AUDIO, "ports": ["customerMouth", "agentMouth"], "mode": "tap", "format": "s16le-16000" };
+    event "audio.dropped" AudioDropped "The reader of an audio socket is too slow; told once a second at most. The call is not touched."
+        { "callId": CALL, "audioId": AUDIO, "frames": 50 };
+    event "audio.closed" AudioClosed "An audio socket is closed."
+        { "callId": CALL, "audioId": AUDIO, "reason": "the client is gone", "frames": 0 };
     event "device.added" DeviceMoved "A sound device was plugged in."
         { "device": super::examples::device() };
     event "device.removed" DeviceMoved "A sound device is gone."

@@ -8,6 +8,8 @@ use super::methods::METHODS;
 /// An outbound session, and an inbound one.
 pub(super) const CALL: &str = "6c1f0b9a5d3e4f271";
 pub(super) const OTHER: &str = "e07d43c2b18a96f52";
+/// An audio socket.
+pub(super) const AUDIO: &str = "91d7e10c55ab2f38";
 /// A recording.
 pub(super) const FIRST: &str = "/var/lib/phoned/recordings/2026-11-23/080001_1002.wav";
 const FIRST_ID: &str = "2026-11-23/080001_1002.wav";
@@ -71,6 +73,12 @@ examples! {
     "phone.on" { "eventName": "incoming" } => 3;
     "phone.off" { "subscription": 3 } => true;
     "phone.setRecordPermissions" { "permissions": 1 } => true;
+
+    "audio.play" { "callId": CALL, "file": "recorded.wav", "to": "remote" } => true;
+    "audio.stop" { "callId": CALL } => true;
+    "audio.open" { "callId": CALL, "ports": ["customerMouth", "agentMouth"], "mode": "tap" }
+        => { "audioId": AUDIO, "path": "/run/phoned/phoned.audio/91d7e10c55ab2f38.sock", "ports": ["customerMouth", "agentMouth"], "mode": "tap", "format": "s16le-16000" };
+    "audio.close" { "callId": CALL, "audioId": AUDIO } => true;
 
     "recording.list" { "account": "office", "size": 10 } => { "total": 1, "page": 0, "size": 10, "recordings": [recording()] };
     "recording.get" { "id": FIRST_ID } => (recording());

@@ -95,6 +95,8 @@ const START_RECORD: &[Code] =
     &[Code::NoSession, Code::WrongState, Code::NoRecordPermission, Code::NoRecordCode, Code::Storage];
 const RELOAD: &[Code] = &[Code::ConfigRefused];
 const STORAGE: &[Code] = &[Code::Storage];
+const PLAY: &[Code] = &[Code::NoSession, Code::WrongState, Code::Storage, Code::Forbidden];
+const SOCKET: &[Code] = &[Code::NoSession, Code::WrongState, Code::Storage];
 const VERIFY: &[Code] = &[Code::Storage, Code::WrongState];
 const REPLAY: &[Code] = &[Code::Storage, Code::ReplayGap];
 const SUBSCRIBE: &[Code] = &[Code::NoSession, Code::Storage, Code::ReplayGap];
@@ -152,6 +154,11 @@ methods! {
     "phone.off" Observe ["subscription"] Off => |p: Off| Ok(Command::Unsubscribe(p.subscription)), True NONE "Ends a subscription of this connection.";
 
     "phone.setRecordPermissions" Admin ["permissions"] ua::SetRecordPermissions => record_permissions, True NONE "What users may do about recording until the daemon stops: 0 nothing, 1 pause and resume, 2 also start and stop.";
+
+    "audio.play" Call ["callId", "file", "to", "loop"] ua::AudioPlay => |p| own(Ua::AudioPlay(p)), True PLAY "Plays a file into a call, beside whoever speaks; true once it begins.";
+    "audio.stop" Call ["callId"] ua::CallRef => |p| own(Ua::AudioStop(p)), True SESSION "Ends what audio.play plays.";
+    "audio.open" Call ["callId", "ports", "mode", "format"] ua::AudioOpen => |p| own(Ua::AudioOpen(p)), AudioSocket SOCKET "Opens a socket for a program that listens to a call, or speaks into it.";
+    "audio.close" Call ["callId", "audioId"] ua::AudioClose => |p| own(Ua::AudioClose(p)), True STATE "Closes such a socket.";
 
     "recording.list" Observe ["callId", "account", "page", "size"] ua::RecordingList => |p| own(Ua::Recordings(ua::Recordings::List(p))), RecordingPage STORAGE "The recordings, newest first.";
     "recording.get" Observe ["id"] ua::RecordingRef => |p| own(Ua::Recordings(ua::Recordings::Get(p))), Recording STORAGE "A recording: who, when, where, its markers and hash.";

@@ -57,7 +57,7 @@ pub use methods::{METHODS, Method};
 pub use openrpc::document;
 pub use outbox::Reply;
 pub use replay::EventsReplay;
-pub use roles::Role;
+pub use roles::{Role, who_may_call};
 pub use server::{BindError, Server};
 pub use wire::{Call, Parsed, parse_line};
 

@@ -1,8 +1,10 @@
 //! Who may do what: the peer's credentials against `[rpc.roles]`.
 
 use std::ffi::CString;
+use std::sync::Arc;
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use tokio::sync::watch;
 
 use crate::config::Roles;
 
@@ -52,6 +54,15 @@ pub(super) fn role_of(roles: &Roles, uid: u32, gid: u32) -> Option<Role> {
     } else {
         None
     }
+}
+
+/// Whether a peer, by its uid and gid, may do what the role call may: for sockets besides that of the API. The roles are those of
+/// the moment.
+pub fn who_may_call(roles: watch::Receiver<Roles>) -> Arc<dyn Fn(u32, u32) -> bool + Send + Sync> {
+    Arc::new(move |uid, gid| {
+        let roles = roles.borrow().clone();
+        role_of(&roles, uid, gid).is_some_and(|role| role >= Role::Call)
+    })
 }
 
 /// The names of a user's groups. The peer's own gid counts too.

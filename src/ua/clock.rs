@@ -66,6 +66,8 @@ pub(super) enum Timer {
     Open(FlowId),
     /// The peer is told our new Contact.
     Move(SessionId),
+    /// A tone behind a call has been heard.
+    Tones,
     /// An agent's wrap-up is over.
     WrapUp,
     /// The daemon waits no longer for its peers.
@@ -82,7 +84,7 @@ impl Timer {
             Timer::Refresh(id) | Timer::Provisional(id) | Timer::Transfer(id) | Timer::Move(id) => Some(*id),
             Timer::Account(_) | Timer::OrphanOk(..) | Timer::Reply(_) | Timer::Forget(_) => None,
             Timer::KeepAlive(_) | Timer::Pong(_) | Timer::Ping(_) | Timer::Open(_) => None,
-            Timer::WrapUp | Timer::Drained | Timer::DrainLimit => None,
+            Timer::Tones | Timer::WrapUp | Timer::Drained | Timer::DrainLimit => None,
         }
     }
 }
@@ -134,6 +136,7 @@ impl Ua {
             Timer::Ping(name) => self.on_ping_timer(&name),
             Timer::Open(flow) => self.open_planned(flow),
             Timer::Move(id) => self.on_move_timer(id),
+            Timer::Tones => {} // they are looked at after each input
             Timer::WrapUp => self.on_wrap_up(),
             Timer::Drained => self.on_drained(),
         }

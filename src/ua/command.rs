@@ -1,5 +1,11 @@
 //! Commands: what a user can ask of the phone. One variant a method; `rpc` fills them, `Ua` does them.
 
+mod audio;
+mod record;
+
+pub use audio::*;
+pub use record::*;
+
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -104,6 +110,14 @@ pub enum Command {
     StopRecord(CallRef),
     /// `phone.setRecordPermissions`
     SetRecordPermissions(SetRecordPermissions),
+    /// `audio.play`
+    AudioPlay(AudioPlay),
+    /// `audio.stop`
+    AudioStop(CallRef),
+    /// `audio.open`
+    AudioOpen(AudioOpen),
+    /// `audio.close`
+    AudioClose(AudioClose),
     /// `recording.*`: for the keeper of the files, not for `Ua`.
     Recordings(Recordings),
     /// `webhook.*`: not for the phone, but for the CRM's side.
@@ -501,52 +515,6 @@ pub struct Snapshot {
     pub call_id: Option<String>,
 }
 
-/// Where a call is recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RecordTarget {
-    /// Into a file of this host.
-    #[default]
-    Local,
-    /// At the PBX, by its feature codes.
-    Pbx,
-    /// Both.
-    Both,
-}
-
-/// `session.startRecord`, `session.pauseRecord`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Record {
-    /// Which session.
-    pub call_id: String,
-    /// Where.
-    #[serde(default)]
-    pub target: RecordTarget,
-}
-
-/// `phone.setRecordPermissions`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SetRecordPermissions {
-    /// 0: none; 1: pause and resume; 2: also start and stop.
-    #[schemars(range(max = 2))]
-    pub permissions: u8,
-}
-
-/// What is asked of the keeper of the recordings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recordings {
-    /// `recording.list`
-    List(RecordingList),
-    /// `recording.get`
-    Get(RecordingRef),
-    /// `recording.delete`
-    Delete(RecordingRef),
-    /// `recording.verify`
-    Verify(RecordingRef),
-}
-
 /// What is asked of the webhooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Webhooks {
@@ -562,26 +530,4 @@ pub enum Webhooks {
 pub struct WebhookRef {
     /// Its name: `[webhooks.NAME]`.
     pub name: String,
-}
-
-/// Which recordings: newest first, `size` of them from `page`·`size` on.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RecordingList {
-    /// Of this session only.
-    pub call_id: Option<String>,
-    /// Of this account only.
-    pub account: Option<String>,
-    /// From 0.
-    pub page: Option<usize>,
-    /// 1 to 1000; left out: 100.
-    pub size: Option<usize>,
-}
-
-/// A recording by its id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RecordingRef {
-    /// As `recording.list` names it: the path of its sound below the directory.
-    pub id: String,
 }

@@ -180,6 +180,24 @@ impl Ua {
                 let id = self.find(&which.call_id)?;
                 self.stop_record(id, reply).map(|()| None)
             }
+            Command::AudioPlay(play) => {
+                let id = self.find(&play.call_id)?;
+                self.audio_play(id, play, reply).map(|()| None)
+            }
+            Command::AudioStop(which) => {
+                let id = self.find(&which.call_id)?;
+                self.audio_stop(id, "stopped");
+                done()
+            }
+            Command::AudioOpen(open) => {
+                let id = self.find(&open.call_id)?;
+                self.audio_open(id, open, reply).map(|()| None)
+            }
+            Command::AudioClose(close) => {
+                let id = self.find(&close.call_id)?;
+                self.audio_close(id, &close.audio_id)?;
+                done()
+            }
             Command::SetRecordPermissions(set) => Ok(Some(self.set_record_permissions(set))),
             Command::Webhooks(_) => Err(Error::new(Code::Unknown, "webhooks are not the phone's")),
             Command::Reload => Err(Error::new(Code::Unknown, "files are not the phone's")),

@@ -97,13 +97,14 @@ impl Ua {
                 (false, true) => DtmfMethod::Inband,
             };
         }
-        let (digit, method) = (next.digit, next.method);
+        let (digit, method, redact) = (next.digit, next.method, next.redact);
         session.dtmf.busy = Some(Some(next));
         match method {
             DtmfMethod::Info => self.send_info(id, digit),
             DtmfMethod::Inband => self.media(id, MediaCommand::Tones { digit, duration_ms: TONE_MS }),
             DtmfMethod::Rtp | DtmfMethod::Auto => self.media(id, MediaCommand::Dtmf { digit, duration_ms: TONE_MS }),
         }
+        self.sound_key(id, digit, redact);
     }
 
     /// A digit is out: told, then the gap.

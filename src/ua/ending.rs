@@ -160,6 +160,8 @@ impl Ua {
             map.retain(|_, v| !v.is_null());
             map.extend(told.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
         }
+        self.end_audio(id);
+        let Some(session) = self.sessions.get(&id) else { return };
         let waiting = replies(session);
         let cdr = self.cdr(id, &data);
         let referrer = session.refers.referred_by;
@@ -171,6 +173,7 @@ impl Ua {
             self.media(id, MediaCommand::Close);
         }
         self.end_recording(id);
+        self.sound_after(id, event, &data);
         self.tell_session(id, event, data);
         self.tell_session(id, "deleteSession", json!({}));
         self.tell_cdr(cdr);

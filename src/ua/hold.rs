@@ -181,7 +181,7 @@ impl Ua {
         }
         let hold = verb == Verb::Hold;
         self.park(id, false);
-        self.media(id, MediaCommand::Gate(if hold { Direction::Inactive } else { Direction::SendRecv }));
+        self.set_gate(id, hold);
         if hold {
             self.hold_is_final(id);
         } else {
@@ -194,6 +194,24 @@ impl Ua {
         }
     }
 
+    /// The sound of a call as its hold wants it: a held party hears the music, where there is one, and else nothing.
+    pub(super) fn set_gate(&mut self, id: SessionId, held: bool) {
+        let music = if held { self.hold_music(id) } else { None };
+        let command = match music {
+            Some(file) => MediaCommand::HoldMusic(file),
+            None if held => MediaCommand::Gate(Direction::Inactive),
+            None => MediaCommand::Gate(Direction::SendRecv),
+        };
+        self.media(id, command);
+    }
+
+    /// The file that a held party hears: the account's, else everybody's; an empty name is none.
+    pub(super) fn hold_music(&self, id: SessionId) -> Option<String> {
+        let account = self.sessions.get(&id).and_then(|session| self.accounts.get(&session.account));
+        let own = account.and_then(|account| account.settings.hold_music.clone());
+        own.or_else(|| self.settings.phone.hold_music.clone()).filter(|file| !file.is_empty())
+    }
+
     /// The call goes on as it was before the re-INVITE.
     fn roll_back(&mut self, id: SessionId, pending: Pending, error: Error) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
@@ -203,7 +221,7 @@ impl Ua {
             talking.pending = None;
         }
         self.video_rolls_back(id);
-        self.media(id, MediaCommand::Gate(if held { Direction::Inactive } else { Direction::SendRecv }));
+        self.set_gate(id, held);
         if !held {
             self.set_apart(id, false);
         }

@@ -9,7 +9,7 @@ use super::command::Command;
 use super::contact::{Contact, Wanted};
 use super::error::Error;
 use super::event::Event;
-use super::media::{MediaCommand, MediaEvent};
+use super::media::{MediaCommand, MediaEvent, ToneCommand};
 use super::settings::Access;
 
 /// Microseconds of a clock that never stops nor jumps (CLOCK_BOOTTIME in the daemon).
@@ -143,6 +143,8 @@ pub enum Output {
     Lookup(Wanted),
     /// A command for the media engine.
     Media(SessionId, MediaCommand),
+    /// A tone for an agent begins or ends.
+    Tone(ToneCommand),
     /// The answer to a `Command`.
     Reply(ReplyId, Result<Value, Error>),
     /// Something happened: for every subscriber.

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::command::{AudioMode, AudioPort, PlayTo};
+use super::io::SessionId;
 use crate::sdp::{Direction, KeySeed, LocalDtls, Negotiated};
 
 /// What the phone asks of the media engine, always about one session.
@@ -26,6 +28,9 @@ pub enum MediaCommand {
     Remote(Negotiated),
     /// Cuts or restores the device before the far end has agreed (hold in progress). `send` false: nothing is sent.
     Gate(Direction),
+    /// The far end is held and hears this file, round and round, in place of the microphone and of everybody else; nothing of it
+    /// is played. The next `Gate` ends it. A file that cannot be played is silence, and told as `Failed`.
+    HoldMusic(String),
     /// Silence in place of the microphone (packets go on).
     Mute(bool),
     /// It hears, and is heard by, the other sessions of the conference of that number; none: nobody but the devices. What its
@@ -55,10 +60,67 @@ pub enum MediaCommand {
     },
     /// Into a file, or not any more. Answers: `MediaEvent::Record`.
     Record(RecordCommand),
+    /// Play a file beside whoever speaks, in place of what is played now. Answers: `MediaEvent::Play` with this name.
+    Play {
+        /// Its name.
+        id: u64,
+        /// The file, as the user named it.
+        file: String,
+        /// Who hears it.
+        to: PlayTo,
+        /// Again and again.
+        again: bool,
+    },
+    /// Play it no longer; not answered.
+    StopPlay,
+    /// Make an audio socket. Answers: `MediaEvent::Socket` with its name.
+    OpenSocket(SocketPlan),
+    /// Close it; not answered. `Close` of the session does so too.
+    CloseSocket(u64),
     /// Asks for `MediaEvent::Report`.
     Report,
     /// The session is over: free everything.
     Close,
+}
+
+/// What an agent hears besides the call itself (ITU-T E.180, Q.35).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Tone {
+    /// Somebody calls.
+    Ringing,
+    /// It rings there.
+    Ringback,
+    /// Somebody calls while we talk.
+    CallWaiting,
+    /// The far end is busy.
+    Busy,
+    /// The call failed otherwise.
+    Congestion,
+    /// The far end has hung up.
+    CallEnded,
+    /// A digit of ours, once and short.
+    Key(char),
+}
+
+/// Starts or stops a tone, at a device and not in a call: it reaches no far end and no recording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToneCommand {
+    /// Until it is stopped, or over by itself.
+    Start {
+        /// Its name.
+        id: u64,
+        /// What it sounds like.
+        tone: Tone,
+        /// Where.
+        device: String,
+        /// Sessions whose far ends are not to be drowned: no burst while one of them speaks.
+        over: Vec<SessionId>,
+    },
+    /// Not any more. One that is over already is none.
+    Stop {
+        /// Its name.
+        id: u64,
+    },
 }
 
 /// What the media engine tells the phone, always about one session.
@@ -100,6 +162,65 @@ pub enum MediaEvent {
     Report(Box<MediaStats>),
     /// Something of its recording; also after `Close`.
     Record(RecordEvent),
+    /// Something of what is played, by its name.
+    Play(u64, PlayEvent),
+    /// Something of an audio socket, by its name.
+    Socket(u64, SocketEvent),
+}
+
+/// What is told of a file that is played.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PlayEvent {
+    /// It begins.
+    Started {
+        /// Its length.
+        duration_ms: u64,
+    },
+    /// It was heard to its end.
+    Ended,
+    /// It lies where no file for calls may: why, in plain words.
+    Refused(String),
+    /// It cannot be played: why, in plain words.
+    Failed(String),
+}
+
+/// An audio socket to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketPlan {
+    /// Its name here.
+    pub id: u64,
+    /// Its name for users, and for the file.
+    pub name: String,
+    /// Its points.
+    pub ports: Vec<AudioPort>,
+    /// What it does.
+    pub mode: AudioMode,
+    /// Samples a second.
+    pub rate: u32,
+}
+
+/// What is told of an audio socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SocketEvent {
+    /// It listens.
+    Open {
+        /// Where.
+        path: String,
+    },
+    /// It could not be made: why, in plain words.
+    Failed(String),
+    /// Its reader is too slow.
+    Dropped {
+        /// Frames that it has lost so far.
+        frames: u64,
+    },
+    /// It is closed, by its client or a fault.
+    Closed {
+        /// Why, in plain words.
+        reason: String,
+        /// Frames that its reader lost.
+        dropped: u64,
+    },
 }
 
 /// The ends of a session's video.

@@ -20,6 +20,7 @@ mod account;
 mod agent;
 mod answer;
 mod attended;
+mod audio;
 mod call;
 mod cause;
 mod clock;
@@ -55,6 +56,7 @@ mod route;
 mod seat;
 mod session;
 mod session_timer;
+mod tone;
 mod transfer;
 mod trust;
 mod update;
@@ -121,6 +123,10 @@ pub struct Ua {
     callers: BTreeMap<u32, VecDeque<Mono>>,
     lookups: Lookups,
     devices: Vec<DeviceInfo>,
+    /// What is put into the sound of sessions, and what listens to it.
+    audio: BTreeMap<SessionId, audio::Audio>,
+    /// What agents hear besides their calls.
+    tones: tone::Tones,
     /// Who asked for the stop. Not empty: no new calls.
     draining: Vec<ReplyId>,
     /// No new calls; at this time the last ones are ended.
@@ -162,6 +168,8 @@ impl Ua {
             callers: BTreeMap::new(),
             lookups: Lookups::default(),
             devices: Vec::new(),
+            audio: BTreeMap::new(),
+            tones: tone::Tones::default(),
             draining: Vec::new(),
             closing: None,
             at_hand: None,
@@ -219,6 +227,7 @@ impl Ua {
             Input::Alert(data) => self.tell_phone("alert", data),
         }
         self.settle();
+        self.sound();
     }
 
     /// Hands what the transactions say to its owners until they have nothing left to say.
@@ -269,6 +278,8 @@ impl Ua {
             MediaEvent::Broken(reason) => self.on_broken(id, reason),
             MediaEvent::Video(event) => self.on_video(id, event),
             MediaEvent::Report(stats) => self.on_stats(id, *stats),
+            MediaEvent::Play(play, event) => self.on_play(id, play, event),
+            MediaEvent::Socket(socket, event) => self.on_socket(id, socket, event),
             MediaEvent::Record(_) => {}
         }
     }

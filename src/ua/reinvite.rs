@@ -71,7 +71,7 @@ impl Ua {
             }
             self.media(id, MediaCommand::Remote(negotiated));
             if held {
-                self.media(id, MediaCommand::Gate(Direction::Inactive));
+                self.set_gate(id, true);
             }
         }
         self.tell_status(id);

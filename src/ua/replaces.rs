@@ -139,7 +139,7 @@ impl Ua {
         if let Some(negotiated) = negotiated {
             self.media(id, MediaCommand::Remote(negotiated));
             if held {
-                self.media(id, MediaCommand::Gate(Direction::Inactive));
+                self.set_gate(id, true);
             }
         }
         self.resolve_ahead(&next_hop);

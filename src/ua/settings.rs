@@ -162,6 +162,8 @@ pub struct PhoneSettings {
     pub headers: Vec<String>,
     /// What users may do about recording: 0 nothing, 1 pause and resume, 2 also start and stop.
     pub record_permissions: u8,
+    /// What a held party hears: a WAV or Ogg/Opus file, round and round; left out: nothing is sent.
+    pub hold_music: Option<String>,
     /// The far end may send a call elsewhere by REFER; false: it gets 603.
     pub accept_refer: bool,
     /// After an answered call no other one rings for so long, s; 0: at once.
@@ -190,6 +192,7 @@ impl Default for PhoneSettings {
             session_expires: 1800,
             headers: vec!["User-to-User".into(), "X-*".into()],
             record_permissions: 2,
+            hold_music: None,
             accept_refer: true,
             wrap_up: 0,
             not_ready_code: 486,
@@ -426,6 +429,8 @@ pub struct AccountSettings {
     pub input: Option<String>,
     /// The loudspeaker of this account's calls.
     pub output: Option<String>,
+    /// What those hear whom this account holds: as `[phone] hold_music`, which counts where this is left out; empty: nothing.
+    pub hold_music: Option<String>,
     /// As `[video] source`, for this account.
     pub video_source: Option<String>,
     /// As `[video] sink`, for this account.

@@ -8,6 +8,7 @@ use phoned::ua::command::{
     AccountAdd, AccountRef, AgentSet, AgentState, Command, ConfigFault, Configure, DeviceRole, Drain, DtmfMethod,
     Record, RecordTarget, SetRecordPermissions, SetRole, SetStatus, StatusPatch,
 };
+use phoned::ua::media::{MediaCommand, MediaEvent, SocketEvent};
 use phoned::ua::settings::{AccountSettings, AutoAnswer, Settings};
 use serde_json::json;
 
@@ -41,6 +42,7 @@ fn every_event_is_caused() {
         a_busy_seat,
         a_digit_refused,
         an_agent_at_lunch,
+        sound_from_outside,
         a_reload_and_a_drain,
     ] {
         caused.extend(story());
@@ -50,6 +52,26 @@ fn every_event_is_caused() {
         declared.map(|event| (event["name"].as_str().unwrap().to_owned(), event["sample"] == true)).collect();
     let missing: Vec<&str> = declared.difference(&caused).map(|(name, _)| name.as_str()).collect();
     assert_eq!(missing, NOT_THE_PHONES);
+}
+
+fn sound_from_outside() -> Told {
+    let mut net = Net::new(13);
+    let (alice, bob) = (net.phone("alice"), net.phone("bob"));
+    let (call, _) = net.connect(alice, bob);
+    let play = json!({ "callId": call, "file": "hello.wav", "to": "both" });
+    net.ask(alice, Command::AudioPlay(serde_json::from_value(play).unwrap())).unwrap();
+    net.run_for(2_000);
+    let open = json!({ "callId": call, "ports": ["agentEar"], "mode": "tap" });
+    net.ask(alice, Command::AudioOpen(serde_json::from_value(open).unwrap())).unwrap();
+    let session = *net.phone_of(alice).streams.keys().next().unwrap();
+    let opened = net.phone_of(alice).media.iter().rev().find_map(|(_, command)| match command {
+        MediaCommand::OpenSocket(plan) => Some(plan.id),
+        _ => None,
+    });
+    let dropped = MediaEvent::Socket(opened.unwrap(), SocketEvent::Dropped { frames: 3 });
+    net.media_event(alice, session, dropped);
+    net.hangup(alice, &call).unwrap();
+    told(&net, alice)
 }
 
 fn a_call() -> Told {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 
 use super::Cause;
 use crate::rpc::data::{CallReport, Metrics};
-use crate::ua::command::RecordTarget;
+use crate::ua::command::{AudioFormat, AudioMode, AudioPort, PlayTo, RecordTarget};
 use crate::ua::status::Timer;
 
 /// `dtmf`
@@ -170,6 +170,93 @@ pub struct RecordingFailed {
     /// What there is of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+}
+
+/// `audio.playing`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioPlaying {
+    /// The session.
+    pub call_id: String,
+    /// The file, as it was named.
+    pub file: String,
+    /// Who hears it.
+    pub to: PlayTo,
+    /// Again and again.
+    #[serde(rename = "loop")]
+    pub again: bool,
+    /// Its length.
+    pub duration_ms: u64,
+}
+
+/// `audio.played`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioPlayed {
+    /// The session.
+    pub call_id: String,
+    /// The file, as it was named.
+    pub file: String,
+    /// Who heard it.
+    pub to: PlayTo,
+    /// Why.
+    pub cause: PlayEnd,
+}
+
+/// Why a file is heard no longer.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PlayEnd {
+    /// It was heard to its end.
+    End,
+    /// `audio.stop`.
+    Stopped,
+    /// Another one is played.
+    Replaced,
+    /// The call is over.
+    CallEnded,
+}
+
+/// `audio.opened`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioOpened {
+    /// The session.
+    pub call_id: String,
+    /// The socket.
+    pub audio_id: String,
+    /// Its points.
+    pub ports: Vec<AudioPort>,
+    /// What it does.
+    pub mode: AudioMode,
+    /// How samples look.
+    pub format: AudioFormat,
+}
+
+/// `audio.dropped`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioDropped {
+    /// The session.
+    pub call_id: String,
+    /// The socket.
+    pub audio_id: String,
+    /// Frames of 20 ms (10 in a conference) that its reader has lost since it came.
+    pub frames: u64,
+}
+
+/// `audio.closed`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioClosed {
+    /// The session.
+    pub call_id: String,
+    /// The socket.
+    pub audio_id: String,
+    /// Why, in plain words.
+    pub reason: String,
+    /// Frames that its reader lost, as far as it was told.
+    pub frames: u64,
 }
 
 /// `callReport`

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use phoned::sdp::{Direction, KeySeed, LocalDtls, LocalIce, Negotiated};
 use phoned::ua::io::SessionId;
-use phoned::ua::media::{LocalMedia, MediaCommand, MediaEvent, MediaStats, RecordCommand, RecordEvent, VideoEvent};
+use phoned::ua::media::{
+    LocalMedia, MediaCommand, MediaEvent, MediaStats, PlayEvent, RecordCommand, RecordEvent, SocketEvent, Tone,
+    ToneCommand, VideoEvent,
+};
 
 use super::{Happening, Net, Who};
 
@@ -17,6 +20,8 @@ pub struct Stream {
     pub remote: Option<Negotiated>,
     /// The gate in the device's way, if it was ever set.
     pub gate: Option<Direction>,
+    /// What the far end hears on hold.
+    pub music: Option<String>,
     /// The microphone is off.
     pub muted: bool,
     /// The conference that it is in.
@@ -31,7 +36,7 @@ pub struct Stream {
 impl Stream {
     /// Its microphone is heard.
     pub fn is_live(&self) -> bool {
-        let open = !self.muted && self.gate != Some(Direction::Inactive);
+        let open = !self.muted && self.gate != Some(Direction::Inactive) && self.music.is_none();
         open && self.remote.as_ref().is_some_and(|r| r.direction.send())
     }
 }
@@ -58,6 +63,7 @@ impl Net {
                 local,
                 remote: None,
                 gate: None,
+                music: None,
                 muted: false,
                 conference: None,
                 recording: false,
@@ -98,7 +104,8 @@ impl Net {
                     self.plan(40_000, Happening::Media { who, session, event: MediaEvent::Started { ssrc } });
                 }
             }
-            MediaCommand::Gate(direction) => stream.gate = Some(direction),
+            MediaCommand::Gate(direction) => (stream.gate, stream.music) = (Some(direction), None),
+            MediaCommand::HoldMusic(file) => (stream.gate, stream.music) = (Some(Direction::SendOnly), Some(file)),
             MediaCommand::Mute(muted) => stream.muted = muted,
             MediaCommand::Conference(number) => stream.conference = number,
             MediaCommand::Dtmf { digit, duration_ms } => {
@@ -132,14 +139,44 @@ impl Net {
                 stream.recorded &= stream.recording;
                 self.plan(20_000, Happening::Media { who, session, event: MediaEvent::Record(event) });
             }
+            MediaCommand::Play { id, again, .. } => {
+                let event = |event| Happening::Media { who, session, event: MediaEvent::Play(id, event) };
+                self.plan(20_000, event(PlayEvent::Started { duration_ms: 1_000 }));
+                if !again {
+                    self.plan(1_020_000, event(PlayEvent::Ended));
+                }
+            }
+            MediaCommand::OpenSocket(plan) => {
+                let event = MediaEvent::Socket(plan.id, SocketEvent::Open { path: format!("/run/{}", plan.name) });
+                self.plan(0, Happening::Media { who, session, event });
+            }
             MediaCommand::Close => {
                 if stream.recording {
                     self.plan(30_000, Happening::Media { who, session, event: MediaEvent::Record(stopped()) });
                 }
                 self.phone_mut(who).streams.remove(&session);
             }
+            MediaCommand::StopPlay | MediaCommand::CloseSocket(_) => {}
             MediaCommand::Open { .. } | MediaCommand::Devices { .. } | MediaCommand::Video(_) => {}
         }
+    }
+
+    /// A tone begins or ends: one of that name sounds, or does not.
+    pub(super) fn on_tone(&mut self, who: Who, command: ToneCommand) {
+        let tones = &mut self.phone_mut(who).tones;
+        match command {
+            ToneCommand::Start { tone: Tone::Key(digit), .. } => self.phone_mut(who).keys.push(digit),
+            ToneCommand::Start { id, tone, device, over } => {
+                let before = tones.insert(id, (tone, device, !over.is_empty()));
+                assert!(before.is_none(), "two tones of one name");
+            }
+            ToneCommand::Stop { id } => assert!(tones.remove(&id).is_some(), "that tone does not sound"),
+        }
+    }
+
+    /// What an agent hears besides the calls: the tone, the device, and whether it minds somebody's speech.
+    pub fn tones(&self, who: Who) -> Vec<(Tone, String, bool)> {
+        self.phone_of(who).tones.values().cloned().collect()
     }
 
     /// A certificate, and one address for a path to it.

@@ -9,7 +9,7 @@ use phoned::ua::contact::{Contact, Wanted};
 use phoned::ua::error::Error;
 use phoned::ua::event::Event;
 use phoned::ua::io::{DeviceInfo, Input, ReplyId, SessionId, Transport};
-use phoned::ua::media::{MediaCommand, MediaEvent, MediaStats};
+use phoned::ua::media::{MediaCommand, MediaEvent, MediaStats, Tone};
 use phoned::ua::settings::{AccountSettings, AudioSettings, Settings};
 use rand_chacha::rand_core::Rng;
 use serde_json::Value;
@@ -32,6 +32,10 @@ pub struct Phone {
     pub wanted: Vec<Wanted>,
     /// What it asked of its media engine.
     pub media: Vec<(SessionId, MediaCommand)>,
+    /// What sounds at its devices, by the name of each.
+    pub tones: BTreeMap<u64, (Tone, String, bool)>,
+    /// The digits that its agents heard.
+    pub keys: Vec<char>,
     /// The media engine's sessions that are open.
     pub streams: BTreeMap<SessionId, Stream>,
     /// What its media engine measures, of every session, besides codec and rating.
@@ -107,6 +111,8 @@ impl Net {
             replies: BTreeMap::new(),
             wanted: Vec::new(),
             media: Vec::new(),
+            tones: BTreeMap::new(),
+            keys: Vec::new(),
             streams: BTreeMap::new(),
             figures: MediaStats::default(),
             hears: true,
@@ -144,6 +150,11 @@ impl Net {
             default_output: false,
         };
         self.feed(who, Input::Devices(ids.iter().map(device).collect()));
+    }
+
+    /// A phone's host has exactly these.
+    pub fn devices(&mut self, who: Who, list: Vec<DeviceInfo>) {
+        self.feed(who, Input::Devices(list));
     }
 
     /// The CRM answers a phone.
