@@ -56,8 +56,13 @@ fn found(daemon: &Daemon, digits: &str) -> Vec<String> {
         "the events are there"
     );
     assert!(all.iter().any(|(name, _)| name.contains("/recordings/")), "something is recorded");
-    let of = |text: &str| traces(digits).into_iter().filter(|trace| text.contains(trace)).collect::<Vec<_>>();
-    all.iter().flat_map(|(name, text)| of(text).into_iter().map(move |trace| format!("{trace} in {name}"))).collect()
+    // The log of events has checksums between its lines: two bytes of them prove nothing.
+    let proves = |name: &str, trace: &str| !(name.contains("/state/") && trace.starts_with('\''));
+    let of = |name: &str, text: &str| -> Vec<String> {
+        let traces = traces(digits).into_iter().filter(|trace| proves(name, trace) && text.contains(trace));
+        traces.map(|trace| format!("{trace} in {name}")).collect()
+    };
+    all.iter().flat_map(|(name, text)| of(name, text)).collect()
 }
 
 fn dtmf(client: &mut Client, call: &str, digits: &str, more: Value) {

@@ -35,7 +35,14 @@ fn right(schema: &Value, all: &Value) -> Value {
     match kind {
         "integer" => json!(486),
         "boolean" => json!(true),
-        "array" => (0..schema["minItems"].as_u64().unwrap_or(0)).map(|n| n.to_string()).collect(),
+        "array" => {
+            // Texts of no kind are all different.
+            let item = |n: u64| match right(&schema["items"], all) {
+                Value::String(text) if text == "*" => json!(n.to_string()),
+                other => other,
+            };
+            (0..schema["minItems"].as_u64().unwrap_or(0)).map(item).collect()
+        }
         "object" => json!({}),
         _ => json!("*"),
     }
@@ -176,7 +183,7 @@ fn others() -> Vec<Row> {
     ));
     // Methods of the seed that do not exist here yet are unknown, not half there.
     for method in
-        ["session.videoToVideo", "audio.open", "phone.session.get", "rpc.methods", "events.rewind", "", "session."]
+        ["session.videoToVideo", "audio.listen", "phone.session.get", "rpc.methods", "events.rewind", "", "session."]
     {
         rows.push((request(method, &json!({})), -32601, None));
     }
@@ -275,7 +282,7 @@ async fn batches_are_answered_whole() {
 fn each_role_may_do_its_part_and_no_more() {
     for (role, forbidden) in [
         (Role::Observe, METHODS.iter().filter(|method| method.role > Role::Observe).count()),
-        (Role::Call, 7),
+        (Role::Call, 9),
         (Role::Admin, 0),
     ] {
         let refused = METHODS.iter().filter(|method| {
