@@ -1,5 +1,7 @@
 //! The shell: builds the edges and runs one loop around the phone: input → [`Ua`] → outputs. It decides nothing.
 
+mod reload;
+
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{self, Read as _};
@@ -14,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::audio::{self, Devices};
-use crate::config::{Config, Faults, Origin, Roles, changes};
+use crate::config::{Config, Origin, Roles};
 use crate::crm::{self, Crm};
 use crate::journal;
 use crate::media::recorder::{Format, RecordConfig};
@@ -26,11 +28,12 @@ use crate::rpc::{self, Hub, Listener, Request, Server};
 use crate::service::{self, Manager};
 use crate::store::{self, Told};
 use crate::ua::Ua;
-use crate::ua::command::{Command, Configure, Drain};
+use crate::ua::command::{Command, Drain};
 use crate::ua::contact::Contact;
 use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target};
 use crate::ua::media::MediaEvent;
 use crate::ua::settings::Settings;
+use reload::{Reading, Reload};
 
 /// Events of the media engine that may wait.
 const MEDIA_INBOX: usize = 256;
@@ -116,18 +119,6 @@ pub struct Daemon {
     _devices: Devices,
 }
 
-/// The configuration, and who wants it to be read anew.
-struct Reload {
-    origin: Origin,
-    /// As it was at the start, and when it was last read.
-    first: Config,
-    last: Config,
-    asked: Vec<ReplyId>,
-    /// A reading is under way: the next one waits.
-    running: bool,
-    done: mpsc::Sender<(Vec<ReplyId>, Result<Config, Faults>)>,
-}
-
 enum AtOnce {
     Media(SessionId, MediaEvent),
     Resolved(QueryId, Vec<Target>),
@@ -142,7 +133,7 @@ struct Inboxes {
     recordings: mpsc::Receiver<Answer>,
     crm: mpsc::Receiver<crm::Told>,
     alerts: mpsc::Receiver<Value>,
-    configs: mpsc::Receiver<(Vec<ReplyId>, Result<Config, Faults>)>,
+    configs: mpsc::Receiver<Reading>,
 }
 
 impl Daemon {
@@ -203,7 +194,7 @@ impl Daemon {
         let server = spawn(server.held_by(written).ruled_by(rule).run(requests, stopped(stop)));
         let rpc = listener.into_iter().chain([server]).collect();
         let (done, configs) = mpsc::channel(1);
-        let reload = Reload { origin, first: config.clone(), last: config, asked: Vec::new(), running: false, done };
+        let reload = Reload::new(origin, config, done);
         let mut daemon = Daemon {
             ua,
             hub,
@@ -258,7 +249,7 @@ impl Daemon {
                 Some((reply, answer)) = self.inboxes.recordings.recv() => self.hub.reply(reply, answer),
                 Some(told) = self.inboxes.crm.recv() => self.on_crm(told),
                 Some(alert) = self.inboxes.alerts.recv() => self.handle(Input::Alert(alert)),
-                Some((replies, config)) = self.inboxes.configs.recv() => self.on_config(&replies, config),
+                Some(read) = self.inboxes.configs.recv() => self.on_config(read),
                 () = sleep_until(wake) => self.on_time(),
                 _ = self.signals.0.recv() => signals += 1,
                 _ = self.signals.1.recv() => signals += 1,
@@ -362,55 +353,12 @@ impl Daemon {
 
     /// No new calls; the loop stops once the last one is over or the time is up.
     fn drain_calls(&mut self, reply: ReplyId, drain: Drain) {
-        let seconds = drain.timeout.unwrap_or(self.reload.last.phone.drain_timeout);
+        let seconds = drain.timeout.unwrap_or(self.reload.last().phone.drain_timeout);
         tracing::info!(seconds, "no new calls; those that are go on for a while");
         self.manager.stopping(Duration::from_secs(seconds));
         self.hub.stopping();
         self.draining = true;
         self.handle(Input::Command { reply, command: Command::Drain(drain) });
-    }
-
-    /// Reads the configuration on a thread that may wait for the disk, one reading at a time.
-    fn read_config(&mut self, reply: ReplyId) {
-        self.reload.asked.push(reply);
-        if self.reload.running {
-            return;
-        }
-        self.reload.running = true;
-        self.manager.reloading();
-        let (replies, origin) = (std::mem::take(&mut self.reload.asked), self.reload.origin.clone());
-        let done = self.reload.done.clone();
-        drop(tokio::task::spawn_blocking(move || {
-            let _ = done.blocking_send((replies, origin.load())); // the loop may be gone
-        }));
-    }
-
-    fn on_config(&mut self, replies: &[ReplyId], read: Result<Config, Faults>) {
-        let command = match read {
-            Ok(now) => {
-                let reload = &mut self.reload;
-                let (changed, waiting) = (changes(&reload.last, &now).live, changes(&reload.first, &now).at_restart);
-                tracing::info!(?changed, needs_restart = ?waiting, "the configuration is read anew");
-                self.roles.send_replace(now.rpc.roles.clone());
-                let (was, will) = (Box::new(reload.last.settings()), Box::new(now.settings()));
-                reload.last = now;
-                Configure::Apply { was, will, changed, needs_restart: waiting }
-            }
-            Err(Faults(faults)) => {
-                for fault in &faults {
-                    tracing::error!("the configuration is refused, what was before holds on: {fault}");
-                }
-                Configure::Refuse(faults)
-            }
-        };
-        for reply in replies {
-            self.handle(Input::Command { reply: *reply, command: Command::Configure(Box::new(command.clone())) });
-        }
-        self.manager.ready();
-        self.reload.running = false;
-        if let Some(next) = self.reload.asked.pop() {
-            self.read_config(next);
-        }
     }
 
     fn stop(&mut self, reply: ReplyId) {

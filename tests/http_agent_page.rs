@@ -4,40 +4,27 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 use common::chromium::{self, Chromium};
 use common::daemon::{Daemon, Setup, trunk};
 use common::wait::free_port;
+use common::web::{Says, Web};
 use serde_json::json;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// Serves the files of docs/clients; its origin.
-fn files() -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/clients");
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let mut line = String::new();
-            let _ = BufReader::new(&stream).read_line(&mut line);
-            let path = line.split(' ').nth(1).unwrap_or("/").trim_start_matches('/').to_owned();
-            let kind = if path.ends_with(".mjs") { "text/javascript" } else { "text/html" };
-            let (status, body) = match std::fs::read(root.join(&path)) {
-                Ok(body) if !path.contains("..") => ("200 OK", body),
-                _ => ("404 Not Found", Vec::new()),
-            };
-            let head = format!(
-                "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            );
-            let _ = (&stream).write_all(head.as_bytes()).and_then(|()| (&stream).write_all(&body));
+/// Serves the files of docs/clients.
+fn files() -> Web {
+    Web::start(|asked, _| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/clients");
+        let kind = if asked.target.ends_with(".mjs") { "text/javascript" } else { "text/html" };
+        match std::fs::read_to_string(root.join(asked.target.trim_start_matches('/'))) {
+            Ok(text) => Says::File(kind, text),
+            Err(_) => Says::Answer(Duration::ZERO, 404, String::new()),
         }
-    });
-    origin
+    })
 }
 
 /// Clicks on a button of the only call, once it is there.
@@ -52,7 +39,8 @@ fn a_call_is_answered_and_transferred_by_clicks() {
     if chromium::impossible() {
         return;
     }
-    let origin = files();
+    let files = files();
+    let origin = files.url("");
     let carol = Daemon::start(&Setup { tables: trunk("carol", 900) + "auto_answer = 0\n", ..Setup::default() });
     let bob = Daemon::start(&Setup { tables: trunk("bob", 700), ..Setup::default() });
     let (dir, http) = (tempfile::tempdir().unwrap(), free_port());

@@ -46,7 +46,11 @@ pub(super) fn run(socket: Option<PathBuf>, first: Client) -> Result<(), Failure>
         if let Some(client) = &mut daemon
             && let Err(failure) = look(client, &mut screen)
         {
-            (daemon, screen.told) = (None, failure.to_string());
+            screen.told = failure.to_string();
+            // Whoever only refuses is there.
+            if matches!(failure, Failure::Unreachable(_)) {
+                daemon = None;
+            }
         }
         screen.connected = daemon.is_some();
         let drawn = terminal.draw(|frame| screen.draw(frame));

@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
+use super::machine::left_out;
 use super::tone::{self, Sound};
 use super::wait::{now, poll, secs, until};
 
@@ -31,7 +32,7 @@ pub fn impossible() -> bool {
     };
     let impossible = !there("chromium") && !there("apt-get");
     if impossible {
-        println!("left out: there is no chromium here, and no apt to install it with");
+        left_out("the browser: there is no chromium here, and no apt to install it with");
     }
     impossible
 }

@@ -34,6 +34,8 @@ pub struct Asked {
 pub enum Says {
     /// Answers after so long: status, body.
     Answer(Duration, u16, String),
+    /// A file of that type.
+    File(&'static str, String),
     /// Sends elsewhere.
     Redirect(String),
     /// Never answers.
@@ -149,19 +151,21 @@ impl Own {
                 all.push(asked.clone());
                 all.len() - 1
             };
-            let (status, more, body) = match (self.answer)(&asked, before) {
+            let json = "application/json";
+            let (status, more, kind, body) = match (self.answer)(&asked, before) {
                 Says::Answer(after, status, body) => {
                     std::thread::sleep(after);
-                    (status, String::new(), body)
+                    (status, String::new(), json, body)
                 }
-                Says::Redirect(to) => (302, format!("Location: {to}\r\n"), String::new()),
+                Says::File(kind, body) => (200, String::new(), kind, body),
+                Says::Redirect(to) => (302, format!("Location: {to}\r\n"), json, String::new()),
                 Says::Nothing => {
                     let _ = stream.read(&mut [0]); // until the other side gives up
                     return;
                 }
                 Says::Close => return,
             };
-            let head = format!("HTTP/1.1 {status} X\r\n{more}Content-Type: application/json\r\nContent-Length: ");
+            let head = format!("HTTP/1.1 {status} X\r\n{more}Content-Type: {kind}\r\nContent-Length: ");
             let text = format!("{head}{}\r\n\r\n{body}", body.len());
             let sent = stream.get_mut().write_all(text.as_bytes()).and_then(|()| stream.get_mut().flush());
             if sent.is_err() {

@@ -1,105 +1,36 @@
-//! Between the rates of codecs and those of programs: 8, 16 and 48 kHz. Pure.
+//! From one rate to another in whatever pieces a program writes. Pure.
 
-use std::sync::LazyLock;
+use crate::media::resample::Resampler;
 
-/// Taps for each phase.
-const PER_PHASE: usize = 32;
-
-/// A windowed sinc at 48 kHz with its −6 dB point a little below half of the lower rate.
-fn filter(factor: usize) -> Vec<f32> {
-    let taps = factor * PER_PHASE;
-    let cutoff = 0.47 / factor as f64;
-    let shape = |n: usize| {
-        let (x, w) = (n as f64 - (taps - 1) as f64 / 2.0, n as f64 / (taps - 1) as f64 * std::f64::consts::TAU);
-        let sinc = (2.0 * std::f64::consts::PI * cutoff * x).sin() / (std::f64::consts::PI * x);
-        sinc * (0.42 - 0.5 * w.cos() + 0.08 * (2.0 * w).cos())
-    };
-    let sum: f64 = (0..taps).map(shape).sum();
-    (0..taps).map(|n| (shape(n) / sum) as f32).collect()
-}
-
-static BY_3: LazyLock<Vec<f32>> = LazyLock::new(|| filter(3));
-static BY_6: LazyLock<Vec<f32>> = LazyLock::new(|| filter(6));
-
-/// From one rate to another, by way of 48 kHz.
+/// Between two of 8, 16 and 48 kHz.
 pub struct Convert {
-    from: u32,
-    to: u32,
-    up: Option<Stage>,
-    down: Option<Stage>,
-    wide: Vec<f32>,
-}
-
-struct Stage {
-    factor: usize,
-    taps: &'static [f32],
-    history: Vec<f32>,
-    /// Samples until the next one comes out.
-    wait: usize,
+    rates: (u32, u32),
+    resampler: Resampler,
+    /// Too little yet to make a sample of the other rate.
+    rest: Vec<i16>,
 }
 
 impl Convert {
-    /// None at other rates than 8, 16 and 48 kHz.
+    /// None at other rates.
     pub fn new(from: u32, to: u32) -> Option<Convert> {
-        let stage = |rate: u32, up: bool| match rate {
-            48_000 => Some(None),
-            16_000 => Some(Some(Stage::new(3, &BY_3, up))),
-            8_000 => Some(Some(Stage::new(6, &BY_6, up))),
-            _ => None,
-        };
-        let (up, down) = if from == to { (None, None) } else { (stage(from, true)?, stage(to, false)?) };
-        Some(Convert { from, to, up, down, wide: Vec::new() })
+        Some(Convert { rates: (from, to), resampler: Resampler::new(from, to)?, rest: Vec::new() })
     }
 
     /// What it turns into what.
     pub fn rates(&self) -> (u32, u32) {
-        (self.from, self.to)
+        self.rates
     }
 
     /// Appends to `out` what `pcm` becomes.
     pub fn process(&mut self, pcm: &[i16], out: &mut Vec<i16>) {
-        if self.from == self.to {
-            return out.extend_from_slice(pcm);
-        }
-        let Convert { up, down, wide, .. } = self;
-        wide.clear();
-        match up {
-            Some(up) => pcm.iter().for_each(|sample| up.widen(f32::from(*sample), wide)),
-            None => wide.extend(pcm.iter().map(|sample| f32::from(*sample))),
-        }
-        let round = |value: f32| value.round().clamp(-32_768.0, 32_767.0) as i16;
-        match down {
-            Some(down) => out.extend(wide.iter().filter_map(|sample| down.narrow(*sample)).map(round)),
-            None => out.extend(wide.iter().copied().map(round)),
-        }
-    }
-}
-
-impl Stage {
-    fn new(factor: usize, taps: &'static [f32], up: bool) -> Stage {
-        Stage { factor, taps, history: vec![0.0; if up { PER_PHASE } else { taps.len() }], wait: factor - 1 }
-    }
-
-    fn widen(&mut self, sample: f32, out: &mut Vec<f32>) {
-        self.history.rotate_right(1);
-        self.history[0] = sample;
-        for phase in 0..self.factor {
-            let taps = self.taps[phase..].iter().step_by(self.factor);
-            out.push(self.history.iter().zip(taps).map(|(h, t)| h * t).sum::<f32>() * self.factor as f32);
-        }
-    }
-
-    fn narrow(&mut self, sample: f32) -> Option<f32> {
-        self.history.rotate_left(1);
-        if let Some(last) = self.history.last_mut() {
-            *last = sample;
-        }
-        if self.wait > 0 {
-            self.wait -= 1;
-            return None;
-        }
-        self.wait = self.factor - 1;
-        Some(self.history.iter().zip(self.taps).map(|(h, t)| h * t).sum())
+        self.rest.extend_from_slice(pcm);
+        let group = self.resampler.needed(1).max(1);
+        let ready = self.rest.len() / group * group;
+        let (from, to) = self.rates;
+        let begin = out.len();
+        out.resize(begin + ready * to as usize / from as usize, 0);
+        self.resampler.process(&self.rest[..ready], &mut out[begin..]);
+        self.rest.drain(..ready);
     }
 }
 
@@ -112,7 +43,8 @@ mod tests {
         let step = hz * std::f64::consts::TAU / f64::from(from);
         let pcm: Vec<i16> = (0..from / 5).map(|n| ((f64::from(n) * step).sin() * 20_000.0) as i16).collect();
         let mut out = Vec::new();
-        pcm.chunks(from as usize / 50).for_each(|part| convert.process(part, &mut out));
+        // In pieces that do not fit.
+        pcm.chunks(from as usize / 50 + 1).for_each(|part| convert.process(part, &mut out));
         assert_eq!(out.len(), to as usize / 5, "{from} to {to}");
         let tail = &out[out.len() / 2..];
         let rms = (tail.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / tail.len() as f64).sqrt();
