@@ -1,4 +1,8 @@
-//! What the documents name is there: every test that docs/SECURITY.md gives as proof, every file that a link leads to.
+//! What the documents name is there: every test that docs/SECURITY.md gives as proof, every file that a link leads to. A
+//! part of the bench writes its own section.
+
+#[path = "bench/page.rs"]
+mod page;
 
 use std::path::{Path, PathBuf};
 
@@ -49,4 +53,18 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(links > 5, "{links}");
+}
+
+#[test]
+fn a_part_of_the_bench_writes_its_own_section() {
+    let page = page::with_section("", &["Calls", "Speech"], "Speech", "clear");
+    let page = page::with_section(&page, &["Calls", "Speech"], "Other", "kept\n\n| a |\n");
+    let page = page::with_section(&page, &["Calls", "Speech"], "Calls", "many");
+    assert!(page.starts_with("# Benchmarks\n"), "{page}");
+    assert!(page.ends_with("\n\n## Calls\n\nmany\n\n## Speech\n\nclear\n\n## Other\n\nkept\n\n| a |\n"), "{page}");
+    let again = page::with_section(&page, &["Calls", "Speech"], "Speech", "clearer\n");
+    assert_eq!(again, page.replace("clear", "clearer"));
+    let written = read(&root().join("docs/BENCHMARKS.md"));
+    let section = written.split("\n## Calls\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a section");
+    assert_eq!(page::with_section(&written, &[], "Calls", section), written, "the page is of this form");
 }

@@ -1,11 +1,13 @@
 //! `make bench`: phoned and baresip under the same load in the same run, from a generator of our own (SIP and RTP on loopback,
-//! clocked in µs). Prints a table and writes docs/BENCHMARKS.md. `PHONED_BENCH=quick` takes three minutes and writes nothing, nor do
-//! `PHONED_BENCH_PEER=phoned` and `PHONED_BENCH_ONLY=starts|calls|legs|set-ups|speech`, which do only that much of it.
+//! clocked in µs). Prints a table a part, and writes its section of docs/BENCHMARKS.md. `PHONED_BENCH_ONLY=NAME,…` does only these parts
+//! (their names are in `PARTS`; `load` means the first four) and leaves the other sections as they are. `PHONED_BENCH=quick` takes
+//! three minutes and writes nothing, nor does `PHONED_BENCH_PEER=phoned`, which leaves baresip out.
 #![allow(clippy::unwrap_used)]
 
 mod caller;
 mod legs;
 mod measure;
+mod page;
 mod peer;
 mod rtp;
 mod speech;
@@ -72,41 +74,87 @@ impl Plan {
     }
 }
 
+/// A part of the bench, and its section of docs/BENCHMARKS.md.
+struct Part {
+    /// In `PHONED_BENCH_ONLY`.
+    name: &'static str,
+    /// The section's heading.
+    heading: &'static str,
+    /// What was done and what the rows are, for the reader.
+    about: &'static str,
+    /// Does it with one make: puts its rows. Their goals stand in `table::goals`. A part that baresip has nothing of puts no row for it, and
+    /// its table has no such column.
+    run: fn(Make, &Plan, &mut Table),
+}
+
+/// In the order of the page. A new one needs its line here, no more.
+const PARTS: [Part; 5] = [
+    Part {
+        name: "starts",
+        heading: "Alone",
+        about: "From the start of the process until its REGISTER with a digest is accepted; then the round trip on the control socket of a phone \
+                without calls, which\nasks phoned for its accounts, baresip for its agent's state.",
+        run: starts,
+    },
+    Part {
+        name: "calls",
+        heading: "Calls",
+        about: "Both play a tone and answer at once; the generator (tests/bench) sends voice on every call and counts what comes back. CPU is user and\n\
+                system time of the one process. phoned has `output = \"null\"`; baresip has its default Opus settings and plays into `aubridge`; the file\n\
+                of sound that each of its calls loads is taken off its memory.",
+        run: |make, plan, table| plan.calls.iter().for_each(|(codec, calls)| talk(make, *codec, *calls, plan, table)),
+    },
+    Part {
+        name: "legs",
+        heading: "Calls over WebRTC",
+        about: "The same over ICE and DTLS-SRTP.",
+        run: |make, plan, table| plan.legs.iter().for_each(|count| legs(make, *count, plan, table)),
+    },
+    Part {
+        name: "set-ups",
+        heading: "Set-ups",
+        about: "INVITE, 180, 200, ACK and, 50 ms after the INVITE, BYE, with the media of that time in its CPU. Kept up with is a rate at which\n\
+                1 % at most is lost and the p99 stays below 100 ms.",
+        run: set_ups,
+    },
+    Part {
+        name: "speech",
+        heading: "Speech over bad lines",
+        about: speech::ABOUT,
+        run: |make, plan, table| speech::matrix(make, plan.runs, table),
+    },
+];
+
+/// The parts about calls and their number, which `PHONED_BENCH_ONLY=load` means.
+const LOAD: [&str; 4] = ["starts", "calls", "legs", "set-ups"];
+
 fn main() {
     if !std::env::args().any(|a| a == "--bench") {
         return;
     }
     let quick = std::env::var("PHONED_BENCH").is_ok_and(|v| v == "quick");
     let plan = if quick { Plan::quick() } else { Plan::full() };
-    let only = std::env::var("PHONED_BENCH_PEER").ok();
-    let part = |name| std::env::var("PHONED_BENCH_ONLY").map_or(true, |only| only == name);
-    let mut table = Table::default();
-    for make in [Make::Phoned, Make::Baresip] {
-        if only.as_deref().is_some_and(|name| name != make.name()) {
-            continue;
+    let peer = std::env::var("PHONED_BENCH_PEER").ok();
+    let makes = [Make::Phoned, Make::Baresip].into_iter().filter(|make| peer.as_ref().is_none_or(|p| p == make.name()));
+    let makes: Vec<Make> = makes.collect();
+    let only = std::env::var("PHONED_BENCH_ONLY").ok();
+    let meant = |word: &str, name: &str| word == name || (word == "load" && LOAD.contains(&name));
+    let wanted = |part: &&Part| only.as_ref().is_none_or(|only| only.split(',').any(|word| meant(word, part.name)));
+    for part in PARTS.iter().filter(wanted) {
+        let mut table = Table::default();
+        for make in &makes {
+            (part.run)(*make, &plan, &mut table);
+            table.version(make.column(), make.version());
         }
-        let column = make.column();
-        table.version(column, make.version());
-        if part("starts") {
-            starts(make, &plan, &mut table);
+        println!("\n{}", table.text());
+        if plan.write && peer.is_none() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/BENCHMARKS.md");
+            let page = std::fs::read_to_string(path).unwrap_or_default();
+            let text = format!("{}\n\n{}", part.about, table.markdown());
+            std::fs::write(path, page::with_section(&page, &PARTS.map(|part| part.heading), part.heading, &text))
+                .unwrap();
+            println!("written to docs/BENCHMARKS.md: {}", part.heading);
         }
-        for (codec, calls) in plan.calls.iter().filter(|_| part("calls")) {
-            talk(make, *codec, *calls, &plan, &mut table);
-        }
-        for count in plan.legs.iter().filter(|_| part("legs")) {
-            legs(make, *count, &plan, &mut table);
-        }
-        if part("set-ups") {
-            set_ups(make, &plan, &mut table);
-        }
-        if part("speech") {
-            speech::matrix(make, plan.runs, &mut table);
-        }
-    }
-    println!("\n{}", table.text());
-    if plan.write && only.is_none() && std::env::var_os("PHONED_BENCH_ONLY").is_none() {
-        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/BENCHMARKS.md"), table.markdown()).unwrap();
-        println!("written to docs/BENCHMARKS.md");
     }
 }
 

@@ -19,6 +19,12 @@ use crate::measure::{now, percentile, sleep};
 use crate::peer::{Codec, Make, Peer, Sound, Wire};
 use crate::table::Table;
 
+/// For the reader of its section.
+pub const ABOUT: &str = "PESQ of synthetic speech (espeak-ng, twice 17 s, of which the first 10 s are not judged) from one phone to another of the same make\n\
+    through a relay that loses packets, or delays each by 0 to 30 ms; wideband for Opus, narrowband for PCMU; medians of three runs. Opus has\n\
+    the bit rate of the calls above. phoned's is what its loudspeaker gets; baresip's what its decoder gives (`sndfile`), with its `plc`\n\
+    module loaded.";
+
 /// What is not judged, s: buffers learn, reports tell of the loss.
 const LEARNING: u32 = 10;
 

@@ -86,9 +86,11 @@ impl Goal {
 }
 
 impl Table {
-    /// Names a column.
+    /// Names a column, if it has figures.
     pub fn version(&mut self, column: Column, version: String) {
-        self.versions[column as usize] = version;
+        if self.rows.iter().any(|(_, values)| values[column as usize].is_some()) {
+            self.versions[column as usize] = version;
+        }
     }
 
     /// Puts a figure; None is a load that was too much: a dash.
@@ -102,7 +104,7 @@ impl Table {
 
     /// For a terminal.
     pub fn text(&self) -> String {
-        let mut out = format!("{}, {}\n\n", self.versions[0], self.versions[1]);
+        let mut out = format!("{}\n\n", self.peers(", "));
         let _ = writeln!(out, "{:44} {:>10} {:>10} {:>8}  goal", "", "phoned", "baresip", "ratio");
         for (name, values) in &self.rows {
             let [a, b] = values.map(show);
@@ -123,24 +125,22 @@ impl Table {
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = load.split(' ').take(3).collect::<Vec<_>>().join(", ");
         let mut out = format!(
-            "# Benchmarks\n\n`make bench` wrote this page: {} and {}, one after the other, under the same load on loopback of one machine\n\
-             ({cores} cores, {model}), which the generator shares with them.\n\n\
-             Both play a tone and answer at once; the generator (tests/bench) sends voice on every call and counts what comes back. CPU is user and\n\
-             system time of the one process. phoned is the release build with `output = \"null\"`; baresip has its default Opus settings and plays into\n\
-             `aubridge`; the file of sound that each of its calls loads is taken off its memory. A set-up is INVITE, 180, 200, ACK and, 50 ms after the\n\
-             INVITE, BYE, with the media of that time in its CPU. The control round trip asks phoned for its accounts, baresip for its agent's state.\n\n\
-             PESQ is that of synthetic speech (espeak-ng, twice 17 s, of which the first 10 s are not judged) from one phone to another of the same\n\
-             make through a relay that loses packets, or delays each by 0 to 30 ms; wideband for Opus, narrowband for PCMU; medians of three runs.\n\
-             Opus has the bit rate of the other rows. phoned's is what its loudspeaker gets; baresip's what its decoder gives (`sndfile`), with\n\
-             its `plc` module loaded.\n\n\
-             A dash: the peer could not take that load (a call not answered; less than 99 % of its packets sent; in set-ups more than 1 % lost or a p99\n\
-             above 100 ms). Goals that are missed are marked, and listed below the table. The machine's load average at the end: {load}.\n\n\
-             | | phoned | baresip | ratio | goal |\n|---|---|---|---|---|\n",
-            self.versions[0], self.versions[1]
+            "{}, on loopback of one machine ({cores} cores, {model}), which the generator shares; its load average at the\n\
+             end: {load}. A dash: that load was too much (a call not answered; less than 99 % of its packets sent).\n\n",
+            self.peers(", then ")
         );
+        let both = !self.versions[1].is_empty();
+        out += if both {
+            "| | phoned | baresip | ratio | goal |\n|---|---|---|---|---|\n"
+        } else {
+            "| | phoned | goal |\n|---|---|---|\n"
+        };
         for (name, values) in &self.rows {
-            let [a, b] = values.map(show);
-            let _ = writeln!(out, "| {name} | {a} | {b} | {} | {} |", ratio(*values), verdict(name, *values));
+            let ([a, b], goal) = (values.map(show), verdict(name, *values));
+            let _ = match both {
+                true => writeln!(out, "| {name} | {a} | {b} | {} | {goal} |", ratio(*values)),
+                false => writeln!(out, "| {name} | {a} | {goal} |"),
+            };
         }
         let missed = self.missed();
         let _ = match missed.len() {
@@ -148,6 +148,12 @@ impl Table {
             _ => writeln!(out, "\nMissed:\n\n{}", missed.join("\n")),
         };
         out
+    }
+
+    /// Those that were measured.
+    fn peers(&self, between: &str) -> String {
+        let there: Vec<&str> = self.versions.iter().map(String::as_str).filter(|v| !v.is_empty()).collect();
+        there.join(between)
     }
 
     fn missed(&self) -> Vec<String> {
