@@ -152,6 +152,7 @@ impl Daemon {
         let (roles, rule) = watch::channel(config.rpc.roles.clone());
         let listener = Listener::bind(&config.http)?;
         let (to_net, net_inbox) = mpsc::channel(net::INBOX);
+        net::watch(to_net.clone());
         let net = Net::start(&config.sip.listen, &config.tls, to_net).map_err(StartError::Sip)?;
         let (facts, device_inbox) = mpsc::channel(DEVICE_INBOX);
         let devices = Devices::start(audio_config(&config), facts);
@@ -320,6 +321,7 @@ impl Daemon {
                 self.handle(Input::FlowUp { flow, transport, local, remote });
             }
             NetEvent::Closed { flow, reason } => self.handle(Input::FlowClosed { flow, reason }),
+            NetEvent::Addresses(addresses) => self.handle(Input::Addresses(addresses)),
             NetEvent::Resolved(query, targets) => self.handle(Input::Resolved(query, targets)),
         }
     }

@@ -42,6 +42,12 @@ const TABLE: &[Row] = &[
     ("[media]\ncodecs = []\n", &[("2:10: media.codecs", "at least one")]),
     ("[media]\ndscp = 64\n", &[("2:8: media.dscp", "0 to 63")]),
     ("[media]\ndscp = 300\n", &[("2:8: media.dscp", "a whole number")]),
+    (
+        "[webrtc]\nturn = [{ uri = \"turns:relay.example.com\" }]\n",
+        &[("2:8: webrtc.turn", "TURN within TLS is not spoken")],
+    ),
+    ("[webrtc]\nturn = [{ uri = \"turn:relay?transport=tls\" }]\n", &[("2:8: webrtc.turn", "?transport=tcp")]),
+    ("[webrtc]\nstun = [\"stun:relay?transport=tcp\"]\n", &[("2:8: webrtc.stun", "stun:HOST:PORT")]),
     ("[audio]\nhost = \"jack\"\n", &[("2:8: audio.host", "auto, pulse, alsa or none")]),
     ("[audio]\ninput = \"tone:loud\"\n", &[("2:9: audio.input", "tone:440")]),
     ("[audio]\nplay_dirs = [\"sounds\"]\n", &[("2:13: audio.play_dirs", "absolute paths")]),

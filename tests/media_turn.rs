@@ -64,18 +64,31 @@ fn open(phone: &mut Phone, id: u64, input: &str, output: &str) -> LocalMedia {
     }
 }
 
-fn with(port: u16, password: &str, relay_only: bool) -> Phone {
-    let turn =
-        TurnServer { address: format!("127.0.0.1:{port}"), username: "alice".into(), password: Secret::new(password) };
+fn with(port: u16, tcp: bool, password: &str, relay_only: bool) -> Phone {
+    let turn = TurnServer {
+        address: format!("127.0.0.1:{port}"),
+        tcp,
+        username: "alice".into(),
+        password: Secret::new(password),
+    };
     let ice = IceConfig { turn: vec![turn], relay_only, ..IceConfig::default() };
     Phone::with(MediaConfig { ice, ..MediaConfig::default() })
 }
 
 #[test]
 fn a_relay_carries_what_has_no_other_way() {
+    a_relay(false);
+}
+
+#[test]
+fn a_relay_that_is_reached_by_tcp() {
+    a_relay(true);
+}
+
+fn a_relay(tcp: bool) {
     let dir = tempfile::tempdir().unwrap();
     let (_coturn, port) = coturn(&dir);
-    let mut phone = with(port, "wonder", true);
+    let mut phone = with(port, tcp, "wonder", true);
     let file = |name: &str| format!("file:{}", dir.path().join(name).display());
     let mut sides = Vec::new();
     for (id, hz) in [(1, 440), (2, 700)] {
@@ -111,9 +124,12 @@ fn a_relay_carries_what_has_no_other_way() {
 fn a_server_that_refuses_costs_no_call() {
     let dir = tempfile::tempdir().unwrap();
     let (_coturn, port) = coturn(&dir);
-    let mut phone = with(port, "wrong", false);
-    let begin = std::time::Instant::now();
-    let local = open(&mut phone, 1, "null", "null");
-    assert!(begin.elapsed() < secs(3), "{:?}", begin.elapsed());
-    assert_eq!(local.dtls.ice.unwrap().candidates.len(), 1);
+    // One that knows another password, by UDP and by TCP, and one that is not there.
+    for (port, tcp) in [(port, false), (port, true), (free_port(), true)] {
+        let mut phone = with(port, tcp, "wrong", false);
+        let begin = std::time::Instant::now();
+        let local = open(&mut phone, 1, "null", "null");
+        assert!(begin.elapsed() < secs(3), "{:?}", begin.elapsed());
+        assert_eq!(local.dtls.ice.unwrap().candidates.len(), 1);
+    }
 }

@@ -1,5 +1,6 @@
 //! Chromium with JsSIP, a browser agent, through Kamailio's WebSocket: calls both ways with sound both ways, DTMF, hold, mute, hangup and
-//! blind transfer by each side, and what phoned reports of such a call.
+//! blind transfer by each side, and what phoned reports of such a call; over a secure WebSocket attended transfer with the browser in
+//! each part.
 
 mod common;
 
@@ -13,9 +14,9 @@ use common::wait::{poll, secs, until};
 use serde_json::json;
 
 /// An account over WebSocket that plays `hz` and writes what it hears.
-fn account(user: &str, uri: &str, hz: u32) -> String {
+fn account(user: &str, uri: &str, hz: u32, more: &str) -> String {
     let table = common::daemon::account(user, DOMAIN, &password(user), uri, hz);
-    format!("{table}transport = \"ws\"\nmedia = \"auto\"\n\n")
+    format!("{table}media = \"auto\"\n{more}\n\n")
 }
 
 /// All that takes part: the browser is bob and plays 700 Hz; phoned is alice with 440 Hz and carol with 1000 Hz.
@@ -33,16 +34,27 @@ fn scene() -> Scene {
 
 /// With more lines of the configuration.
 fn scene_with(more: &str) -> Scene {
+    scene_over("ws", more)
+}
+
+/// Over `ws` or `wss`; only phoned has reason to trust the server's certificate.
+fn scene_over(transport: &str, more: &str) -> Scene {
     let dir = tempfile::tempdir().unwrap();
-    let secure = Some(Pki::new(dir.path(), "ca").identity("server", &["127.0.0.1"]));
+    let pki = Pki::new(dir.path(), "ca");
+    let secure = Some(pki.identity("server", &["127.0.0.1"]));
     let kamailio = Kamailio::start(&Registrar { secure, ..Registrar::users(&["alice", "bob", "carol"]) });
-    let tables = account("alice", &kamailio.uri(), 440) + &account("carol", &kamailio.uri(), 1000) + more;
+    let (uri, port) = match transport {
+        "wss" => (kamailio.secure_uri(), kamailio.port + 1),
+        _ => (kamailio.uri(), kamailio.port),
+    };
+    let by = format!("transport = \"{transport}\"\ntls_ca_file = \"{}\"", pki.ca_file.display());
+    let tables = account("alice", &uri, 440, &by) + &account("carol", &uri, 1000, &by) + more;
     let phoned = Daemon::start(&Setup { tables, phone: "report_interval = 1".into(), ..Setup::default() });
     let mut client = phoned.connect();
     client.registered("alice", secs(20));
     client.registered("carol", secs(20));
     let mut chromium = Chromium::start(700);
-    chromium.register("bob", DOMAIN, &password("bob"), &format!("ws://127.0.0.1:{}", kamailio.port));
+    chromium.register("bob", DOMAIN, &password("bob"), &format!("{transport}://127.0.0.1:{port}"));
     Scene { chromium, client, phoned, _kamailio: kamailio, _certificate: dir }
 }
 
@@ -70,6 +82,16 @@ impl Scene {
     fn both_hear(&mut self) {
         self.chromium.hears(440.0);
         self.phoned.hears("alice", 700.0);
+    }
+
+    /// Alice consults somebody about a call; carol answers where it is she: the callId.
+    fn consults(&mut self, call: &str, number: &str) -> String {
+        let params = json!({"number": number, "account": "alice", "transferId": call});
+        let consultation = self.client.call("phone.call", params).unwrap()["callId"].as_str().unwrap().to_owned();
+        if number == "carol" {
+            self.carol_answers();
+        }
+        consultation
     }
 
     /// Carol is called, and answers.
@@ -218,6 +240,71 @@ fn the_browser_transfers_phoned() {
     scene.client.wait_event("deleteSession", |e| e["callId"] == call.as_str());
     scene.phoned.hears("alice", 1000.0);
     scene.phoned.hears("carol", 440.0);
+}
+
+#[test]
+fn phoned_transfers_the_browser_attended_over_wss() {
+    if impossible() {
+        return;
+    }
+    let mut scene = scene_over("wss", "");
+    let call = scene.calls();
+    scene.both_hear();
+    assert_eq!(scene.path(&call)["transport"], "wss");
+    let consultation = scene.consults(&call, "carol");
+    scene.client.wait_event("confirmed", |e| e["callId"] == consultation.as_str());
+    scene.client.verb("attendedTransfer", &consultation);
+    assert_eq!(scene.chromium.event("refer")["to"], "carol");
+    scene.client.wait_event("transferred", |e| e["callId"] == call.as_str());
+    scene.client.wait_event("deleteSession", |e| e["callId"] == call.as_str());
+    scene.chromium.hears(1000.0);
+    scene.phoned.hears("carol", 700.0);
+}
+
+#[test]
+fn the_browser_transfers_phoned_attended_over_wss() {
+    if impossible() {
+        return;
+    }
+    let mut scene = scene_over("wss", "");
+    let call = scene.called();
+    scene.both_hear();
+    scene.chromium.eval("agent.change('hold')");
+    scene.chromium.eval("agent.call('carol')");
+    scene.carol_answers();
+    scene.chromium.event("confirmed");
+    scene.chromium.hears(1000.0);
+    scene.chromium.eval("agent.refer('carol', agent.sessions[0], agent.sessions[1])");
+    let new = scene.client.wait_event("startSession", |e| e["data"]["referredBy"] == call.as_str());
+    scene.client.wait_event("confirmed", |e| e["callId"] == new["callId"]);
+    scene.chromium.event("refer accepted");
+    scene.chromium.eval("agent.sessions[0].terminate()");
+    scene.client.wait_event("deleteSession", |e| e["callId"] == call.as_str());
+    scene.phoned.hears("alice", 1000.0);
+    scene.phoned.hears("carol", 440.0);
+}
+
+#[test]
+fn phoned_is_sent_to_the_browser_attended_over_wss() {
+    if impossible() {
+        return;
+    }
+    let mut scene = scene_over("wss", "");
+    let call = scene.client.dial("alice", "carol");
+    scene.carol_answers();
+    scene.client.wait_event("confirmed", |e| e["callId"] == call.as_str());
+    let consultation = scene.consults(&call, "bob");
+    scene.chromium.event("session");
+    scene.chromium.eval("agent.answer()");
+    scene.client.wait_event("confirmed", |e| e["callId"] == consultation.as_str());
+    scene.chromium.hears(440.0);
+    scene.client.verb("attendedTransfer", &consultation);
+    assert_eq!(scene.chromium.event("session")["by"], "remote", "carol calls in alice's place");
+    scene.chromium.eval("agent.answer()");
+    scene.client.wait_event("transferred", |e| e["callId"] == call.as_str());
+    scene.client.wait_event("deleteSession", |e| e["callId"] == call.as_str());
+    scene.chromium.hears(1000.0);
+    scene.phoned.hears("carol", 700.0);
 }
 
 /// The browser's video is 320 × 240; its calls have it from now on.

@@ -52,7 +52,13 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     );
     fault(&["media", "dscp"], when(config.media.dscp <= 63, "0 to 63"));
     let named = |uri: &String, scheme| {
-        when(server(uri, scheme).is_some(), "servers as \"stun:HOST:PORT\" or \"turn:HOST:PORT\"")
+        if uri.starts_with("turns:") {
+            return Err("turn:, not turns: (TURN within TLS is not spoken; the media is encrypted all the same)".into());
+        }
+        when(
+            server(uri, scheme).is_some(),
+            "servers as \"stun:HOST:PORT\", \"turn:HOST:PORT\" or \"turn:HOST:PORT?transport=tcp\"",
+        )
     };
     fault(&["webrtc", "stun"], config.webrtc.stun.iter().try_for_each(|uri| named(uri, "stun")));
     fault(&["webrtc", "turn"], config.webrtc.turn.iter().try_for_each(|turn| named(&turn.uri, "turn")));
@@ -429,19 +435,23 @@ fn sip_uri(text: &str, with_user: bool) -> Result<(), String> {
     )
 }
 
-/// `stun:HOST:PORT` as `HOST:PORT` (RFC 7064, RFC 7065); without a port it is 3478. None: something else, or not over UDP.
-pub(super) fn server(uri: &str, scheme: &str) -> Option<String> {
+/// `stun:HOST:PORT` as `HOST:PORT` (RFC 7064, RFC 7065), without a port it is 3478; and whether it is to be reached by TCP, which TURN
+/// may be. None: something else.
+pub(super) fn server(uri: &str, scheme: &str) -> Option<(String, bool)> {
     let rest = uri.strip_prefix(scheme)?.strip_prefix(':')?;
-    let rest = rest.strip_suffix("?transport=udp").unwrap_or(rest);
+    let (rest, tcp) = match rest.strip_suffix("?transport=tcp").filter(|_| scheme == "turn") {
+        Some(rest) => (rest, true),
+        None => (rest.strip_suffix("?transport=udp").unwrap_or(rest), false),
+    };
     if rest.parse::<SocketAddr>().is_ok() {
-        return Some(rest.to_owned());
+        return Some((rest.to_owned(), tcp));
     }
     if let Some(ip) = rest.strip_prefix('[').and_then(|r| r.strip_suffix(']')) {
-        return ip.parse::<std::net::Ipv6Addr>().ok().map(|ip| format!("[{ip}]:3478"));
+        return ip.parse::<std::net::Ipv6Addr>().ok().map(|ip| (format!("[{ip}]:3478"), tcp));
     }
     let (host, port) = rest.split_once(':').unwrap_or((rest, "3478"));
     let fine = is_host(host) || host.parse::<std::net::Ipv4Addr>().is_ok();
-    (fine && port.parse::<u16>().is_ok_and(|port| port > 0)).then(|| format!("{host}:{port}"))
+    (fine && port.parse::<u16>().is_ok_and(|port| port > 0)).then(|| (format!("{host}:{port}"), tcp))
 }
 
 pub(super) fn is_host(name: &str) -> bool {

@@ -191,7 +191,7 @@ impl MediaConfig {
 pub struct WebrtcConfig {
     /// STUN servers: `stun:HOST` or `stun:HOST:PORT`.
     pub stun: Vec<String>,
-    /// TURN servers, over UDP.
+    /// TURN servers.
     pub turn: Vec<TurnConfig>,
     /// Media goes over a TURN server or not at all: the peer never learns an address of ours.
     pub relay_only: bool,
@@ -201,7 +201,7 @@ pub struct WebrtcConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TurnConfig {
-    /// `turn:HOST` or `turn:HOST:PORT`.
+    /// `turn:HOST` or `turn:HOST:PORT`; by TCP with `?transport=tcp`.
     pub uri: String,
     /// The user of its long-term credential.
     pub username: String,
@@ -213,11 +213,11 @@ impl WebrtcConfig {
     /// As the media engine wants them. What the configuration has been checked for cannot fail; anything else is left out.
     pub fn servers(&self) -> IceConfig {
         let turn = |turn: &TurnConfig| {
-            let address = check::server(&turn.uri, "turn")?;
-            Some(TurnServer { address, username: turn.username.clone(), password: turn.password.clone() })
+            let (address, tcp) = check::server(&turn.uri, "turn")?;
+            Some(TurnServer { address, tcp, username: turn.username.clone(), password: turn.password.clone() })
         };
         IceConfig {
-            stun: self.stun.iter().filter_map(|uri| check::server(uri, "stun")).collect(),
+            stun: self.stun.iter().filter_map(|uri| check::server(uri, "stun")).map(|(address, _)| address).collect(),
             turn: self.turn.iter().filter_map(turn).collect(),
             relay_only: self.relay_only,
         }

@@ -109,6 +109,8 @@ struct Directory {
 
 struct Entry {
     worker: usize,
+    /// What the phone knows of it, without addresses that were gathered.
+    local: LocalMedia,
     closed: Arc<AtomicBool>,
     input: String,
     output: String,
@@ -219,6 +221,12 @@ impl Engine {
                     Err(reason) => Some(MediaEvent::Failed(reason)),
                 };
             }
+            MediaCommand::Move { local_ip, ice } => {
+                return match self.move_to(&mut directory, id, local_ip, ice) {
+                    Ok(local) => local.map(MediaEvent::Local),
+                    Err(reason) => Some(MediaEvent::Failed(reason)),
+                };
+            }
             MediaCommand::Close => {
                 // a flag, not an order: closing works with a full queue too
                 if let Some(entry) = directory.entries.remove(&id) {
@@ -314,18 +322,46 @@ impl Engine {
         let worker = directory.worker(self.workers.len());
         let closed = Arc::new(AtomicBool::new(false));
         let now = clock::mono_ns() / 1_000;
-        let (search, local) = match ice {
-            true => (Some((Search::new(clock::instant(), ports.local, &self.book.servers())?, local)), None),
-            false => (None, Some(local)),
-        };
+        let (search, at_once) = self.search(ice, local.clone())?;
         let (identity, bitrate) = (self.identity.clone(), self.config.opus_bitrate);
         let ears = Arc::new(Ears::default());
         let session = Session::new(id, closed.clone(), ears.clone(), ports, search, identity, start, bitrate, now);
         self.send(worker, Order::Open(Box::new(session)))?;
         let video = VideoEntry { plan: VideoPlan::default(), start: video, open: false };
         let (rate, conference, recording, music) = (None, None, None, None);
-        let entry = Entry { worker, closed, input, output, rate, conference, recording, ears, music, video };
+        let entry = Entry { worker, local, closed, input, output, rate, conference, recording, ears, music, video };
         directory.entries.insert(id, entry);
+        Ok(at_once)
+    }
+
+    /// What is known of our end at once, or what looks for the rest of it.
+    #[allow(clippy::type_complexity, reason = "one of the two")]
+    fn search(
+        &self,
+        ice: bool,
+        local: LocalMedia,
+    ) -> Result<(Option<(Search, LocalMedia)>, Option<LocalMedia>), String> {
+        Ok(match ice {
+            true => (Some((Search::new(clock::instant(), local.rtp, &self.book.servers())?, local)), None),
+            false => (None, Some(local)),
+        })
+    }
+
+    /// Other ports for a session whose address is gone.
+    fn move_to(
+        &self,
+        directory: &mut Directory,
+        id: SessionId,
+        ip: IpAddr,
+        ice: bool,
+    ) -> Result<Option<LocalMedia>, String> {
+        let Directory { next_port, entries, networks } = directory;
+        let entry = entries.get_mut(&id).ok_or("no such session")?;
+        let ports = ports::bind(ip, &self.config.rtp_ports, next_port, self.config.dscp)
+            .map_err(|e| format!("no RTP port: {e}"))?;
+        entry.local = LocalMedia { rtp: ports.local, network: networks.kind_of(ip).into(), ..entry.local.clone() };
+        let (search, local) = self.search(ice, entry.local.clone())?;
+        self.send(entry.worker, Order::Move(id, Box::new((ports, search))))?;
         Ok(local)
     }
 

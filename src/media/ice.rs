@@ -23,6 +23,8 @@ use sansio::Protocol;
 
 use crate::sdp::{Ice, LocalIce};
 
+use super::turn_stream::TurnStream;
+
 /// Servers that do not answer are not waited for longer than this.
 const GATHERING: Duration = Duration::from_secs(2);
 /// Between two rounds of checks, and how many rounds a pair gets: 10 s together, as long as the watchdog waits.
@@ -39,8 +41,10 @@ const KEEPALIVE: Duration = Duration::from_secs(2);
 /// A TURN server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnServer {
-    /// `HOST:PORT`, UDP.
+    /// `HOST:PORT`.
     pub address: String,
+    /// By TCP; else by UDP.
+    pub tcp: bool,
     /// The long-term credential.
     pub username: String,
     /// Its password.
@@ -52,7 +56,7 @@ pub struct TurnServer {
 pub struct Servers {
     /// STUN.
     pub stun: Vec<SocketAddr>,
-    /// TURN, over UDP.
+    /// TURN.
     pub turn: Vec<(SocketAddr, TurnServer)>,
     /// Nothing but relays: the peer never learns an address of ours.
     pub relay_only: bool,
@@ -87,8 +91,34 @@ pub struct Search {
 struct Server {
     address: SocketAddr,
     client: Client,
+    /// By TCP; else its packets are those of the session's socket.
+    stream: Option<TurnStream>,
     relayed: Option<SocketAddr>,
     done: bool,
+}
+
+impl Server {
+    /// What its client wants sent.
+    fn flush(&mut self, outgoing: &mut VecDeque<(SocketAddr, BytesMut)>) {
+        while let Some(packet) = self.client.poll_write() {
+            match &mut self.stream {
+                Some(stream) => {
+                    if let Err(error) = stream.send(&packet.message) {
+                        self.lost(&error);
+                    }
+                }
+                None => outgoing.push_back((packet.transport.peer_addr, packet.message)),
+            }
+        }
+    }
+
+    /// Its connection is gone: it lends nothing any more.
+    fn lost(&mut self, error: &std::io::Error) {
+        if !std::mem::replace(&mut self.done, true) || self.relayed.is_some() {
+            tracing::debug!(server = %self.address, %error, "a TURN server by TCP");
+        }
+        self.relayed = None;
+    }
 }
 
 impl Search {
@@ -126,12 +156,20 @@ impl Search {
             local_addr: self.local,
             username: turn.map(|t| t.username.clone()).unwrap_or_default(),
             password: turn.map(|t| t.password.expose().to_owned()).unwrap_or_default(),
+            transport_protocol: match turn.is_some_and(|turn| turn.tcp) {
+                true => TransportProtocol::TCP,
+                false => TransportProtocol::UDP,
+            },
             ..ClientConfig::default()
+        };
+        let stream = match turn.filter(|turn| turn.tcp).map(|_| TurnStream::connect(self.local.ip(), address)) {
+            Some(Err(error)) => return tracing::debug!(server = %address, %error, "a TURN server by TCP"),
+            stream => stream.and_then(Result::ok),
         };
         let Ok(mut client) = Client::new(config, self.provider.clone()) else { return };
         let asked = if turn.is_some() { client.allocate(now) } else { client.send_binding_request(now) };
         if asked.is_ok() {
-            self.servers.push(Server { address, client, relayed: None, done: false });
+            self.servers.push(Server { address, client, stream, relayed: None, done: false });
         }
     }
 
@@ -220,13 +258,35 @@ impl Search {
 
     /// A packet of ICE or TURN. What a relay carried is handed on with its sender.
     pub fn hear(&mut self, now: Instant, from: SocketAddr, packet: &[u8], relayed: &mut dyn FnMut(SocketAddr, &[u8])) {
-        if let Some(server) = self.servers.iter_mut().find(|s| s.address == from) {
+        if let Some(server) = self.servers.iter_mut().find(|s| s.address == from && s.stream.is_none()) {
             let _ = server.client.handle_read(tagged(now, self.local, from, packet));
             self.read_servers(relayed);
         } else {
             self.check(now, self.local, from, packet);
         }
         self.collect(now);
+    }
+
+    /// What came over TCP connections to servers; as `hear`.
+    pub fn hear_streams(&mut self, now: Instant, relayed: &mut dyn FnMut(SocketAddr, &[u8])) {
+        let local = self.local;
+        for server in &mut self.servers {
+            let Server { address, client, stream: Some(stream), .. } = server else { continue };
+            let heard = stream.poll(&mut |message| {
+                let _ = client.handle_read(tagged(now, local, *address, message));
+            });
+            if let Err(error) = heard {
+                server.lost(&error);
+                server.stream = None;
+            }
+        }
+        self.read_servers(relayed);
+        self.collect(now);
+    }
+
+    /// Some server is reached by TCP.
+    pub fn has_streams(&self) -> bool {
+        self.servers.iter().any(|server| server.stream.is_some())
     }
 
     /// A check that came over a relay of ours.
@@ -346,11 +406,7 @@ impl Search {
         for check in checks {
             self.route(now, check.transport.local_addr, check.transport.peer_addr, check.message);
         }
-        for server in &mut self.servers {
-            while let Some(packet) = server.client.poll_write() {
-                self.outgoing.push_back((packet.transport.peer_addr, packet.message));
-            }
-        }
+        self.servers.iter_mut().for_each(|server| server.flush(&mut self.outgoing));
     }
 
     fn route(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, packet: BytesMut) {
@@ -361,9 +417,7 @@ impl Search {
         if relay.send_to(now, &packet, to).is_err() {
             let _ = relay.create_permission(now, to); // what was to go is sent again, or lost
         }
-        while let Some(packet) = server.client.poll_write() {
-            self.outgoing.push_back((packet.transport.peer_addr, packet.message));
-        }
+        server.flush(&mut self.outgoing);
     }
 }
 

@@ -39,6 +39,7 @@ mod symmetric;
 pub mod telephone_event;
 mod tones;
 mod transport;
+mod turn_stream;
 mod video;
 mod video_ends;
 mod vp8;

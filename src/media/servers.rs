@@ -18,7 +18,7 @@ const AGAIN: Duration = Duration::from_secs(300);
 pub struct IceConfig {
     /// STUN: `HOST:PORT`.
     pub stun: Vec<String>,
-    /// TURN, over UDP.
+    /// TURN.
     pub turn: Vec<TurnServer>,
     /// Nothing but relays.
     pub relay_only: bool,

@@ -149,6 +149,13 @@ impl Session {
         Ok(())
     }
 
+    /// Other ports from now on.
+    pub fn move_to(&mut self, ports: Ports, search: Option<(Search, LocalMedia)>) {
+        let (search, gathering) = search.map(|(search, local)| (Box::new(search), Box::new(local))).unzip();
+        self.transport.move_to(ports, search);
+        self.gathering = gathering;
+    }
+
     /// Cuts or restores the devices.
     pub fn set_gate(&mut self, gate: Direction) {
         self.gate = gate;

@@ -116,6 +116,18 @@ impl Transport {
         self.wire.renew(now, negotiated)
     }
 
+    /// Other ports from now on: the address of the old ones is gone. Keys stay; with a search nothing passes until `renew` has
+    /// found a path from there.
+    pub fn move_to(&mut self, ports: Ports, search: Option<Box<Search>>) {
+        if let Some(search) = &mut self.wire.search {
+            search.close(clock::instant());
+        }
+        self.wire.flush(&self.ports);
+        self.ports = ports;
+        self.wire.search = search;
+        (self.wire.connect_by, self.wire.closed_by) = (None, None);
+    }
+
     /// Packets that came from an address that is not the peer's, or without its key.
     pub fn foreign(&self) -> u64 {
         self.wire.foreign
@@ -141,6 +153,7 @@ impl Transport {
         inbox.drain(&ports.rtp, v4, &mut |from, stamp, bytes| {
             wire.hear(now, times.arrival(stamp), from, bytes, each);
         });
+        wire.hear_streams(now, times.now, each);
         if let Route::Symmetric(route) = &mut wire.route
             && control
             && !route.mux
@@ -313,6 +326,19 @@ impl Wire {
         };
         let mut carried = Vec::new();
         search.hear(now, from, bytes, &mut |peer, data| carried.push((peer, data.to_vec())));
+        self.hear_carried(now, at, carried, each);
+    }
+
+    /// What came over TCP connections to TURN servers.
+    fn hear_streams(&mut self, now: Instant, at: u64, each: &mut Each<'_>) {
+        let Some(search) = self.search.as_mut().filter(|search| search.has_streams()) else { return };
+        let mut carried = Vec::new();
+        search.hear_streams(now, &mut |peer, data| carried.push((peer, data.to_vec())));
+        self.hear_carried(now, at, carried, each);
+    }
+
+    /// What relays carried, with its senders.
+    fn hear_carried(&mut self, now: Instant, at: u64, carried: Vec<(SocketAddr, Vec<u8>)>, each: &mut Each<'_>) {
         for (peer, data) in carried {
             match (&mut self.search, data.first()) {
                 (Some(search), Some(0..=3)) => search.hear_relayed(now, peer, &data),

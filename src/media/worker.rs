@@ -15,15 +15,16 @@ use tokio::sync::mpsc::{Sender, error::TrySendError};
 use crate::sdp::{Direction, Negotiated};
 use crate::ua::command::PlayTo;
 use crate::ua::io::SessionId;
-use crate::ua::media::MediaEvent;
+use crate::ua::media::{LocalMedia, MediaEvent};
 
 use super::clip::Loading;
 use super::clock;
+use super::ice::Search;
 use super::inbound::SCRATCH;
 use super::lateness::Lateness;
 use super::mixer::Mix;
 use super::outbound::{PACKET, Start};
-use super::ports::Inbox;
+use super::ports::{Inbox, Ports};
 use super::recorder::Tap;
 use super::session::{Ends, Loan, Session};
 use super::sockets::Attachment;
@@ -40,6 +41,8 @@ const WAITING: usize = 1_024;
 pub enum Order {
     /// A new session.
     Open(Box<Session>),
+    /// Other ports, and the search for a path from them where there is one.
+    Move(SessionId, Box<(Ports, Option<(Search, LocalMedia)>)>),
     /// What was negotiated; the devices with the first one.
     Remote(SessionId, Box<(Negotiated, Option<Ends>)>),
     /// Other devices.
@@ -98,7 +101,8 @@ impl Order {
             Order::Beat(..) => return None,
             Order::Open(session) => session.id(),
             Order::Remote(id, _) | Order::Ends(id, _) | Order::Gate(id, _) | Order::Mute(id, _) => *id,
-            Order::Video(id, _)
+            Order::Move(id, _)
+            | Order::Video(id, _)
             | Order::Dtmf(id, ..)
             | Order::Tones(id, ..)
             | Order::Music(id, _)
@@ -242,6 +246,9 @@ impl Worker {
                 let odd = self.sessions.iter().filter(|s| s.phase() == 1).count();
                 session.set_phase(u64::from(odd * 2 < self.sessions.len()));
                 self.sessions.push(*session);
+            }
+            Order::Move(id, place) => {
+                self.with(id, |session| session.move_to(place.0, place.1));
             }
             Order::Remote(id, plan) => {
                 let (tick, now) = (self.loan.tick, clock::mono_ns() / 1_000);

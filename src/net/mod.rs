@@ -1,6 +1,7 @@
 //! The flows: UDP sockets, and streams by TCP, TLS and WebSocket. Bytes in and out, with a bound everywhere; what they mean
 //! is the phone's affair.
 
+mod addresses;
 mod resolve;
 mod stream;
 mod tcp;
@@ -9,7 +10,7 @@ mod udp;
 mod verify;
 mod ws;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,7 @@ use tokio::sync::mpsc;
 pub use crate::sip::flow::{FlowId, Transport};
 use crate::ua::io::{Host, QueryId, Target};
 use crate::ua::settings::{Access, TlsSettings};
+pub use addresses::watch;
 
 /// How many events may wait for the phone: then datagrams are dropped and streams wait.
 pub const INBOX: usize = 256;
@@ -60,6 +62,8 @@ pub enum NetEvent {
         /// Why.
         reason: String,
     },
+    /// The addresses of this host's interfaces are these now.
+    Addresses(BTreeSet<IpAddr>),
     /// The resolver's answer, best first; empty when there is none.
     Resolved(QueryId, Vec<Target>),
 }

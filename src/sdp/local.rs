@@ -10,7 +10,7 @@
 //!   description says. Encrypted and clear audio never stand beside each other: there is one audio line.
 //! - `rtcp-mux` is offered, and answered when offered (RFC 5761 §5.1.1); for a peer that does not know it RTCP stays one port above.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,8 @@ use super::parse::{Format, Media, Profile};
 use super::shield::Shield;
 use super::video::{self, Wish};
 use super::{
-    CodecKind, Direction, Encryption, KeySeed, LocalDtls, Negotiated, SdpError, SessionDescription, VideoCodec,
+    CodecKind, Direction, Encryption, KeySeed, LocalDtls, LocalIce, Negotiated, SdpError, SessionDescription,
+    VideoCodec,
 };
 
 /// What we said, and may say, in one dialog.
@@ -53,6 +54,10 @@ pub struct LocalSide {
     names: u32,
     /// The last text, without its o= line.
     said: String,
+    /// The address in o=: that of the first description, wherever we are now (RFC 3264 §8).
+    origin: Option<IpAddr>,
+    /// Our last offer named the addresses that we have moved to.
+    moving: bool,
 }
 
 /// The formats and the direction of a line.
@@ -89,6 +94,8 @@ impl LocalSide {
             sources: None,
             names: 0,
             said: String::new(),
+            origin: None,
+            moving: false,
         }
     }
 
@@ -121,6 +128,12 @@ impl LocalSide {
         self.video.ask = true;
     }
 
+    /// Our address has changed; `ice` is what was gathered there. Our next offer says so, and begins the search for a path anew.
+    pub fn move_to(&mut self, rtp: SocketAddr, ice: Option<LocalIce>) {
+        (self.rtp, self.moving) = (rtp, false);
+        ice.into_iter().for_each(|ice| self.shield.move_to(ice));
+    }
+
     /// Our last offer was refused: what was agreed before holds (RFC 3261 §14.1).
     pub fn roll_back(&mut self) {
         if !self.agreed.is_empty() {
@@ -141,8 +154,13 @@ impl LocalSide {
             self.lines.push(Line::Audio { profile, mid });
         }
         let video = self.offer_video();
+        // Until it is accepted what was agreed before holds, our end of the path too.
+        let before = self.shield.clone();
+        self.moving = self.shield.set_out();
         let shield = self.shield.offer(self.profile());
-        self.say((&formats, direction), (&video, self.video.direction.and(direction)), true, &shield)
+        let text = self.say((&formats, direction), (&video, self.video.direction.and(direction)), true, &shield);
+        self.shield = before;
+        text
     }
 
     /// The formats of our video line; none: it is closed, or there is none.
@@ -180,6 +198,7 @@ impl LocalSide {
         let mut choice = choose(offer, self.audio_line(), &self.codecs, self.shield.terms(), Order::Ours, &|_| None)?;
         let video = self.choose_video(offer, &mut choice, self.video_line(), Order::Ours);
         let mut next = self.clone();
+        next.moving = false;
         let codec = next.adopt(choice.codec.0, Format::Audio(choice.codec.1));
         let events = choice.events.map(|(number, clock)| next.adopt(number, Format::Events(clock)));
         let agreed = next.shield.agree(&choice.secured, true)?;
@@ -215,6 +234,9 @@ impl LocalSide {
         let video = self.video_line().and_then(|at| self.choose_video(answer, &mut choice, Some(at), Order::Theirs));
         let codec = self.number(Format::Audio(choice.codec.1));
         let events = choice.events.map(|(_, clock)| self.number(Format::Events(clock)));
+        if std::mem::take(&mut self.moving) {
+            self.shield.set_out();
+        }
         let agreed = self.shield.agree(&choice.secured, false)?;
         let other = choice.other_events.map(|clock| (self.number(Format::Events(clock)), clock));
         let mut negotiated = choice.negotiated(answer, (codec, events), offered, agreed)?;
@@ -355,8 +377,10 @@ impl LocalSide {
             self.version += 1;
             self.said = text;
         }
+        let origin = *self.origin.get_or_insert(ip);
+        let family = if origin.is_ipv4() { "IP4" } else { "IP6" };
         let Self { session_id, version, said, .. } = self;
-        format!("v=0\r\no=- {session_id} {version} IN {family} {ip}\r\n{said}")
+        format!("v=0\r\no=- {session_id} {version} IN {family} {origin}\r\n{said}")
     }
 
     fn audio(

@@ -27,6 +27,8 @@ pub(super) struct Shield {
     /// The peer's user fragment, and how often it began anew.
     ufrag: Option<String>,
     generation: u32,
+    /// What was gathered since our address changed: our next offer, or the answer to a peer that begins anew, names it.
+    moved: Option<LocalIce>,
 }
 
 impl Shield {
@@ -45,7 +47,21 @@ impl Shield {
             peer: None,
             ufrag: None,
             generation: 0,
+            moved: None,
         }
+    }
+
+    /// Our addresses are others now: with the next offer the search begins anew (RFC 8445 §9).
+    pub fn move_to(&mut self, ice: LocalIce) {
+        self.moved = Some(ice);
+    }
+
+    /// The other addresses hold from now on, with credentials of their own. True: there are some.
+    pub fn set_out(&mut self) -> bool {
+        let (Some(moved), Some(dtls)) = (self.moved.take(), &mut self.dtls) else { return false };
+        dtls.ice = Some(moved);
+        self.generation += 1;
+        true
     }
 
     /// The profile of a first offer.
@@ -137,7 +153,7 @@ impl Shield {
     fn pair(&mut self, remote: &RemoteDtls, answering: bool) -> Option<Ice> {
         let theirs = remote.ice.as_ref().filter(|_| self.ice().is_some())?;
         let ufrag = Some(theirs.credentials.ufrag.clone());
-        if answering && self.ufrag.is_some() && self.ufrag != ufrag {
+        if answering && self.ufrag.is_some() && self.ufrag != ufrag && !self.set_out() {
             self.generation += 1;
         }
         self.ufrag = ufrag;

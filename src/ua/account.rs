@@ -290,16 +290,21 @@ impl Ua {
             dials: Vec::new(),
             leaving: false,
         };
-        let trusted = account.settings.trusted.clone();
         self.accounts.insert(name.into(), account);
+        self.resolve_trusted(name);
+        self.resolve_servers(name);
+        if self.accounts.get(name).is_some_and(Account::registers) {
+            self.want_registration(name);
+        }
+    }
+
+    /// Asks for the addresses of those whom an account trusts.
+    pub(super) fn resolve_trusted(&mut self, name: &str) {
+        let trusted = self.accounts.get(name).map(|a| a.settings.trusted.clone()).unwrap_or_default();
         for (index, peer) in trusted.iter().enumerate() {
             if let Some(host) = super::trust::host(peer) {
                 self.resolve(host, Query::Trusted(name.into(), index));
             }
-        }
-        self.resolve_servers(name);
-        if self.accounts.get(name).is_some_and(Account::registers) {
-            self.want_registration(name);
         }
     }
 
@@ -324,12 +329,20 @@ impl Ua {
     }
 
     pub(super) fn on_server(&mut self, name: &str, index: usize, targets: Vec<Target>) {
-        let Some(account) = self.accounts.get_mut(name) else { return };
+        let Some(account) = self.accounts.get(name) else { return };
         if targets.is_empty() && account.targets.get(&index).is_some_and(|t| !t.is_empty()) {
-            return; // the last known addresses stay
+            // The last known addresses stay; a host that has just moved may reach no name server yet.
+            let stale = account.targets.values().flatten().any(|t| self.is_gone(t.local_ip));
+            if stale {
+                self.after(2 * super::clock::SECOND, Timer::Servers(name.into()));
+            }
+            return;
         }
+        let way = account.link.and_then(|link| account.local_ip(link.hop.addr));
+        let Some(account) = self.accounts.get_mut(name) else { return };
         account.targets.insert(index, targets);
         let complete = account.targets.len() == account.servers().len();
+        self.account_moves(name, way);
         if complete {
             self.on_account_link(name);
         }

@@ -60,6 +60,8 @@ pub(super) enum Timer {
     DrainLimit,
     /// Its answer.
     Pong(FlowId),
+    /// The addresses of an account's servers are asked for again.
+    Servers(String),
     /// The keep-alive of an account's binding by UDP.
     Ping(String),
     /// It is a stream's turn to be connected.
@@ -83,7 +85,7 @@ impl Timer {
             Timer::SeatWait(id) | Timer::Silence(id) | Timer::Unanswered(id, _) => Some(*id),
             Timer::Refresh(id) | Timer::Provisional(id) | Timer::Transfer(id) | Timer::Move(id) => Some(*id),
             Timer::Account(_) | Timer::OrphanOk(..) | Timer::Reply(_) | Timer::Forget(_) => None,
-            Timer::KeepAlive(_) | Timer::Pong(_) | Timer::Ping(_) | Timer::Open(_) => None,
+            Timer::KeepAlive(_) | Timer::Pong(_) | Timer::Ping(_) | Timer::Open(_) | Timer::Servers(_) => None,
             Timer::Tones | Timer::WrapUp | Timer::Drained | Timer::DrainLimit => None,
         }
     }
@@ -135,6 +137,7 @@ impl Ua {
             Timer::Pong(flow) => self.on_pong_timer(flow),
             Timer::Ping(name) => self.on_ping_timer(&name),
             Timer::Open(flow) => self.open_planned(flow),
+            Timer::Servers(name) => self.resolve_servers(&name),
             Timer::Move(id) => self.on_move_timer(id),
             Timer::Tones => {} // they are looked at after each input
             Timer::WrapUp => self.on_wrap_up(),

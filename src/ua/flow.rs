@@ -233,7 +233,8 @@ impl Ua {
     pub(super) fn on_flow_closed(&mut self, id: FlowId, reason: &str) {
         let Some(flow) = self.flows.get_mut(&id) else { return };
         let was_up = flow.is_up();
-        let reason = if flow.pulse.dead { "the server does not answer" } else { reason };
+        let dead = flow.pulse.dead.take();
+        let reason = dead.as_deref().unwrap_or(reason);
         tracing::debug!(flow = id.0, "flow closed: {reason:?}");
         let (proved, transport) = (was_up && flow.pulse.spoke.is_some(), flow.transport);
         flow.stage = Stage::Down;

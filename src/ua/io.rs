@@ -1,5 +1,6 @@
 //! What goes into the phone and what comes out of it: the two enums that tell the program.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,8 @@ pub enum Input<'a> {
     Contact(SessionId, Contact),
     /// The devices of the host, whenever they change.
     Devices(Vec<DeviceInfo>),
+    /// The addresses of the host's interfaces, whenever they change.
+    Addresses(BTreeSet<IpAddr>),
     /// An edge has something to tell that wants a look: the data of an `alert`.
     Alert(Value),
 }

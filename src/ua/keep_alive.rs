@@ -29,8 +29,8 @@ pub(super) struct Pulse {
     answers: bool,
     /// What the registrar wants (Flow-Timer), s.
     pub interval: Option<u64>,
-    /// It did not answer: it is being closed.
-    pub dead: bool,
+    /// It is being closed: why, in plain words.
+    pub dead: Option<String>,
 }
 
 impl Pulse {
@@ -108,7 +108,7 @@ impl Ua {
             && pulse.answers
             && pulse.heard.is_none_or(|at| at < pulse.asked)
         {
-            self.declare_dead(id);
+            self.declare_dead(id, "the server does not answer");
         }
     }
 
@@ -117,13 +117,13 @@ impl Ua {
         let since = self.now.mono.saturating_sub(64 * self.settings.sip.t1_ms * 1000);
         let silent = |f: &&Flow| f.is_up() && f.ours.is_some() && f.pulse.spoke.is_none_or(|at| at <= since);
         if self.flows.get(&id).as_ref().is_some_and(silent) {
-            self.declare_dead(id);
+            self.declare_dead(id, "the server does not answer");
         }
     }
 
-    fn declare_dead(&mut self, id: FlowId) {
+    pub(super) fn declare_dead(&mut self, id: FlowId, reason: &str) {
         if let Some(flow) = self.flows.get_mut(&id) {
-            flow.pulse.dead = true;
+            flow.pulse.dead = Some(reason.to_owned());
             self.out.push_back(Output::CloseFlow(id)); // that it is closed is told, and all else follows from that
         }
     }

@@ -22,6 +22,14 @@ pub enum MediaCommand {
         /// Look for our addresses too (ICE): then `Local` comes when they are there, 2 s later at most.
         ice: bool,
     },
+    /// Get other ports: the address of the old ones is gone. The streams and their keys stay, and what is sent goes out of the new
+    /// ports; with ICE nothing passes until the next `Remote` has found a path from them. Answer: as to `Open`.
+    Move {
+        /// The address to bind to.
+        local_ip: IpAddr,
+        /// Look for our addresses too.
+        ice: bool,
+    },
     /// Where its video comes from and goes to, once some is negotiated.
     Video(VideoPlan),
     /// What was negotiated: opens, or changes, the streams. Opens the address lock again.

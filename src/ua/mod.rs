@@ -17,6 +17,7 @@ pub mod status;
 pub mod view;
 
 mod account;
+mod address;
 mod agent;
 mod answer;
 mod attended;
@@ -65,7 +66,7 @@ mod video;
 pub use number::dialable;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rand_chacha::ChaCha20Rng;
@@ -123,6 +124,8 @@ pub struct Ua {
     callers: BTreeMap<u32, VecDeque<Mono>>,
     lookups: Lookups,
     devices: Vec<DeviceInfo>,
+    /// The addresses of this host; empty as long as nobody has told.
+    addresses: BTreeSet<IpAddr>,
     /// What is put into the sound of sessions, and what listens to it.
     audio: BTreeMap<SessionId, audio::Audio>,
     /// What agents hear besides their calls.
@@ -168,6 +171,7 @@ impl Ua {
             callers: BTreeMap::new(),
             lookups: Lookups::default(),
             devices: Vec::new(),
+            addresses: BTreeSet::new(),
             audio: BTreeMap::new(),
             tones: tone::Tones::default(),
             draining: Vec::new(),
@@ -224,6 +228,7 @@ impl Ua {
             Input::Resolved(query, targets) => self.on_resolved(query, targets),
             Input::Contact(id, contact) => self.on_contact(id, contact),
             Input::Devices(devices) => self.on_devices(devices),
+            Input::Addresses(addresses) => self.on_addresses(addresses),
             Input::Alert(data) => self.tell_phone("alert", data),
         }
         self.settle();

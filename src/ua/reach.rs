@@ -35,6 +35,13 @@ pub(super) struct Reach {
     next: Mono,
 }
 
+impl Reach {
+    /// What was held against it counts no more; the pace stays.
+    pub fn forgive(&mut self) {
+        *self = Reach { last: self.last, ..Reach::default() };
+    }
+}
+
 impl Ua {
     /// When a server may be connected to: that moment is then taken.
     pub(super) fn turn(&mut self, server: SocketAddr) -> Mono {
@@ -108,7 +115,10 @@ impl Ua {
     pub(super) fn on_move_timer(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get(&id).filter(|s| s.moved.is_some()) else { return };
         let up = session.link.is_some_and(|l| self.flows.get(&l.hop.flow).is_some_and(|f| f.is_up()));
-        let State::Talking(talking) = &session.state else { return };
+        if session.media.as_ref().is_some_and(|media| self.is_gone(media.rtp.ip())) {
+            return; // its new ports will be told with it
+        }
+        let State::Talking(talking) = &session.state else { return self.after(SECOND, Timer::Move(id)) };
         // A verb that waits already does the same.
         if up && talking.queue.is_empty() {
             self.ask(id, Op { verb: Verb::Refresh, reply: None });
@@ -129,7 +139,8 @@ impl Ua {
     pub(super) fn has_moved(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let now_at = self.accounts.get(&session.account).and_then(|a| a.link);
-        if now_at.is_some() && session.link == now_at {
+        let datagrams = session.link.is_some_and(|link| !link.hop.transport.reliable());
+        if datagrams || (now_at.is_some() && session.link == now_at) {
             session.moved = None;
         }
     }

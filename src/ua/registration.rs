@@ -40,7 +40,7 @@ pub(super) struct Registration {
     /// Why the flow to the server closed last, in plain words.
     pub trouble: Option<String>,
     /// A Contact of ours that is to be removed with the next REGISTER.
-    stale_contact: Option<String>,
+    pub stale_contact: Option<String>,
     /// How often the Contact moved since a REGISTER found it in place.
     moves: u8,
     waiting: Vec<ReplyId>,
@@ -93,6 +93,11 @@ impl Registration {
 
     pub fn is_registered(&self) -> bool {
         matches!(self.state, State::Registered { .. })
+    }
+
+    /// It failed, and is tried again later.
+    pub fn is_waiting(&self) -> bool {
+        self.state == State::Waiting
     }
 
     /// The answer to this request is still of interest.

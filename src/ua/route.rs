@@ -35,6 +35,8 @@ pub(super) enum Query {
     Call(SessionId),
     /// The next hop of a dialog, asked ahead of its need.
     Ahead(Host),
+    /// The next hop of a session whose address of ours is gone.
+    Anew(SessionId),
 }
 
 /// Whose a client transaction is.
@@ -92,6 +94,7 @@ impl Ua {
                 self.resolved.insert(host, targets);
             }
             Some(Query::Ahead(_)) => {} // the last known addresses stay
+            Some(Query::Anew(session)) => self.on_new_address(session, &targets),
             None => {}
         }
     }

@@ -63,6 +63,8 @@ window.agent = {
             this.note('refer', { to: e.request.refer_to.uri.user });
             e.accept(null, this.media());
         });
+        // Somebody else takes the place of its peer: a session of its own, to be answered as any other.
+        session.on('replaces', (e) => e.accept(() => {}));
         this.note('session', { by: originator });
     },
 
@@ -113,12 +115,13 @@ window.agent = {
         });
     },
 
-    refer(target) {
+    // The peer of `session` is sent elsewhere, in the place of ours in `replaces` where that is given.
+    refer(target, session = this.session, replaces = undefined) {
         const handlers = {};
         for (const name of ['requestSucceeded', 'requestFailed', 'progress', 'accepted', 'failed']) {
             handlers[name] = () => this.note(`refer ${name}`);
         }
-        this.session.refer(target, { eventHandlers: handlers });
+        session.refer(target, { eventHandlers: handlers, replaces });
     },
 
     // The newest third of a second, 16 bit.

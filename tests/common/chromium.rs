@@ -21,7 +21,7 @@ use super::wait::{now, poll, secs, until};
 const START: &str = r#"exec chromium --headless=new --no-sandbox --disable-gpu --no-first-run --user-data-dir="$0/profile" \
 --remote-debugging-pipe --use-fake-device-for-media-stream --use-fake-ui-for-media-stream \
 --use-file-for-fake-audio-capture="$0/microphone.wav" --disable-features=WebRtcHideLocalIpsWithMdns \
---allow-loopback-in-peer-connection --autoplay-policy=no-user-gesture-required \
+--allow-loopback-in-peer-connection --ignore-certificate-errors --autoplay-policy=no-user-gesture-required \
 "file://$0/page.html" 3<&0 4>&1 >"$0/log" 2>&1"#;
 
 /// True where there is no Chromium and nothing that could install it; says so.

@@ -16,6 +16,8 @@ use super::wait::{free_port, now, poll, secs, until};
 /// What the configuration says beside socket and ports: lines of each table, and the accounts' tables whole.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
+    /// The address that it listens at; none: 127.0.0.1.
+    pub at: String,
     /// Lines of `[media]`, e.g. `codecs = ["pcmu"]`.
     pub media: String,
     /// Lines of `[phone]`.
@@ -70,11 +72,12 @@ impl Daemon {
         let socket = dir.path().join("phoned.sock");
         let file = dir.path().join("phoned.toml");
         let rtp = 30_000 + (port % 400) * 50;
+        let at = if setup.at.is_empty() { "127.0.0.1" } else { &setup.at };
         let text = format!(
-            "[rpc]\nsocket = \"{}\"\n\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\", \"tcp:127.0.0.1:{port}\"{}]\n{}\n\n\
+            "[rpc]\nsocket = \"{}\"\n\n[sip]\nlisten = [\"udp:{at}:{port}\", \"tcp:{at}:{port}\"{}]\n{}\n\n\
              [media]\nrtp_ports = \"{rtp}-{}\"\n{}\n\n[store]\ndir = \"{}/state\"\n\n[audio]\n{}\n\n[phone]\n{}\n\n{}\n",
             socket.display(),
-            if setup.tls { format!(", \"tls:127.0.0.1:{}\"", port + 1) } else { String::new() },
+            if setup.tls { format!(", \"tls:{at}:{}\"", port + 1) } else { String::new() },
             setup.sip,
             rtp + 1999,
             setup.media,

@@ -13,6 +13,8 @@ pub mod contract;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod daemon;
 #[allow(dead_code, clippy::unwrap_used)]
+pub mod hosts;
+#[allow(dead_code, clippy::unwrap_used)]
 pub mod kamailio;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod machine;

@@ -33,6 +33,7 @@ mod malformed_requests_get_their_status;
 mod nothing_is_hidden_or_put_off;
 mod numbers_follow_dial_rules;
 mod one_microphone_a_seat;
+mod our_address_changes;
 mod provisionals_are_acknowledged;
 mod reasons_are_told;
 mod record_follows_its_session;

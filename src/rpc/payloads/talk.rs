@@ -77,6 +77,8 @@ pub enum MediaState {
     Parked,
     /// A device or a port failed; the call goes on.
     Failed,
+    /// Our address has changed: it goes by new ports, and the peer is told.
+    Moved,
 }
 
 /// `transferProgress`

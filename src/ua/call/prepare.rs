@@ -87,6 +87,9 @@ impl Ua {
         let session_id = self.chance(1 << 62);
         let public = self.settings.sip.public_address.as_deref().and_then(|a| a.parse().ok());
         let rtp = SocketAddr::new(public.unwrap_or(media.rtp.ip()), media.rtp.port());
+        if self.sessions.get(&id).is_some_and(|session| session.media.is_some()) {
+            return self.on_moved_media(id, rtp, media);
+        }
         let local = self.local_side(id, rtp, session_id, &media);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.local = Some(local);

@@ -1,6 +1,6 @@
 //! A media engine of the imagination: ports that nobody opened, streams that start by themselves, digits that arrive.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use phoned::sdp::{Direction, KeySeed, LocalDtls, LocalIce, Negotiated};
 use phoned::ua::io::SessionId;
@@ -56,11 +56,15 @@ impl Net {
 
     pub(super) fn on_media_command(&mut self, who: Who, session: SessionId, command: MediaCommand) {
         self.phone_mut(who).media.push((session, command.clone()));
+        if let MediaCommand::Move { local_ip, ice } = command {
+            let local = self.local_media(local_ip, ice);
+            self.phone_mut(who).streams.get_mut(&session).expect("it is open").local = local.rtp;
+            return self.plan(0, Happening::Media { who, session, event: MediaEvent::Local(local) });
+        }
         if let MediaCommand::Open { local_ip, ice, .. } = command {
-            self.count += 1;
-            let local = SocketAddr::new(local_ip, 20_000 + 2 * (self.count % 5_000) as u16);
+            let local = self.local_media(local_ip, ice);
             let stream = Stream {
-                local,
+                local: local.rtp,
                 remote: None,
                 gate: None,
                 music: None,
@@ -72,17 +76,6 @@ impl Net {
             };
             let before = self.phone_mut(who).streams.insert(session, stream);
             assert!(before.is_none(), "opened twice");
-            let dtls = self.local_dtls(local, ice);
-            let seed = KeySeed::new([self.count as u8; 32]);
-            let local = LocalMedia {
-                rtp: local,
-                ssrc: self.count as u32,
-                video_ssrc: 7,
-                cname: "c".into(),
-                network: "ethernet".into(),
-                seed,
-                dtls,
-            };
             return self.plan(0, Happening::Media { who, session, event: MediaEvent::Local(local) });
         }
         let (hears, records) = (self.phone_of(who).hears, self.phone_of(who).records);
@@ -157,7 +150,23 @@ impl Net {
                 self.phone_mut(who).streams.remove(&session);
             }
             MediaCommand::StopPlay | MediaCommand::CloseSocket(_) => {}
-            MediaCommand::Open { .. } | MediaCommand::Devices { .. } | MediaCommand::Video(_) => {}
+            MediaCommand::Open { .. } | MediaCommand::Move { .. } => {}
+            MediaCommand::Devices { .. } | MediaCommand::Video(_) => {}
+        }
+    }
+
+    /// Ports at an address.
+    fn local_media(&mut self, ip: IpAddr, ice: bool) -> LocalMedia {
+        self.count += 1;
+        let rtp = SocketAddr::new(ip, 20_000 + 2 * (self.count % 5_000) as u16);
+        LocalMedia {
+            rtp,
+            ssrc: self.count as u32,
+            video_ssrc: 7,
+            cname: "c".into(),
+            network: "ethernet".into(),
+            seed: KeySeed::new([self.count as u8; 32]),
+            dtls: self.local_dtls(rtp, ice),
         }
     }
 

@@ -21,7 +21,7 @@ mod phone;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use phoned::ua::io::{FlowId, Host, Input, Mono, Now, Output, QueryId, SessionId, Target, Transport};
 use phoned::ua::media::MediaEvent;
@@ -103,6 +103,8 @@ pub struct Net {
     datagrams_only: BTreeSet<Who>,
     /// Nodes that the network has forgotten: nothing reaches them, and nobody is told.
     cut_off: BTreeSet<Who>,
+    /// Nodes that have another address than their first one.
+    moved: BTreeMap<Who, IpAddr>,
     /// Nodes that answer no ping.
     no_pongs: BTreeSet<Who>,
     /// When streams were asked for, µs, and to whom.
@@ -130,6 +132,7 @@ impl Net {
             streams: BTreeMap::new(),
             datagrams_only: BTreeSet::new(),
             cut_off: BTreeSet::new(),
+            moved: BTreeMap::new(),
             no_pongs: BTreeSet::new(),
             attempts: Vec::new(),
             pings: Vec::new(),
@@ -145,7 +148,18 @@ impl Net {
 
     /// A node's address.
     pub fn addr(&self, who: Who) -> SocketAddr {
+        if let Some(ip) = self.moved.get(&who) {
+            return SocketAddr::new(*ip, 5060);
+        }
         SocketAddr::from(([10, 0, (who.0 / 250) as u8, (who.0 % 250 + 1) as u8], 5060))
+    }
+
+    /// A phone's host has this address from now on, and its old one no more; none: it has no network.
+    pub fn move_phone(&mut self, who: Who, to: Option<IpAddr>) {
+        let nowhere = IpAddr::from([0, 0, 0, 1]);
+        self.moved.insert(who, to.unwrap_or(nowhere));
+        let local = IpAddr::from([127, 0, 0, 1]);
+        self.feed(who, Input::Addresses([local].into_iter().chain(to).collect()));
     }
 
     /// A node's URI: `sip:NAME@ADDRESS`.
@@ -299,6 +313,9 @@ impl Net {
     }
 
     fn targets(&self, who: Who, host: &Host) -> Vec<Target> {
+        if self.addr(who).ip() == IpAddr::from([0, 0, 0, 1]) {
+            return Vec::new();
+        }
         let literal = host.name.parse().map(|ip| vec![SocketAddr::new(ip, 5060)]);
         let addresses = literal.or_else(|_| self.names.get(&host.name).cloned().ok_or(())).unwrap_or_default();
         let target = |mut addr: SocketAddr| {
