@@ -1,5 +1,6 @@
 //! The shell: builds the edges and runs one loop around the phone: input → [`Ua`] → outputs. It decides nothing.
 
+mod preflight;
 mod reload;
 
 use std::collections::VecDeque;
@@ -33,6 +34,7 @@ use crate::ua::contact::Contact;
 use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target};
 use crate::ua::media::MediaEvent;
 use crate::ua::settings::Settings;
+use preflight::{Preflights, Step};
 use reload::{Reading, Reload};
 
 /// Events of the media engine that may wait.
@@ -45,6 +47,8 @@ const ANSWER_INBOX: usize = 16;
 const CRM_INBOX: usize = 64;
 /// Words of the store that may wait.
 const ALERT_INBOX: usize = 8;
+/// Words of a preflight that may wait.
+const PREFLIGHT_INBOX: usize = 4;
 /// The id of the shell's own wish to stop: the hub gives it to nobody.
 const OWN: ReplyId = ReplyId(0);
 /// As that, for commands that end nothing: nobody waits for their reply.
@@ -116,7 +120,8 @@ pub struct Daemon {
     rpc: Vec<JoinHandle<()>>,
     stop_rpc: watch::Sender<bool>,
     /// Lives as long as the daemon: the devices' threads end with it.
-    _devices: Devices,
+    devices: Devices,
+    preflights: Preflights,
 }
 
 enum AtOnce {
@@ -134,6 +139,7 @@ struct Inboxes {
     crm: mpsc::Receiver<crm::Told>,
     alerts: mpsc::Receiver<Value>,
     configs: mpsc::Receiver<Reading>,
+    preflights: mpsc::Receiver<Step>,
 }
 
 impl Daemon {
@@ -195,6 +201,7 @@ impl Daemon {
         let server = spawn(server.held_by(written).ruled_by(rule).run(requests, stopped(stop)));
         let rpc = listener.into_iter().chain([server]).collect();
         let (done, configs) = mpsc::channel(1);
+        let (steps, preflights) = mpsc::channel(PREFLIGHT_INBOX);
         let reload = Reload::new(origin, config, done);
         let mut daemon = Daemon {
             ua,
@@ -216,6 +223,7 @@ impl Daemon {
                 crm: crm_inbox,
                 alerts,
                 configs,
+                preflights,
             },
             signals,
             manager: Manager::from_environment(),
@@ -223,7 +231,8 @@ impl Daemon {
             roles,
             rpc,
             stop_rpc,
-            _devices: devices,
+            devices,
+            preflights: Preflights::new(steps),
         };
         // What an earlier life left open is ended first of all.
         daemon.drain();
@@ -245,12 +254,17 @@ impl Daemon {
             tokio::select! {
                 Some(event) = self.inboxes.net.recv() => self.on_net(event),
                 Some(request) = self.inboxes.requests.recv() => self.on_request(request),
-                Some((session, event)) = self.inboxes.media.recv() => self.handle(Input::Media(session, event)),
+                Some((session, event)) = self.inboxes.media.recv() => {
+                    if !self.is_of_preflight(session, &event) {
+                        self.handle(Input::Media(session, event));
+                    }
+                }
                 Some(list) = self.inboxes.devices.recv() => self.handle(Input::Devices(list)),
                 Some((reply, answer)) = self.inboxes.recordings.recv() => self.hub.reply(reply, answer),
                 Some(told) = self.inboxes.crm.recv() => self.on_crm(told),
                 Some(alert) = self.inboxes.alerts.recv() => self.handle(Input::Alert(alert)),
                 Some(read) = self.inboxes.configs.recv() => self.on_config(read),
+                Some(step) = self.inboxes.preflights.recv() => self.on_preflight(step),
                 () = sleep_until(wake) => self.on_time(),
                 _ = self.signals.0.recv() => signals += 1,
                 _ = self.signals.1.recv() => signals += 1,
@@ -339,6 +353,7 @@ impl Daemon {
             Command::Shutdown => self.stop(reply),
             Command::Drain(drain) => self.drain_calls(reply, drain),
             Command::Reload => self.read_config(reply),
+            Command::Preflight(ask) => self.preflight(reply, &ask),
             Command::Recordings(what) => {
                 if let Some(error) = self.recordings.ask(reply, what) {
                     self.hub.reply(reply, Err(error));

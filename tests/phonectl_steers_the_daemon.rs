@@ -46,6 +46,16 @@ async fn each_verb_asks_its_method() {
         (&["hangup"], Asked::Hangup(call("1"))),
         (&["hold"], Asked::Hold(call("1"))),
         (&["unhold", "2"], Asked::Unhold(call("2"))),
+        (
+            &["preflight", "--account", "office", "--input", "null"],
+            Asked::Preflight(command::Preflight {
+                account: Some("office".into()),
+                input: Some("null".into()),
+                output: None,
+            }),
+        ),
+        (&["diagnose", "7"], Asked::Diagnose(call("7"))),
+        (&["diagnose"], Asked::Diagnose(call("1"))),
         (&["mute"], Asked::Mute(call("1"))),
         (&["unmute"], Asked::Unmute(call("1"))),
         (&["answer"], Asked::Answer(command::Answer { call_id: "2".into(), option: None })),

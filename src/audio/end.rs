@@ -53,6 +53,14 @@ impl Source {
         matches!(self.from, From::Device(_))
     }
 
+    /// It gives what its device hears: a real one is open.
+    pub fn is_flowing(&self) -> bool {
+        match &self.from {
+            From::Device(ring) => ring.is_flowing(),
+            From::Null | From::Tone(_) | From::File { .. } => true,
+        }
+    }
+
     /// Fills all of `out`; silence where the device has nothing. No lock, no allocation, no system call.
     pub fn read(&mut self, out: &mut [i16]) {
         match &mut self.from {

@@ -58,6 +58,25 @@ impl Lanes {
         Ok(Sink::ring(producer, RATE))
     }
 
+    /// Opens a loudspeaker and closes it again, unless sessions have it.
+    pub(super) fn try_sink(&self, directory: &Arc<Directory>, id: &str) -> Result<(), String> {
+        let key = (Direction::Output, id.to_owned());
+        let in_use =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).is_some_and(|lane| lock(lane).is_some());
+        if in_use {
+            return Ok(());
+        }
+        let present = directory.find(id, Direction::Output).ok_or("it is not there")?;
+        let (opening, end) = (open(directory, present)?, now() + START);
+        loop {
+            match opening.poll() {
+                Some(result) => return result.map(drop),
+                None if now() >= end => return Err("opening it takes too long".into()),
+                None => std::thread::sleep(TURN),
+            }
+        }
+    }
+
     fn attach(&self, directory: &Arc<Directory>, id: &str, direction: Direction, end: End) -> Result<(), String> {
         let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lanes.retain(|_, inbox| lock(inbox).is_some());

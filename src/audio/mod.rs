@@ -107,6 +107,19 @@ impl Devices {
         }
     }
 
+    /// Whether a loudspeaker can be opened: opens it for a moment, with nothing to play. One that calls use is open. Blocks, for 3 s at
+    /// most.
+    pub fn try_sink(&self, id: &str) -> Result<(), String> {
+        match kind(id)? {
+            Kind::Null | Kind::File(_) => Ok(()),
+            Kind::Tone(_) => Err(format!("{id:?}: a tone cannot play")),
+            Kind::Real => match self.0.device(id, Direction::Output)? {
+                Some(id) => self.0.lanes.try_sink(&self.0.directory, &id),
+                None => Ok(()),
+            },
+        }
+    }
+
     /// All devices there are now, `null` first.
     pub fn list(&self) -> Vec<DeviceInfo> {
         self.0.directory.list()

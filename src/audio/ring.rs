@@ -60,6 +60,11 @@ impl Reader {
         self.ring.is_abandoned()
     }
 
+    /// Sound comes through it.
+    pub(super) fn is_flowing(&self) -> bool {
+        self.flowing
+    }
+
     /// Set: all that waits is forgotten before the next reading.
     pub(super) fn cut(&self) -> Arc<AtomicBool> {
         self.cut.clone()

@@ -4,6 +4,7 @@ mod accounts;
 mod agent;
 mod audio;
 mod client;
+mod diagnose;
 mod generate;
 mod log;
 mod show;
@@ -168,6 +169,10 @@ enum Verb {
         /// Left out: every account
         account: Option<String>,
     },
+    /// Say what is wrong with the call; where there is none, with the last one
+    Diagnose(Which),
+    /// Look whether all is there for the shift; 1 when something is not
+    Preflight(diagnose::Preflight),
     /// List the sound devices
     Devices,
     /// Say what a sound device is used for
@@ -338,6 +343,8 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             let accounts = client.call("account.list", json!({}))?;
             out.documents(&accounts, show::accounts)
         }
+        Verb::Diagnose(which) => diagnose::run(&mut client, out, which),
+        Verb::Preflight(ask) => diagnose::preflight(&mut client, out, ask),
         Verb::Devices => {
             let devices = client.call("device.list", json!({}))?;
             out.documents(&devices["devices"], show::devices)

@@ -52,6 +52,12 @@ pub struct Control {
     /// The loss that our encoder should be ready for, percent.
     pub loss_percent: u8,
     clean: u8,
+    /// Reports of the peer.
+    pub heard_reports: u64,
+    /// Packets of ours that the newest one counts.
+    pub counted: u64,
+    /// Since when we send and they count no packet more, µs; and the reports since then.
+    pub uncounted: (u64, u32),
 }
 
 impl Control {
@@ -72,6 +78,9 @@ impl Control {
             jitter: (0.0, 0.0, 0),
             loss_percent: 0,
             clean: 0,
+            heard_reports: 0,
+            counted: 0,
+            uncounted: (now, 0),
         }
     }
 
@@ -130,14 +139,39 @@ impl Control {
         let Ok(packets) = unmarshal(&mut bytes) else { return };
         for packet in &packets {
             if let Some(report) = packet.as_any().downcast_ref::<SenderReport>() {
-                if self.peer.is_none_or(|peer| peer == report.ssrc) {
+                let peers = self.peer.is_none_or(|peer| peer == report.ssrc);
+                if peers {
                     self.heard = Some(((report.ntp_time >> 16) as u32, at));
                 }
+                self.count(at, peers, &report.reports);
                 self.read(ntp, clock, &report.reports);
             } else if let Some(report) = packet.as_any().downcast_ref::<ReceiverReport>() {
+                self.count(at, self.peer.is_none_or(|peer| peer == report.ssrc), &report.reports);
                 self.read(ntp, clock, &report.reports);
             }
         }
+    }
+
+    /// We send nothing: there is nothing to be counted.
+    pub fn rests(&mut self, now: u64) {
+        self.uncounted = (now, 0);
+    }
+
+    /// What a report says of our packets. One of the peer's that says nothing has heard none since its last (RFC 3550 §6.4).
+    fn count(&mut self, at: u64, peers: bool, reports: &[ReceptionReport]) {
+        let ours = reports.iter().find(|report| report.ssrc == self.ssrc);
+        if ours.is_none() && !peers {
+            return;
+        }
+        self.heard_reports += 1;
+        self.uncounted.1 += 1;
+        let Some(report) = ours else { return };
+        let expected = report.last_sequence_number.wrapping_sub(u32::from(self.first_seq)).wrapping_add(1);
+        let counted = u64::from(expected.saturating_sub(lost(report)));
+        if counted > self.counted {
+            self.uncounted = (at, 0);
+        }
+        self.counted = counted;
     }
 
     fn block(&self, now: u64, ssrc: u32, block: Block) -> ReceptionReport {
@@ -166,8 +200,7 @@ impl Control {
         }
         let first = u32::from(self.first_seq);
         let expected = report.last_sequence_number.wrapping_sub(first).wrapping_add(1).max(1);
-        let lost = if report.total_lost & 0x80_0000 != 0 { 0 } else { report.total_lost };
-        self.lost_ratio = (f64::from(lost) / f64::from(expected)).min(1.0);
+        self.lost_ratio = (f64::from(lost(report)) / f64::from(expected)).min(1.0);
         let jitter = f64::from(report.jitter) * 1_000.0 / f64::from(clock);
         self.jitter = (self.jitter.0.max(jitter), self.jitter.1 + jitter, self.jitter.2 + 1);
         let percent = (u32::from(report.fraction_lost) * 100).div_ceil(256) as u8;
@@ -179,6 +212,11 @@ impl Control {
             (before, _) => ((3 * u32::from(before) + u32::from(percent)).div_ceil(4)) as u8,
         };
     }
+}
+
+/// Packets lost since the beginning: a number of 24 bits with a sign.
+fn lost(report: &ReceptionReport) -> u32 {
+    if report.total_lost & 0x80_0000 != 0 { 0 } else { report.total_lost }
 }
 
 #[cfg(test)]
@@ -203,6 +241,27 @@ mod tests {
         a.receive(1_560_000, NTP + micros(560_000), 8_000, &report);
         assert!((a.rtt_ms.unwrap() - 60.0).abs() < 0.1, "{:?}", a.rtt_ms);
         assert_eq!((a.lost_ratio, a.loss_percent, a.jitter), (0.1, 11, (10.0, 10.0, 1)));
+    }
+
+    #[test]
+    fn what_their_reports_count() {
+        let (mut a, mut b) = (Control::new(0, 1, 100, "a".into(), 1), Control::new(0, 2, 0, "b".into(), 2));
+        let block = |highest| Some((1, Block { fraction_lost: 0, total_lost: 10, highest, jitter: 0 }));
+        let mut hear = |at, block| {
+            let report = b.report(at, NTP, None, block, false);
+            a.receive(at, NTP, 8_000, &report);
+            (a.heard_reports, a.counted, a.uncounted)
+        };
+        assert_eq!(hear(1_000_000, block(199)), (1, 90, (1_000_000, 0)));
+        assert_eq!(hear(6_000_000, block(199)), (2, 90, (1_000_000, 1)), "not one more");
+        assert_eq!(hear(11_000_000, None), (3, 90, (1_000_000, 2)), "who heard nothing says nothing of it");
+        assert_eq!(hear(16_000_000, block(299)), (4, 190, (16_000_000, 0)));
+        a.rests(20_000_000);
+        assert_eq!(a.uncounted, (20_000_000, 0));
+        a.peer = Some(3);
+        let report = b.report(0, NTP, None, None, false);
+        a.receive(0, NTP, 8_000, &report);
+        assert_eq!(a.heard_reports, 4, "another stream's report");
     }
 
     #[test]

@@ -272,9 +272,9 @@ impl Session {
     }
 
     /// All figures.
-    pub fn stats(&self) -> MediaStats {
+    pub fn stats(&self, now: u64) -> MediaStats {
         let Some(streams) = &self.streams else { return MediaStats::default() };
-        streams.stats(&self.transport, &self.control, self.gate)
+        streams.stats(&self.transport, &self.control, self.gate, now)
     }
 }
 

@@ -2,10 +2,12 @@
 
 use crate::sdp::{Direction, Negotiated};
 use crate::ua::io::SessionId;
-use crate::ua::media::{MediaEvent, MediaStats, PlayEvent};
+use crate::ua::media::{MediaEvent, MediaStats, PlayEvent, WayFacts};
 
 use super::clock;
+use super::echo::EchoFinder;
 use super::inbound::Inbound;
+use super::level::{Level, SILENCE};
 use super::mixer::Member;
 use super::outbound::{self, Outbound, Start};
 use super::patch::Patch;
@@ -41,6 +43,7 @@ pub struct Streams {
     member: Option<Box<Member>>,
     patch: Patch,
     video: Option<Box<VideoLeg>>,
+    echo: EchoFinder,
     /// The length of this step, ms.
     step_ms: u32,
 }
@@ -59,6 +62,7 @@ impl Streams {
             member: None,
             patch: Patch::default(),
             video: None,
+            echo: EchoFinder::default(),
             step_ms: 20,
             negotiated,
             ends,
@@ -184,6 +188,7 @@ impl Streams {
     ) -> u64 {
         let direction = self.negotiated.direction.and(gate);
         self.send(id, transport, direction.send(), control, loan);
+        self.measure(direction.send(), transport.is_ready(), control, loan.now);
         self.keep(id, loan);
         if let Some(video) = &mut self.video {
             video.step(id, transport, gate, loan);
@@ -263,6 +268,31 @@ impl Streams {
         self.outbound.step(self.step_ms, sending, source, scratch, packet, &mut send, &mut tell, tap, others, patch);
     }
 
+    /// What tells later why somebody is not heard.
+    fn measure(&mut self, sending: bool, ready: bool, control: &mut Control, now: u64) {
+        if !sending || !ready {
+            control.rests(now);
+        }
+        let loud = |live: bool, level: &Level| if live { level.frame_dbov() } else { SILENCE };
+        let (sent, heard) = (loud(sending, &self.outbound.level), loud(self.playing, &self.inbound.level));
+        self.echo.note(self.step_ms, sent, heard);
+    }
+
+    fn way(&self, transport: &Transport, control: &Control, now: u64) -> WayFacts {
+        let (from, stranger) = transport.senders();
+        let age = |at: u64| now.saturating_sub(at) / 1_000;
+        WayFacts {
+            from,
+            stranger,
+            rx_age_ms: (self.inbound.last_at > 0).then(|| age(self.inbound.last_at)),
+            reports: control.heard_reports,
+            counted: control.counted,
+            uncounted_ms: age(control.uncounted.0),
+            uncounted_reports: control.uncounted.1,
+            echo: self.echo.find(),
+        }
+    }
+
     /// What both sides gave in this step goes to the recorder.
     fn keep(&mut self, id: SessionId, loan: &mut Loan) {
         let played = self.patch.played().map(|play| MediaEvent::Play(play, PlayEvent::Ended));
@@ -295,7 +325,7 @@ impl Streams {
     }
 
     /// All figures.
-    pub fn stats(&self, transport: &Transport, control: &Control, gate: Direction) -> MediaStats {
+    pub fn stats(&self, transport: &Transport, control: &Control, gate: Direction, now: u64) -> MediaStats {
         let (inbound, playout) = (&self.inbound, self.inbound.playout());
         let (counts, played) = (playout.counts(), playout.played());
         let [rx_jitter_ms, rx_jitter_max_ms, rx_jitter_avg_ms] = inbound.reception.jitter_ms();
@@ -334,6 +364,7 @@ impl Streams {
             accelerated_ms: played.accelerated / 1_000,
             foreign: transport.foreign(),
             one_way: self.stalled && self.negotiated.direction.and(gate).send(),
+            way: self.way(transport, control, now),
             r_factor,
             mos,
             remote_ssrc: inbound.ssrc.unwrap_or(0),

@@ -45,6 +45,11 @@ impl Symmetric {
         }
     }
 
+    /// Where RTP comes from.
+    pub fn locked(&self) -> Option<SocketAddr> {
+        self.lock.locked()
+    }
+
     /// RTCP is the peer's when it comes from where its RTP does, or from where the SDP says.
     pub fn accepts_control(&mut self, from: SocketAddr) -> bool {
         let peers = self.is_near(from) || from == self.rtcp;

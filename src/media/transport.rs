@@ -65,6 +65,7 @@ struct Wire {
     cipher: Cipher,
     identity: Arc<Identity>,
     foreign: u64,
+    stranger: Option<SocketAddr>,
     facts: PathFacts,
     /// Until when path and keys must be there; until when the peer may be gone.
     connect_by: Option<u64>,
@@ -103,6 +104,7 @@ impl Transport {
             cipher: Cipher::Closed,
             identity,
             foreign: 0,
+            stranger: None,
             facts: PathFacts::default(),
             connect_by: None,
             closed_by: None,
@@ -131,6 +133,15 @@ impl Transport {
     /// Packets that came from an address that is not the peer's, or without its key.
     pub fn foreign(&self) -> u64 {
         self.wire.foreign
+    }
+
+    /// Where the peer's RTP comes from, without ICE; and who else sent some last.
+    pub fn senders(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let from = match &self.wire.route {
+            Route::Symmetric(route) => route.locked(),
+            Route::None | Route::Search => None,
+        };
+        (from, self.wire.stranger)
     }
 
     /// Time passes. Gives `tell` what there is to say.
@@ -381,7 +392,10 @@ impl Wire {
         match (&mut self.route, packet) {
             (Route::Symmetric(route), Packet::Rtp(header, payload)) => match route.accepts(at, from, &header) {
                 Some(true) => each(at, Packet::Rtp(header, payload)),
-                Some(false) => self.foreign += 1,
+                Some(false) => {
+                    self.foreign += 1;
+                    self.stranger = Some(from);
+                }
                 None => {}
             },
             (Route::Symmetric(route), packet @ Packet::Control(_)) => match route.mux && route.accepts_control(from) {

@@ -304,7 +304,8 @@ impl Worker {
                 self.with(id, |session| session.record(tap));
             }
             Order::Report(id) => {
-                if let Some(stats) = self.with(id, |session| session.stats()) {
+                let now = self.loan.now;
+                if let Some(stats) = self.with(id, |session| session.stats(now)) {
                     self.loan.told.push((id, MediaEvent::Report(Box::new(stats))));
                 }
             }

@@ -64,6 +64,11 @@ examples! {
     "phone.get" {} => { "isRegistered": true, "accounts": 1, "sessions": [CALL], "currentSession": CALL, "agents": [agent("ready")], "recordPermissions": 2,
         "lookups": { "asked": 12, "found": 9, "failed": 0 }, "seq": 7,
         "counts": { "sessions": 1, "dialogs": 1, "orphans": 0, "recordings": 0, "transactions": 2, "requests": 0, "queries": 0, "flows": 2, "timers": 3, "waiting": 0 } };
+    "phone.preflight" { "account": "office" } => { "ok": false, "checks": [
+        { "check": "microphone", "ok": false, "text": "the microphone \"pulse:headset\" gives nothing, not even noise (-127 dBov)",
+            "hint": "It may be switched off at the headset, or muted in the sound server" },
+        { "check": "loop", "ok": true, "text": "the phone hears itself over loopback with opus: 55 ms late, 0 of 236 packets lost", "hint": "" },
+    ] };
     "phone.getSession" {} => [session(CALL, "talking")];
     "phone.setSessionStaticStatus" { "callId": CALL, "staticStatus": { "name": "Front Desk" } } => (session(CALL, "talking"));
     "phone.getCurrentSession" {} => (session(CALL, "talking"));
@@ -113,6 +118,12 @@ examples! {
     "session.setStatus" { "callId": CALL, "status": { "tags": ["vip"] } } => (session(CALL, "talking"));
     "session.setStaticStatus" { "callId": CALL, "staticStatus": { "name": "Front Desk", "company": "Example Ltd" }, "startManualModel": true }
         => (session(CALL, "talking"));
+    "session.diagnose" { "callId": CALL } => { "callId": CALL, "findings": [{
+        "rule": "they-count-nothing", "severity": "error",
+        "text": "They cannot hear you: you send 50 packets a second, their reports count none since 14:02:07 UTC; their address 10.1.2.3 is private",
+        "hint": "A firewall or a NAT on the way drops what you send: let the PBX relay the media, or use WebRTC with a STUN server",
+        "facts": { "packetsPerSecond": 50, "sent": 3050, "counted": 212, "reports": 9, "since": "14:02:07 UTC", "to": "10.1.2.3:4000" },
+    }] };
     "session.destroy" { "callId": CALL } => true;
 
     "events.subscribe" { "topics": ["incoming", "ended", "failed"], "snapshot": true }

@@ -81,6 +81,7 @@ const ACCOUNT: &[Code] = &[Code::NoAccount];
 const AGENT: &[Code] = &[Code::NoAccount, Code::InvalidNumber];
 const REGISTER: &[Code] = &[Code::NoAccount, Code::RegistryFailed, Code::RegisterAttempts];
 const DEVICE: &[Code] = &[Code::NoInput, Code::NoAccount, Code::DeviceRefused, Code::DeviceFailed];
+const PREFLIGHT: &[Code] = &[Code::NoAccount, Code::WrongState];
 const SESSION: &[Code] = &[Code::NoSession];
 const STATE: &[Code] = &[Code::NoSession, Code::WrongState];
 const FAR: &[Code] = &[Code::NoSession, Code::WrongState, Code::PeerRefused, Code::Glare, Code::LocalMedia];
@@ -144,6 +145,7 @@ methods! {
     "phone.destroy" Call ["callId"] ua::Destroy => |p| own(Ua::PhoneDestroy(p)), True SESSION "Ends every session and unregisters every account; with a callId as session.destroy.";
     "phone.call" Call ["number", "option", "transferId", "account"] ua::Call => |p| own(Ua::Call(p)), Called CALL "Calls; returns once the INVITE is on the wire.";
     "phone.get" Observe [] Nothing => |_| own(Ua::PhoneGet), Phone NONE "The phone: its settings and counts.";
+    "phone.preflight" Call ["account", "input", "output"] ua::Preflight => |p| own(Ua::Preflight(p)), PreflightResult PREFLIGHT "Whether all is there for the shift: devices, registrations, the media engine, the clock; takes some 3 s and touches no call.";
     "phone.getSession" Observe ["callId"] ua::GetSession => |p| own(Ua::GetSession(p)), Sessions SESSION "One session, or all as an array.";
     "phone.setSessionStaticStatus" Call ["callId", "staticStatus", "startManualModel"] ua::SetStaticStatus => |p| own(Ua::SetStaticStatus(p)), Session SESSION "As session.setStaticStatus.";
     "phone.getCurrentSession" Observe [] Nothing => |_| own(Ua::GetCurrentSession), SessionOrNull NONE "The current session.";
@@ -192,6 +194,7 @@ methods! {
     "session.stopRecord" Call ["callId"] ua::CallRef => |p| own(Ua::StopRecord(p)), Stopped START_RECORD "Closes the file; true where only the PBX recorded.";
     "session.setStatus" Call ["callId", "status"] ua::SetStatus => |p| own(Ua::SetStatus(p)), Session SESSION "Merges name, avatar, company, tags.";
     "session.setStaticStatus" Call ["callId", "staticStatus", "startManualModel"] ua::SetStaticStatus => |p| own(Ua::SetStaticStatus(p)), Session SESSION "Merges name, avatar, company; true stops automatic updates.";
+    "session.diagnose" Observe ["callId"] ua::CallRef => |p| own(Ua::Diagnose(p)), Diagnosis SESSION "What is wrong with a session, in words: one that lives, or one of the last hundred.";
     "session.destroy" Call ["callId"] ua::CallRef => |p| own(Ua::Destroy(p)), True SESSION "Ends the session if it lives, and forgets it.";
 
     "events.subscribe" Observe ["topics", "callId", "account", "fromSeq", "snapshot", "epoch"] EventsSubscribe => subscribe, Begin SUBSCRIBE "Subscribes to events, with no gap after the snapshot, or after what the log has from fromSeq on.";

@@ -212,6 +212,7 @@ impl Ua {
             peer_updates: false,
             dtmf: Default::default(),
             microphone: Default::default(),
+            far_end: Default::default(),
             record_status: super::status::RecordStatus::Stop,
             told: None,
             state: State::Preparing(Box::new(nothing)),

@@ -52,6 +52,8 @@ pub enum Command {
     Call(Call),
     /// `phone.get`
     PhoneGet,
+    /// `phone.preflight`: for the shell, which measures.
+    Preflight(Preflight),
     /// `phone.getSession`, `session.get`
     GetSession(GetSession),
     /// `phone.getCurrentSession`
@@ -100,6 +102,8 @@ pub enum Command {
     SetStatus(SetStatus),
     /// `session.setStaticStatus`
     SetStaticStatus(SetStaticStatus),
+    /// `session.diagnose`
+    Diagnose(CallRef),
     /// `session.destroy`
     Destroy(CallRef),
     /// `session.startRecord`
@@ -307,6 +311,22 @@ pub struct CallOption {
     pub extra_headers: Option<Vec<String>>,
     /// The input device of this session, and its output where the id can do both.
     pub device: Option<String>,
+}
+
+/// What is to be looked at before a shift.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Preflight {
+    /// The account whose devices and registration it is about; left out: the default devices (those of the account, where there is
+    /// only one), and all registrations.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// Another microphone.
+    #[serde(default)]
+    pub input: Option<String>,
+    /// Another loudspeaker.
+    #[serde(default)]
+    pub output: Option<String>,
 }
 
 /// Puts sessions into one conference.

@@ -156,6 +156,7 @@ impl Ua {
                 self.set_person(id, |p| merge(p, patch.name, patch.avatar, patch.company));
                 Ok(Some(self.snapshot(id, self.seq)))
             }
+            Command::Diagnose(which) => self.diagnose(&which.call_id).map(Some),
             Command::Destroy(which) => {
                 let id = self.find(&which.call_id)?;
                 self.end_by_us(id, "Terminated", "local");
@@ -200,6 +201,7 @@ impl Ua {
             }
             Command::SetRecordPermissions(set) => Ok(Some(self.set_record_permissions(set))),
             Command::Webhooks(_) => Err(Error::new(Code::Unknown, "webhooks are not the phone's")),
+            Command::Preflight(_) => Err(Error::new(Code::Unknown, "devices are not the phone's")),
             Command::Reload => Err(Error::new(Code::Unknown, "files are not the phone's")),
             Command::Configure(what) => self.configure(*what).map(Some),
             Command::Drain(drain) => Ok(Some(self.close(drain))),

@@ -161,6 +161,7 @@ impl Ua {
             map.extend(told.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
         }
         self.end_audio(id);
+        self.keep_facts(id, &data);
         let Some(session) = self.sessions.get(&id) else { return };
         let waiting = replies(session);
         let cdr = self.cdr(id, &data);

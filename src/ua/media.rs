@@ -1,5 +1,9 @@
 //! The words between the phone and the media engine. Media comes and goes as data.
 
+mod way;
+
+pub use way::{Echo, WayFacts};
+
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
@@ -406,6 +410,8 @@ pub struct MediaStats {
     pub foreign: u64,
     /// We send and nothing comes in, though it should.
     pub one_way: bool,
+    /// The way of the packets.
+    pub way: WayFacts,
     /// ITU-T G.107 transmission rating.
     pub r_factor: f64,
     /// Mean opinion score by G.107 annex B.

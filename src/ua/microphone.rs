@@ -26,6 +26,23 @@ pub(super) struct Microphone {
     clipping: bool,
 }
 
+impl Microphone {
+    /// Somebody has spoken into it since it was muted.
+    pub fn is_muted_talking(&self) -> bool {
+        self.muted
+    }
+
+    /// It gives nothing.
+    pub fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// It was too loud.
+    pub fn is_clipping(&self) -> bool {
+        self.clipping
+    }
+}
+
 impl Ua {
     /// New figures of a session: looks at its microphone, where it is a real one and live.
     pub(super) fn watch_microphone(&mut self, id: SessionId) {

@@ -6,12 +6,14 @@
 pub mod cdr;
 pub mod command;
 pub mod contact;
+pub mod diagnose;
 pub mod dial;
 pub mod e164;
 pub mod error;
 pub mod event;
 pub mod io;
 pub mod media;
+pub mod preflight;
 pub mod settings;
 pub mod status;
 pub mod view;
@@ -19,6 +21,7 @@ pub mod view;
 mod account;
 mod address;
 mod agent;
+mod alarm;
 mod answer;
 mod attended;
 mod audio;
@@ -32,6 +35,7 @@ mod drain;
 mod dtmf;
 mod ending;
 mod events;
+mod far_end;
 mod flow;
 mod hold;
 mod identity;
@@ -138,6 +142,8 @@ pub struct Ua {
     at_hand: Option<SessionId>,
     /// Who wants which events.
     heard: Heard,
+    /// What was known of sessions that are over.
+    past: diagnose::Past,
 }
 
 impl Ua {
@@ -178,6 +184,7 @@ impl Ua {
             closing: None,
             at_hand: None,
             heard: Heard::All,
+            past: diagnose::Past::default(),
             settings,
         };
         for (name, settings) in ua.settings.accounts.clone() {

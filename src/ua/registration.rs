@@ -109,6 +109,11 @@ impl Registration {
         }
     }
 
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// For `account.get`.
     pub fn view(&self, mono: Mono) -> Value {
         let (state, expires) = match &self.state {

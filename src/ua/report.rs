@@ -27,6 +27,7 @@ impl Ua {
         if session.is_answered() {
             self.tell_report(id);
             self.watch_microphone(id);
+            self.watch_far_end(id);
         }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conference::Place;
 use super::dtmf::DtmfQueue;
+use super::far_end::FarEnd;
 use super::io::{Mono, ReplyId, SessionId, Target};
 use super::media::{LocalMedia, MediaStats, PathFacts};
 use super::microphone::Microphone;
@@ -88,6 +89,7 @@ pub(super) struct Session {
     pub peer_updates: bool,
     pub dtmf: DtmfQueue,
     pub microphone: Microphone,
+    pub far_end: FarEnd,
     /// What is recorded, here or at the PBX.
     pub record_status: RecordStatus,
     /// The status that the last event told.

@@ -189,6 +189,9 @@ fn answer(command: Command, seq: u64, seen: &Mutex<Vec<Command>>) -> Option<Resu
             Ok(one.call_id.map_or_else(|| json!([session("1"), session("2")]), |id| session(&id)))
         }
         Command::GetCurrentSession => Ok(session("1")),
+        Command::Diagnose(call) => Ok(json!({ "callId": call.call_id, "findings": [
+            { "rule": "muted", "severity": "info", "text": "They cannot hear you: \u{1b}[31mEve", "hint": "unmute", "facts": {} },
+        ] })),
         Command::PhoneGet => Ok(json!({ "commands": seen.lock().unwrap().len() })),
         Command::Call(call) => {
             Ok(json!({ "code": 200, "msg": "SUCCESS", "callId": call.number, "session": session("1") }))

@@ -43,6 +43,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("session.setStaticStatus",        r#"{"staticStatus": {"name": "C"}}"#,  "NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  -211  -211"),
     ("phone.setSessionStaticStatus",   r#"{"staticStatus": {"name": "C"}}"#,  "NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  NAME  -211  -211"),
     ("session.stopTimer",              "{}",                                  "GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   -211  -211"),
+    ("session.diagnose",               "{}",                                  "GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET   GET"),
     ("phone.setCurrentSession",        "{}",                                  "true  true  true  true  true  true  true  true  true  true  true  true  true  true  true  true  true  -211  -211"),
     ("phone.merge",                    "{}",                                  "-215  -215  -215  -215  -215  JOIN  BACK  JOIN  BACK  JOIN  JOIN  JOIN  -215  JOIN  JOIN  BACK2 MORE  -211  -211"),
     ("phone.split",                    "{}",                                  "true  true  true  true  true  true  true  true  true  true  true  true  true  true  true  true  SPLIT -211  -211"),

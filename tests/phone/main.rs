@@ -49,6 +49,7 @@ mod states;
 mod strangers_get_nothing;
 mod streams_are_opened_again;
 mod targets_are_tried_in_turn;
+mod the_far_end_is_watched;
 mod tones_follow_the_call;
 mod transfers_in_any_order;
 mod transfers_on_a_bad_network;
@@ -56,6 +57,7 @@ mod update_changes_a_call;
 mod video_comes_and_goes;
 mod video_is_asked_for;
 mod webrtc_is_chosen_and_ends_in_words;
+mod what_is_wrong_is_said;
 mod who_calls_is_asserted;
 mod who_calls_is_looked_up;
 

@@ -17,7 +17,7 @@ pub struct Alert {
     pub call_id: Option<String>,
     /// What about.
     pub kind: AlertKind,
-    /// Of `disk`: `stalled`, `full`, `failed` or `ok`; of `silentMicrophone`: `silent` or `ok`.
+    /// Of `disk`: `stalled`, `full`, `failed` or `ok`; of `silentMicrophone` and `farEndSilent`: `silent` or `ok`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Why, in plain words.
@@ -26,9 +26,12 @@ pub struct Alert {
     /// Of `dtmfRefused`: the SIP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
-    /// Of a microphone: its level over the last second, dBov.
+    /// Of a microphone or a far end: its level over the last second, dBov.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level_dbov: Option<f64>,
+    /// Of `echo`: how long after we sent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u32>,
     /// Of `recordingGap`: where in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_ms: Option<u64>,
@@ -57,6 +60,10 @@ pub enum AlertKind {
     SilentMicrophone,
     /// A microphone is too loud.
     Clipping,
+    /// What we say comes back from the far end.
+    Echo,
+    /// The far end sends nothing but silence for 15 s; or it is heard again.
+    FarEndSilent,
 }
 
 /// `connected`

@@ -57,7 +57,7 @@ pub struct Media {
     pub call_id: String,
     /// What it does.
     pub state: MediaState,
-    /// Of `stalled` and `flowing`: we send and hear nothing.
+    /// Of `stalled`, `unheard` and `flowing`: sound goes one way only, and it should go both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub one_way: Option<bool>,
     /// Why.
@@ -71,8 +71,10 @@ pub struct Media {
 pub enum MediaState {
     /// Nothing came in for 2 s, though it should.
     Stalled,
-    /// It comes again.
+    /// It flows again, as it should.
     Flowing,
+    /// The peer does not get what we send: its reports (RTCP) count none of it.
+    Unheard,
     /// The peer refused to be held: it hears silence, the microphone belongs to another call.
     Parked,
     /// A device or a port failed; the call goes on.

@@ -245,7 +245,10 @@ impl Ua {
         match self.sessions.get(&id).map(|s| &s.state) {
             Some(State::Preparing(_)) => self.fail_client(id, Code::LocalMedia, "Internal Error"),
             Some(State::Incoming(_)) => self.refuse(id, 500, "Internal Error", "system"),
-            Some(_) => self.tell_session(id, "media", json!({"state": "failed", "reason": reason})),
+            Some(_) => {
+                self.note_fault(id, reason);
+                self.tell_session(id, "media", json!({"state": "failed", "reason": reason}));
+            }
             None => {}
         }
     }
