@@ -4,7 +4,7 @@ use crate::audio::Source;
 use crate::sdp::{CodecKind, Negotiated};
 use crate::ua::media::MediaEvent;
 
-use super::codec::Encoder;
+use super::codec::{Effort, Encoder};
 use super::inbound::SCRATCH;
 use super::level::{Level, Microphone};
 use super::mixer::{Member, Mix};
@@ -216,9 +216,9 @@ impl Outbound {
     }
 
     /// The loss that the peer tells of, and how hard to work.
-    pub fn adapt(&mut self, loss_percent: u8, complexity: i32) {
+    pub fn adapt(&mut self, loss_percent: u8, effort: Effort) {
         self.encoder.expect_loss(if self.negotiated.codec.fec { loss_percent } else { 0 });
-        self.encoder.set_complexity(complexity);
+        self.encoder.set_effort(effort);
     }
 
     /// For a sender report; none when nothing was sent since the last one.
