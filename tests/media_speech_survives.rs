@@ -93,3 +93,9 @@ fn pcmu_on_every_line() {
 fn g722_on_a_clean_line() {
     holds(CodecKind::G722, Effort::Best, &LINES[..1], &[3.0]);
 }
+
+#[cfg(feature = "g729")]
+#[test]
+fn g729_on_two_lines() {
+    holds(CodecKind::G729, Effort::Best, &LINES[..2], &[2.5, 2.1]);
+}

@@ -1,11 +1,17 @@
-//! Sound to payload and back: G.711 and G.722 (RFC 3551 §4.5.14, §4.5.2), and Opus (RFC 6716, RFC 7587).
+//! Sound to payload and back: G.711 and G.722 (RFC 3551 §4.5.14, §4.5.2), Opus (RFC 6716, RFC 7587), and G.729 as a feature.
 
 use audio_codec::g722::{G722Decoder, G722Encoder};
 use audio_codec::{Decoder as _, Encoder as _};
 use audio_codec_algorithms::{decode_alaw, decode_ulaw, encode_alaw, encode_ulaw};
 
+#[cfg(feature = "g729")]
+use super::g729;
 use super::plc::Plc;
 use crate::sdp::CodecKind;
+
+/// Nothing names a codec that is not built in, so nobody asks for it.
+#[cfg(not(feature = "g729"))]
+const WITHOUT_G729: &str = "this phoned was built without G.729";
 
 /// The longest Opus packet in samples, 120 ms (RFC 6716 §3.2.5).
 pub const LONGEST: usize = 5_760;
@@ -17,6 +23,10 @@ pub fn samples(kind: CodecKind, payload: &[u8]) -> Option<u32> {
             (1..=960).contains(&payload.len()).then_some(payload.len() as u32)
         }
         CodecKind::Opus => opus_samples(payload),
+        #[cfg(feature = "g729")]
+        CodecKind::G729 => g729::samples(payload),
+        #[cfg(not(feature = "g729"))]
+        CodecKind::G729 => None,
     }
 }
 
@@ -68,6 +78,9 @@ pub enum Encoder {
     Pcma,
     /// G.722, 64 kbit/s.
     G722(Box<G722Encoder>),
+    /// G.729.
+    #[cfg(feature = "g729")]
+    G729(Box<g729::Encoder>),
     /// Opus, mono, variable rate.
     Opus {
         /// libopus.
@@ -88,6 +101,10 @@ impl Encoder {
             CodecKind::Pcmu => Ok(Encoder::Pcmu),
             CodecKind::Pcma => Ok(Encoder::Pcma),
             CodecKind::G722 => Ok(Encoder::G722(Box::new(G722Encoder::new()))),
+            #[cfg(feature = "g729")]
+            CodecKind::G729 => Ok(Encoder::G729(Box::new(g729::Encoder::begin()))),
+            #[cfg(not(feature = "g729"))]
+            CodecKind::G729 => Err(WITHOUT_G729.into()),
             CodecKind::Opus => new_opus(bitrate).map_err(|e| format!("opus encoder: {e}")),
         }
     }
@@ -98,6 +115,8 @@ impl Encoder {
             Encoder::Pcmu => each(pcm, out, |s| encode_ulaw(*s)),
             Encoder::Pcma => each(pcm, out, |s| encode_alaw(*s)),
             Encoder::G722(inner) => inner.encode_into(pcm, out).unwrap_or(0),
+            #[cfg(feature = "g729")]
+            Encoder::G729(inner) => inner.encode(pcm, out),
             Encoder::Opus { inner, .. } => inner.encode(pcm, out).unwrap_or(0),
         }
     }
@@ -176,6 +195,9 @@ pub enum Decoder {
         /// What makes up for loss.
         plc: Plc,
     },
+    /// G.729.
+    #[cfg(feature = "g729")]
+    G729(Box<g729::Decoder>),
     /// Opus.
     Opus(opus::Decoder),
 }
@@ -187,6 +209,10 @@ impl Decoder {
             CodecKind::Pcmu => Ok(Decoder::G711 { alaw: false, plc: Plc::new(8_000) }),
             CodecKind::Pcma => Ok(Decoder::G711 { alaw: true, plc: Plc::new(8_000) }),
             CodecKind::G722 => Ok(Decoder::G722 { inner: Box::new(G722Decoder::new()), plc: Plc::new(16_000) }),
+            #[cfg(feature = "g729")]
+            CodecKind::G729 => Ok(Decoder::G729(Box::new(g729::Decoder::begin()))),
+            #[cfg(not(feature = "g729"))]
+            CodecKind::G729 => Err(WITHOUT_G729.into()),
             CodecKind::Opus => opus::Decoder::new(48_000, opus::Channels::Mono)
                 .map(Decoder::Opus)
                 .map_err(|e| format!("opus decoder: {e}")),
@@ -209,6 +235,8 @@ impl Decoder {
                 plc.heard(&mut out[..len]);
                 len
             }
+            #[cfg(feature = "g729")]
+            Decoder::G729(inner) => inner.decode(payload, out),
             Decoder::Opus(inner) => inner.decode(payload, out, false).unwrap_or(0),
         }
     }
@@ -225,6 +253,8 @@ impl Decoder {
                 plc.bridge(&after[..len], out);
             }
             Decoder::G722 { .. } => self.conceal(out), // the state for the next packet is not known
+            #[cfg(feature = "g729")]
+            Decoder::G729(inner) => inner.conceal(out),
             Decoder::Opus(inner) => {
                 if has_fec(next) && inner.decode(next, out, true).is_ok() {
                     return Restored::Sound;
@@ -239,6 +269,8 @@ impl Decoder {
     pub fn conceal(&mut self, out: &mut [i16]) {
         match self {
             Decoder::G711 { plc, .. } | Decoder::G722 { plc, .. } => plc.conceal(out),
+            #[cfg(feature = "g729")]
+            Decoder::G729(inner) => inner.conceal(out),
             Decoder::Opus(inner) => {
                 if inner.decode(&[], out, false).is_err() {
                     out.fill(0);

@@ -7,6 +7,8 @@ mod comfort;
 pub mod delay;
 mod dtls;
 mod engine;
+#[cfg(feature = "g729")]
+mod g729;
 mod ice;
 mod inbound;
 mod ivf;

@@ -292,7 +292,9 @@ impl Outbound {
 pub fn ptime(negotiated: &Negotiated) -> u32 {
     match (negotiated.codec.kind, negotiated.ptime) {
         (CodecKind::Opus, ms @ (10 | 20 | 40 | 60)) => ms,
-        (CodecKind::Pcmu | CodecKind::Pcma | CodecKind::G722, ms @ (10 | 20 | 30 | 40 | 50 | 60)) => ms,
+        (CodecKind::Pcmu | CodecKind::Pcma | CodecKind::G722 | CodecKind::G729, ms @ (10 | 20 | 30 | 40 | 50 | 60)) => {
+            ms
+        }
         _ => 20,
     }
 }

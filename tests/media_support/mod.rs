@@ -108,6 +108,7 @@ pub fn negotiated(remote_rtp: SocketAddr, kind: CodecKind) -> Negotiated {
         CodecKind::Pcmu => 0,
         CodecKind::Pcma => 8,
         CodecKind::G722 => 9,
+        CodecKind::G729 => 18,
         CodecKind::Opus => 96,
     };
     Negotiated {
