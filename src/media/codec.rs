@@ -134,6 +134,13 @@ impl Encoder {
         }
     }
 
+    /// Silence shall be said by what is not sent: payloads of two octets at most are (RFC 6716 §2.1.9). Nothing for others than Opus.
+    pub fn leave_out_silence(&mut self, wanted: bool) {
+        if let Encoder::Opus { inner, .. } = self {
+            let _ = inner.set_dtx(wanted);
+        }
+    }
+
     /// How hard Opus works.
     pub fn set_effort(&mut self, value: Effort) {
         if let Encoder::Opus { inner, effort, bitrate, loss } = self
@@ -366,6 +373,22 @@ mod tests {
             energy = out[..960].iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / 960.0;
         }
         assert!(energy.sqrt() > 2_000.0, "{}", energy.sqrt());
+    }
+
+    #[test]
+    fn silence_that_is_not_wanted_is_told_by_short_payloads() {
+        for effort in [Effort::Best, Effort::Fair] {
+            let mut encoder = Encoder::new(CodecKind::Opus, 64_000).unwrap();
+            encoder.set_effort(effort);
+            encoder.leave_out_silence(true);
+            let mut bytes = [0u8; 1_500];
+            let said: Vec<i16> = tone(48_000.0, 48_000).into_iter().chain(vec![0; 96_000]).collect();
+            let short = said.chunks(960).map(|frame| encoder.encode(frame, &mut bytes) <= 2);
+            let short: Vec<bool> = short.collect();
+            assert!(short[..50].iter().all(|short| !short), "{effort:?}: {short:?}");
+            let (left_out, said) = short[75..].iter().partition::<Vec<bool>, _>(|short| **short);
+            assert!(left_out.len() > 60 && !said.is_empty(), "{effort:?}: one is sent now and then: {short:?}");
+        }
     }
 
     #[test]

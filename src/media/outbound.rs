@@ -19,6 +19,9 @@ use super::tones::Tones;
 /// Room for a packet.
 pub const PACKET: usize = 1_500;
 
+/// Opus says by a payload as short as this that it need not be sent.
+const SILENT: usize = 2;
+
 /// Where a stream begins, drawn from the OS (RFC 3550 §5.1).
 #[derive(Debug, Clone, Copy)]
 pub struct Start {
@@ -71,8 +74,10 @@ impl Outbound {
     /// For what was negotiated. Fails when the codec has no memory, or the device an odd rate.
     pub fn new(negotiated: &Negotiated, start: Start, source_rate: u32, bitrate: u32) -> Result<Self, String> {
         let codec = &negotiated.codec;
+        let mut encoder = Encoder::new(codec.kind, codec.max_bitrate.unwrap_or(bitrate).min(bitrate))?;
+        encoder.leave_out_silence(codec.dtx);
         Ok(Outbound {
-            encoder: Encoder::new(codec.kind, codec.max_bitrate.unwrap_or(bitrate).min(bitrate))?,
+            encoder,
             resampler: resampler(source_rate, codec.kind.rate())?,
             ssrc: start.ssrc,
             seq: start.seq,
@@ -238,6 +243,10 @@ impl Outbound {
         let timestamp = self.timestamp.wrapping_add(self.units(step)).wrapping_sub(self.units(self.frame.len()));
         self.frame.clear();
         if payload == 0 {
+            return;
+        }
+        if self.negotiated.codec.dtx && payload <= SILENT {
+            self.marker = true; // of what is said next (RFC 3551 §4.1)
             return;
         }
         let (marker, payload_type) = (std::mem::take(&mut self.marker), self.negotiated.codec.send_pt);

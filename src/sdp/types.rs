@@ -124,6 +124,8 @@ pub struct Codec {
     pub recv_pt: u8,
     /// The peer wants Opus FEC (`useinbandfec=1`).
     pub fec: bool,
+    /// The peer wants no packets of silence (`usedtx=1`).
+    pub dtx: bool,
     /// The peer's `maxaveragebitrate`, bit/s.
     pub max_bitrate: Option<u32>,
 }
