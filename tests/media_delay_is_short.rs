@@ -109,14 +109,19 @@ fn a_storm_passes_and_the_delay_with_it() {
 
 #[test]
 fn two_clocks_that_differ() {
-    for (sign, label) in [(1i64, "slow"), (-1, "fast")] {
-        // 300 ppm over 10 minutes: 180 ms
-        let mut call = Call::new(30_000, |n| Some((300_000 + sign * i64::from(n) * 6) as u64));
-        let played = call.until(595);
-        assert!(call.delay_ms() < 50.0, "{label}: {}", call.delay_ms());
-        assert!(played.concealed <= 40_000 && call.playout.counts().late <= 2, "{label}: {played:?}");
-        let net = (played.expanded as i64 - played.accelerated as i64) * sign;
-        assert!((120_000..260_000).contains(&net), "{label}: {played:?}");
+    // 300 ppm over 10 minutes: 180 ms; 100 ppm over an hour: 360 ms
+    let long = std::env::var_os("PHONED_SOAK").is_some().then_some((100, 60));
+    for (ppm, minutes) in [(300i64, 10u32)].into_iter().chain(long) {
+        for (sign, label) in [(1i64, "slow"), (-1, "fast")] {
+            let drift = ppm * 60 * i64::from(minutes);
+            let delay = |n: u32| Some((drift + 120_000 + sign * i64::from(n) * ppm / 50) as u64);
+            let mut call = Call::new(minutes * 3_000, delay);
+            let played = call.until(minutes * 60 - 5);
+            assert!(call.delay_ms() < 50.0, "{label}: {}", call.delay_ms());
+            assert!(played.concealed <= 40_000 && call.playout.counts().late <= 2, "{label}: {played:?}");
+            let net = (played.expanded as i64 - played.accelerated as i64) * sign;
+            assert!((drift * 2 / 3..drift * 3 / 2).contains(&net), "{label}: {drift} µs, {played:?}");
+        }
     }
 }
 

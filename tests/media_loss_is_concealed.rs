@@ -43,15 +43,16 @@ fn relay(a: SocketAddr, b: SocketAddr, stop: Arc<AtomicBool>) -> SocketAddr {
     addr
 }
 
-/// Something that codecs take for a voice: 120 Hz and its harmonics, swelling three times a second.
-fn voice(path: &Path) {
+/// Something that codecs take for a voice: 120 Hz and its harmonics, swelling three times a second. `quiet`: seconds without it.
+fn voice(path: &Path, quiet: std::ops::Range<f64>) {
     let spec = WavSpec { channels: 1, sample_rate: 48_000, bits_per_sample: 16, sample_format: SampleFormat::Int };
     let mut writer = WavWriter::create(path, spec).unwrap();
     for n in 0..48_000 * 5 {
         let t = f64::from(n) / 48_000.0 * TAU;
         let pitch = 120.0 * t + 2.0 * (2.0 * t).sin();
         let sum: f64 = (1..=25).map(|k| (pitch * f64::from(k)).sin() / f64::from(k)).sum();
-        writer.write_sample((sum * 6_000.0 * (0.75 + 0.25 * (3.0 * t).sin())) as i16).unwrap();
+        let gain = if quiet.contains(&(f64::from(n) / 48_000.0)) { 0.0 } else { 6_000.0 };
+        writer.write_sample((sum * gain * (0.75 + 0.25 * (3.0 * t).sin())) as i16).unwrap();
     }
     writer.finalize().unwrap();
 }
@@ -61,7 +62,7 @@ fn through_the_relay(kind: CodecKind) {
     let path = dir.path().join("heard.wav");
     let (mut phone, stop) = (Phone::new(), Arc::new(AtomicBool::new(false)));
     let said = dir.path().join("said.wav");
-    voice(&said);
+    voice(&said, 0.0..0.0);
     let a = phone.open(1, &format!("file:{}", said.display()), "null");
     let b = phone.open(2, "null", &format!("file:{}", path.display()));
     let between = relay(a.rtp, b.rtp, stop.clone());
@@ -96,4 +97,33 @@ fn with_pcmu() {
 #[test]
 fn with_opus() {
     through_the_relay(CodecKind::Opus);
+}
+
+#[test]
+fn silence_that_is_not_sent_is_no_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    let (said, path) = (dir.path().join("said.wav"), dir.path().join("heard.wav"));
+    voice(&said, 1.5..3.5);
+    let mut phone = Phone::new();
+    let a = phone.open(1, &format!("file:{}", said.display()), "null");
+    let b = phone.open(2, "null", &format!("file:{}", path.display()));
+    for (id, far) in [(1, b.rtp), (2, a.rtp)] {
+        let mut plan = negotiated(far, CodecKind::Opus);
+        plan.codec.dtx = id == 1;
+        phone.tell(id, MediaCommand::Remote(plan));
+    }
+    phone.pass(4.7);
+    let (sender, receiver) = (phone.report(1), phone.report(2));
+    phone.tell(2, MediaCommand::Close);
+    phone.pass(0.2);
+    // of 235; in silence there is one now and then
+    assert!((125..175).contains(&sender.tx_packets), "{sender:?}");
+    assert!(receiver.rx_lost == 0 && receiver.concealed_pct < 5.0, "a pause is no loss: {receiver:?}");
+    let (pcm, rate) = heard(&path);
+    let level = |from: f64, to: f64| {
+        let part = &pcm[(from * f64::from(rate)) as usize..(to * f64::from(rate)) as usize];
+        (part.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / part.len() as f64).sqrt()
+    };
+    assert!(level(0.5, 1.4) > 2_000.0 && level(3.8, 4.4) > 2_000.0, "{} {}", level(0.5, 1.4), level(3.8, 4.4));
+    assert!(level(2.2, 3.3) < 100.0, "{}", level(2.2, 3.3));
 }

@@ -74,6 +74,23 @@ fn g722_is_said_to_have_a_clock_of_8_khz() {
     assert_eq!((CodecKind::G722.rate(), CodecKind::from_name("g722")), (16_000, Some(CodecKind::G722)));
 }
 
+/// Without the feature nobody has heard of it.
+#[test]
+fn g729_is_a_feature_and_keeps_its_frames_in_silence() {
+    let offer = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 18 0\r\na=fmtp:18 annexb=yes\r\n";
+    let (text, got) = answer(CodecKind::ALL, offer, Direction::SendRecv).expect("an answer");
+    assert_eq!(got.codec.kind, CodecKind::Pcmu, "named last of all");
+    assert!(!text.contains("annexb"), "{text}");
+    let wanted: Vec<CodecKind> = ["g729", "pcmu"].iter().filter_map(|name| CodecKind::from_name(name)).collect();
+    let (text, got) = answer(&wanted, offer, Direction::SendRecv).expect("an answer");
+    if cfg!(feature = "g729") {
+        assert_eq!((got.codec.kind, got.codec.send_pt), (CodecKind::G729, 18));
+        assert!(text.contains("a=rtpmap:18 G729/8000\r\na=fmtp:18 annexb=no\r\n"), "{text}");
+    } else {
+        assert_eq!(got.codec.kind, CodecKind::Pcmu);
+    }
+}
+
 #[test]
 fn codec_events_and_ptime_of_real_offers() {
     use CodecKind::*;

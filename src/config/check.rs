@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::{Config, crm, http};
-use crate::sdp::VideoCodec;
+use crate::sdp::{CodecKind, VideoCodec};
 use crate::ua::dialable;
 use crate::ua::io::Transport;
 use crate::ua::settings::{AccountSettings, DialSettings, Secret};
@@ -350,10 +350,8 @@ fn ws_header(text: &str) -> bool {
 }
 
 fn codecs(names: &[String]) -> Result<(), String> {
-    when(
-        names.iter().all(|name| ["opus", "g722", "pcmu", "pcma"].contains(&name.to_ascii_lowercase().as_str())),
-        "opus, g722, pcmu, pcma",
-    )
+    let known: Vec<_> = CodecKind::ALL.iter().map(|kind| kind.name().to_ascii_lowercase()).collect();
+    when(names.iter().all(|name| CodecKind::from_name(name).is_some()), &known.join(", "))
 }
 
 fn digits(code: &str) -> Result<(), String> {

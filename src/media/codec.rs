@@ -1,11 +1,17 @@
-//! Sound to payload and back: G.711 and G.722 (RFC 3551 §4.5.14, §4.5.2), and Opus (RFC 6716, RFC 7587).
+//! Sound to payload and back: G.711 and G.722 (RFC 3551 §4.5.14, §4.5.2), Opus (RFC 6716, RFC 7587), and G.729 as a feature.
 
 use audio_codec::g722::{G722Decoder, G722Encoder};
 use audio_codec::{Decoder as _, Encoder as _};
 use audio_codec_algorithms::{decode_alaw, decode_ulaw, encode_alaw, encode_ulaw};
 
+#[cfg(feature = "g729")]
+use super::g729;
 use super::plc::Plc;
 use crate::sdp::CodecKind;
+
+/// Nothing names a codec that is not built in, so nobody asks for it.
+#[cfg(not(feature = "g729"))]
+const WITHOUT_G729: &str = "this phoned was built without G.729";
 
 /// The longest Opus packet in samples, 120 ms (RFC 6716 §3.2.5).
 pub const LONGEST: usize = 5_760;
@@ -17,6 +23,10 @@ pub fn samples(kind: CodecKind, payload: &[u8]) -> Option<u32> {
             (1..=960).contains(&payload.len()).then_some(payload.len() as u32)
         }
         CodecKind::Opus => opus_samples(payload),
+        #[cfg(feature = "g729")]
+        CodecKind::G729 => g729::samples(payload),
+        #[cfg(not(feature = "g729"))]
+        CodecKind::G729 => None,
     }
 }
 
@@ -47,6 +57,19 @@ fn has_fec(payload: &[u8]) -> bool {
     toc & 3 != 0 || first >> (7 - frames) & 1 == 1
 }
 
+/// How much CPU Opus may take for its quality.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// For a call or two.
+    Best,
+    /// For a handful.
+    Good,
+    /// For many.
+    Fair,
+    /// For as many as there is CPU for.
+    Least,
+}
+
 /// Makes payloads of 16-bit sound at the codec's rate.
 pub enum Encoder {
     /// µ-law.
@@ -55,12 +78,15 @@ pub enum Encoder {
     Pcma,
     /// G.722, 64 kbit/s.
     G722(Box<G722Encoder>),
+    /// G.729.
+    #[cfg(feature = "g729")]
+    G729(Box<g729::Encoder>),
     /// Opus, mono, variable rate.
     Opus {
         /// libopus.
         inner: opus::Encoder,
-        /// Its complexity now.
-        complexity: i32,
+        /// How hard it works now.
+        effort: Effort,
         /// Bit/s.
         bitrate: u32,
         /// The loss it is prepared for, percent.
@@ -75,6 +101,10 @@ impl Encoder {
             CodecKind::Pcmu => Ok(Encoder::Pcmu),
             CodecKind::Pcma => Ok(Encoder::Pcma),
             CodecKind::G722 => Ok(Encoder::G722(Box::new(G722Encoder::new()))),
+            #[cfg(feature = "g729")]
+            CodecKind::G729 => Ok(Encoder::G729(Box::new(g729::Encoder::begin()))),
+            #[cfg(not(feature = "g729"))]
+            CodecKind::G729 => Err(WITHOUT_G729.into()),
             CodecKind::Opus => new_opus(bitrate).map_err(|e| format!("opus encoder: {e}")),
         }
     }
@@ -85,6 +115,8 @@ impl Encoder {
             Encoder::Pcmu => each(pcm, out, |s| encode_ulaw(*s)),
             Encoder::Pcma => each(pcm, out, |s| encode_alaw(*s)),
             Encoder::G722(inner) => inner.encode_into(pcm, out).unwrap_or(0),
+            #[cfg(feature = "g729")]
+            Encoder::G729(inner) => inner.encode(pcm, out),
             Encoder::Opus { inner, .. } => inner.encode(pcm, out).unwrap_or(0),
         }
     }
@@ -92,44 +124,57 @@ impl Encoder {
     /// Makes packets carry a copy of the one before (in-band FEC) when the far end loses `percent`; 0: no FEC, since it costs quality
     /// on a clean line. Nothing for G.711.
     pub fn expect_loss(&mut self, percent: u8) {
-        if let Encoder::Opus { inner, loss, bitrate, complexity } = self
+        if let Encoder::Opus { inner, loss, bitrate, effort } = self
             && *loss != percent
         {
             *loss = percent;
             let _ = inner.set_inband_fec(percent > 0);
             let _ = inner.set_packet_loss_perc(i32::from(percent.min(50)));
-            let _ = inner.set_signal(signal(*bitrate, percent, *complexity));
+            let _ = work(inner, *bitrate, percent, *effort);
         }
     }
 
-    /// How hard Opus works, 0–10.
-    pub fn set_complexity(&mut self, value: i32) {
-        if let Encoder::Opus { inner, complexity, bitrate, loss } = self
-            && *complexity != value
+    /// Silence shall be said by what is not sent: payloads of two octets at most are (RFC 6716 §2.1.9). Nothing for others than Opus.
+    pub fn leave_out_silence(&mut self, wanted: bool) {
+        if let Encoder::Opus { inner, .. } = self {
+            let _ = inner.set_dtx(wanted);
+        }
+    }
+
+    /// How hard Opus works.
+    pub fn set_effort(&mut self, value: Effort) {
+        if let Encoder::Opus { inner, effort, bitrate, loss } = self
+            && *effort != value
         {
-            *complexity = value;
-            let _ = inner.set_complexity(value);
-            let _ = inner.set_signal(signal(*bitrate, *loss, value));
+            *effort = value;
+            let _ = work(inner, *bitrate, *loss, value);
         }
     }
 }
 
 fn new_opus(bitrate: u32) -> opus::Result<Encoder> {
     let mut inner = opus::Encoder::new(48_000, opus::Channels::Mono, opus::Application::Voip)?;
-    let complexity = 5;
+    let effort = Effort::Good;
     inner.set_bitrate(opus::Bitrate::Bits(bitrate.clamp(6_000, 510_000) as i32))?;
     inner.set_vbr(true)?;
-    inner.set_signal(signal(bitrate, 0, complexity))?;
-    inner.set_complexity(complexity)?;
+    work(&mut inner, bitrate, 0, effort)?;
     inner.set_inband_fec(false)?;
-    Ok(Encoder::Opus { inner, complexity, bitrate, loss: 0 })
+    Ok(Encoder::Opus { inner, effort, bitrate, loss: 0 })
 }
 
-/// What Opus is told that it hears: left to itself it would choose between its modes by chance at our bit rates. Its speech mode is the
-/// better one where there is CPU for it (64 kbit/s, synthetic speech, PESQ-WB at complexity 5 and 10: 4.29 and 4.41, against 3.79
-/// and 4.08), and the only one with FEC. The transform mode costs half of it, and with many calls that counts.
-fn signal(bitrate: u32, loss: u8, complexity: i32) -> opus::Signal {
-    if bitrate >= 48_000 && loss == 0 && complexity < 5 { opus::Signal::Music } else { opus::Signal::Voice }
+/// Complexity, and what Opus is told that it hears: left to itself it would choose between its modes by chance at our bit rates. At
+/// 64 kbit/s (synthetic speech, PESQ-WB; CPU to encode and decode, that of the last being 1) its speech mode reaches 4.43 with
+/// complexity 10 (3.8), 4.30 with 5 (2.5), 3.76 with 3 (2.5); its transform mode 4.09 with 10 (1.6), 3.79 with 5, 3.55 with 3 (1).
+/// Only the speech mode has FEC.
+fn work(inner: &mut opus::Encoder, bitrate: u32, loss: u8, effort: Effort) -> opus::Result<()> {
+    let transform = bitrate >= 48_000 && loss == 0 && matches!(effort, Effort::Fair | Effort::Least);
+    inner.set_signal(if transform { opus::Signal::Music } else { opus::Signal::Voice })?;
+    inner.set_complexity(match effort {
+        Effort::Best => 10,
+        Effort::Fair if transform => 10,
+        Effort::Good | Effort::Fair => 5,
+        Effort::Least => 3,
+    })
 }
 
 /// What a lost frame was replaced by.
@@ -157,6 +202,9 @@ pub enum Decoder {
         /// What makes up for loss.
         plc: Plc,
     },
+    /// G.729.
+    #[cfg(feature = "g729")]
+    G729(Box<g729::Decoder>),
     /// Opus.
     Opus(opus::Decoder),
 }
@@ -168,6 +216,10 @@ impl Decoder {
             CodecKind::Pcmu => Ok(Decoder::G711 { alaw: false, plc: Plc::new(8_000) }),
             CodecKind::Pcma => Ok(Decoder::G711 { alaw: true, plc: Plc::new(8_000) }),
             CodecKind::G722 => Ok(Decoder::G722 { inner: Box::new(G722Decoder::new()), plc: Plc::new(16_000) }),
+            #[cfg(feature = "g729")]
+            CodecKind::G729 => Ok(Decoder::G729(Box::new(g729::Decoder::begin()))),
+            #[cfg(not(feature = "g729"))]
+            CodecKind::G729 => Err(WITHOUT_G729.into()),
             CodecKind::Opus => opus::Decoder::new(48_000, opus::Channels::Mono)
                 .map(Decoder::Opus)
                 .map_err(|e| format!("opus decoder: {e}")),
@@ -190,6 +242,8 @@ impl Decoder {
                 plc.heard(&mut out[..len]);
                 len
             }
+            #[cfg(feature = "g729")]
+            Decoder::G729(inner) => inner.decode(payload, out),
             Decoder::Opus(inner) => inner.decode(payload, out, false).unwrap_or(0),
         }
     }
@@ -206,6 +260,8 @@ impl Decoder {
                 plc.bridge(&after[..len], out);
             }
             Decoder::G722 { .. } => self.conceal(out), // the state for the next packet is not known
+            #[cfg(feature = "g729")]
+            Decoder::G729(inner) => inner.conceal(out),
             Decoder::Opus(inner) => {
                 if has_fec(next) && inner.decode(next, out, true).is_ok() {
                     return Restored::Sound;
@@ -220,6 +276,8 @@ impl Decoder {
     pub fn conceal(&mut self, out: &mut [i16]) {
         match self {
             Decoder::G711 { plc, .. } | Decoder::G722 { plc, .. } => plc.conceal(out),
+            #[cfg(feature = "g729")]
+            Decoder::G729(inner) => inner.conceal(out),
             Decoder::Opus(inner) => {
                 if inner.decode(&[], out, false).is_err() {
                     out.fill(0);
@@ -276,7 +334,7 @@ mod tests {
     #[test]
     fn which_opus_packets_carry_the_one_before() {
         let mut encoder = Encoder::new(CodecKind::Opus, 64_000).unwrap();
-        encoder.set_complexity(10);
+        encoder.set_effort(Effort::Best);
         let wave = |n: u32| f64::from(n * (n % 97) % 5_000) * (f64::from(n) / 900.0).sin();
         let pcm: Vec<i16> = (0..48_000).map(|n| wave(n) as i16).collect();
         let mut bytes = [0u8; 1_500];
@@ -299,7 +357,7 @@ mod tests {
         let mut encoder = Encoder::new(CodecKind::Opus, 64_000).unwrap();
         let mut decoder = Decoder::new(CodecKind::Opus).unwrap();
         encoder.expect_loss(10);
-        encoder.set_complexity(3);
+        encoder.set_effort(Effort::Least);
         let (pcm, mut bytes, mut out) = (tone(48_000.0, 9_600), [0u8; 1_500], [0i16; LONGEST]);
         let mut energy = 0.0;
         for (n, frame) in pcm.chunks(960).enumerate() {
@@ -315,6 +373,22 @@ mod tests {
             energy = out[..960].iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / 960.0;
         }
         assert!(energy.sqrt() > 2_000.0, "{}", energy.sqrt());
+    }
+
+    #[test]
+    fn silence_that_is_not_wanted_is_told_by_short_payloads() {
+        for effort in [Effort::Best, Effort::Fair] {
+            let mut encoder = Encoder::new(CodecKind::Opus, 64_000).unwrap();
+            encoder.set_effort(effort);
+            encoder.leave_out_silence(true);
+            let mut bytes = [0u8; 1_500];
+            let said: Vec<i16> = tone(48_000.0, 48_000).into_iter().chain(vec![0; 96_000]).collect();
+            let short = said.chunks(960).map(|frame| encoder.encode(frame, &mut bytes) <= 2);
+            let short: Vec<bool> = short.collect();
+            assert!(short[..50].iter().all(|short| !short), "{effort:?}: {short:?}");
+            let (left_out, said) = short[75..].iter().partition::<Vec<bool>, _>(|short| **short);
+            assert!(left_out.len() > 60 && !said.is_empty(), "{effort:?}: one is sent now and then: {short:?}");
+        }
     }
 
     #[test]

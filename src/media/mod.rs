@@ -8,6 +8,8 @@ pub mod delay;
 mod dtls;
 pub mod echo;
 mod engine;
+#[cfg(feature = "g729")]
+mod g729;
 mod ice;
 mod inbound;
 mod ivf;

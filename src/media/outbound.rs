@@ -4,7 +4,7 @@ use crate::audio::Source;
 use crate::sdp::{CodecKind, Negotiated};
 use crate::ua::media::MediaEvent;
 
-use super::codec::Encoder;
+use super::codec::{Effort, Encoder};
 use super::inbound::SCRATCH;
 use super::level::{Level, Microphone};
 use super::mixer::{Member, Mix};
@@ -18,6 +18,9 @@ use super::tones::Tones;
 
 /// Room for a packet.
 pub const PACKET: usize = 1_500;
+
+/// Opus says by a payload as short as this that it need not be sent.
+const SILENT: usize = 2;
 
 /// Where a stream begins, drawn from the OS (RFC 3550 §5.1).
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +74,10 @@ impl Outbound {
     /// For what was negotiated. Fails when the codec has no memory, or the device an odd rate.
     pub fn new(negotiated: &Negotiated, start: Start, source_rate: u32, bitrate: u32) -> Result<Self, String> {
         let codec = &negotiated.codec;
+        let mut encoder = Encoder::new(codec.kind, codec.max_bitrate.unwrap_or(bitrate).min(bitrate))?;
+        encoder.leave_out_silence(codec.dtx);
         Ok(Outbound {
-            encoder: Encoder::new(codec.kind, codec.max_bitrate.unwrap_or(bitrate).min(bitrate))?,
+            encoder,
             resampler: resampler(source_rate, codec.kind.rate())?,
             ssrc: start.ssrc,
             seq: start.seq,
@@ -216,9 +221,9 @@ impl Outbound {
     }
 
     /// The loss that the peer tells of, and how hard to work.
-    pub fn adapt(&mut self, loss_percent: u8, complexity: i32) {
+    pub fn adapt(&mut self, loss_percent: u8, effort: Effort) {
         self.encoder.expect_loss(if self.negotiated.codec.fec { loss_percent } else { 0 });
-        self.encoder.set_complexity(complexity);
+        self.encoder.set_effort(effort);
     }
 
     /// For a sender report; none when nothing was sent since the last one.
@@ -238,6 +243,10 @@ impl Outbound {
         let timestamp = self.timestamp.wrapping_add(self.units(step)).wrapping_sub(self.units(self.frame.len()));
         self.frame.clear();
         if payload == 0 {
+            return;
+        }
+        if self.negotiated.codec.dtx && payload <= SILENT {
+            self.marker = true; // of what is said next (RFC 3551 §4.1)
             return;
         }
         let (marker, payload_type) = (std::mem::take(&mut self.marker), self.negotiated.codec.send_pt);
@@ -292,7 +301,9 @@ impl Outbound {
 pub fn ptime(negotiated: &Negotiated) -> u32 {
     match (negotiated.codec.kind, negotiated.ptime) {
         (CodecKind::Opus, ms @ (10 | 20 | 40 | 60)) => ms,
-        (CodecKind::Pcmu | CodecKind::Pcma | CodecKind::G722, ms @ (10 | 20 | 30 | 40 | 50 | 60)) => ms,
+        (CodecKind::Pcmu | CodecKind::Pcma | CodecKind::G722 | CodecKind::G729, ms @ (10 | 20 | 30 | 40 | 50 | 60)) => {
+            ms
+        }
         _ => 20,
     }
 }

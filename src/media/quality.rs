@@ -30,6 +30,7 @@ pub fn rate(impairments: Impairments) -> (f64, f64) {
 fn equipment(codec: CodecKind) -> (f64, f64) {
     match codec {
         CodecKind::Pcmu | CodecKind::Pcma | CodecKind::G722 | CodecKind::Opus => (0.0, 25.1),
+        CodecKind::G729 => (11.0, 19.0),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::ua::io::SessionId;
 use crate::ua::media::{LocalMedia, MediaEvent, MediaStats};
 
 use super::clip::Loading;
+use super::codec::Effort;
 use super::dtls::Identity;
 use super::ice::Search;
 use super::inbound::SCRATCH;
@@ -41,7 +42,7 @@ pub struct Loan {
     /// From monotonic to wall time, ns.
     pub wall_offset: i64,
     /// How hard Opus works.
-    pub complexity: i32,
+    pub effort: Effort,
     /// Reads sockets.
     pub inbox: Inbox,
     /// Sound.

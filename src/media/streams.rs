@@ -257,7 +257,7 @@ impl Streams {
     }
 
     fn send(&mut self, id: SessionId, transport: &mut Transport, sending: bool, control: &Control, loan: &mut Loan) {
-        self.outbound.adapt(control.loss_percent, loan.complexity);
+        self.outbound.adapt(control.loss_percent, loan.effort);
         let Loan { scratch, packet, told, mixes, .. } = loan;
         let others = self.member.as_deref_mut().and_then(|m| mixes.get(&m.conference()).map(|mix| (m, mix)));
         let mut send = |bytes: &[u8]| transport.send(bytes);

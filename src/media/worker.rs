@@ -19,6 +19,7 @@ use crate::ua::media::{LocalMedia, MediaEvent};
 
 use super::clip::Loading;
 use super::clock;
+use super::codec::Effort;
 use super::ice::Search;
 use super::inbound::SCRATCH;
 use super::lateness::Lateness;
@@ -132,13 +133,13 @@ impl Load {
         self.busy += (now as f64 / TICK_NS as f64 - self.busy) * 0.01;
     }
 
-    /// Opus' complexity: the best for a handful of calls, less for many. At 64 kbit/s the ear has little of the difference,
-    /// the CPU half of its load.
-    fn complexity(&self, sessions: usize) -> i32 {
+    /// How hard Opus works: the best for a handful of calls, less for many.
+    fn effort(&self, sessions: usize) -> Effort {
         match self.busy {
-            busy if busy > 0.4 || sessions > 4 => 3,
-            busy if busy > 0.15 || sessions > 2 => 5,
-            _ => 10,
+            busy if busy > 0.4 => Effort::Least,
+            _ if sessions > 4 => Effort::Fair,
+            busy if busy > 0.15 || sessions > 2 => Effort::Good,
+            _ => Effort::Best,
         }
     }
 }
@@ -157,7 +158,7 @@ impl Worker {
                 tick: 0,
                 now: 0,
                 wall_offset: 0,
-                complexity: 5,
+                effort: Effort::Good,
                 inbox: Inbox::default(),
                 scratch: Box::new([0; SCRATCH]),
                 packet: Box::new([0; PACKET]),
@@ -188,7 +189,7 @@ impl Worker {
                 return;
             }
             self.part();
-            self.loan.complexity = self.load.complexity(self.sessions.len());
+            self.loan.effort = self.load.effort(self.sessions.len());
             let Worker { sessions, loan, .. } = &mut self;
             loan.mixes.values_mut().for_each(Mix::clear);
             sessions.retain_mut(|session| {

@@ -162,6 +162,7 @@ impl Choice {
             send_pt,
             recv_pt: ours.0,
             fec: fmtp("useinbandfec") == Some("1"),
+            dtx: kind == CodecKind::Opus && fmtp("usedtx") == Some("1"),
             max_bitrate: fmtp("maxaveragebitrate")
                 .and_then(|rate| rate.parse().ok())
                 .filter(|rate| (6_000..=510_000).contains(rate)),

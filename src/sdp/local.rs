@@ -77,7 +77,7 @@ enum Line {
 impl LocalSide {
     /// A side that has said nothing yet.
     pub fn new(rtp: SocketAddr, session_id: u64, codecs: Vec<CodecKind>) -> Self {
-        let fixed = [(0, CodecKind::Pcmu), (8, CodecKind::Pcma), (9, CodecKind::G722)];
+        let fixed = [(0, CodecKind::Pcmu), (8, CodecKind::Pcma), (9, CodecKind::G722), (18, CodecKind::G729)];
         let payloads = fixed.map(|(number, kind)| (number, Format::Audio(kind))).to_vec();
         LocalSide {
             rtp,
@@ -400,6 +400,8 @@ impl LocalSide {
             text += &format!("a=rtpmap:{number} {}\r\n", format.rtpmap());
             match format {
                 Format::Audio(CodecKind::Opus) => text += &format!("a=fmtp:{number} minptime=10;useinbandfec=1\r\n"),
+                // unsaid, it would mean yes (RFC 4856 §2.1.9)
+                Format::Audio(CodecKind::G729) => text += &format!("a=fmtp:{number} annexb=no\r\n"),
                 Format::Events(_) => text += &format!("a=fmtp:{number} 0-16\r\n"),
                 _ => {}
             }

@@ -220,6 +220,7 @@ impl Media {
                 (None, 0) => Some(Format::Audio(CodecKind::Pcmu)),
                 (None, 8) => Some(Format::Audio(CodecKind::Pcma)),
                 (None, 9) => Some(Format::Audio(CodecKind::G722)),
+                (None, 18) => CodecKind::from_name("G729").map(Format::Audio),
                 (None, _) => known(number),
             };
             if let Some(format) = format.filter(|_| found.iter().all(|(other, _)| *other != number)) {

@@ -68,11 +68,20 @@ pub enum CodecKind {
     Pcmu,
     /// G.711 A-law, 8 kHz.
     Pcma,
+    /// G.729, 8 kHz; only with the feature of that name.
+    G729,
 }
 
 impl CodecKind {
     /// All of them, the best first.
-    pub const ALL: [CodecKind; 4] = [CodecKind::Opus, CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma];
+    pub const ALL: &[CodecKind] = &[
+        CodecKind::Opus,
+        CodecKind::G722,
+        CodecKind::Pcmu,
+        CodecKind::Pcma,
+        #[cfg(feature = "g729")]
+        CodecKind::G729,
+    ];
 
     /// Its name in an rtpmap.
     pub fn name(self) -> &'static str {
@@ -81,17 +90,18 @@ impl CodecKind {
             CodecKind::G722 => "G722",
             CodecKind::Pcmu => "PCMU",
             CodecKind::Pcma => "PCMA",
+            CodecKind::G729 => "G729",
         }
     }
     /// From an rtpmap or the configuration; case does not matter.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|k| k.name().eq_ignore_ascii_case(name))
+        Self::ALL.iter().copied().find(|k| k.name().eq_ignore_ascii_case(name))
     }
     /// The RTP clock, Hz.
     pub fn clock(self) -> u32 {
         match self {
             CodecKind::Opus => 48_000,
-            CodecKind::G722 | CodecKind::Pcmu | CodecKind::Pcma => 8_000,
+            CodecKind::G722 | CodecKind::Pcmu | CodecKind::Pcma | CodecKind::G729 => 8_000,
         }
     }
     /// Samples of its sound a second.
@@ -114,6 +124,8 @@ pub struct Codec {
     pub recv_pt: u8,
     /// The peer wants Opus FEC (`useinbandfec=1`).
     pub fec: bool,
+    /// The peer wants no packets of silence (`usedtx=1`).
+    pub dtx: bool,
     /// The peer's `maxaveragebitrate`, bit/s.
     pub max_bitrate: Option<u32>,
 }

@@ -26,6 +26,8 @@ pub enum Codec {
     Pcmu,
     /// Opus, 48 kHz.
     Opus,
+    /// G.722, 16 kHz.
+    G722,
 }
 
 impl Codec {
@@ -34,6 +36,7 @@ impl Codec {
         match self {
             Codec::Pcmu => "PCMU",
             Codec::Opus => "Opus",
+            Codec::G722 => "G722",
         }
     }
     /// RTP's payload type.
@@ -41,6 +44,7 @@ impl Codec {
         match self {
             Codec::Pcmu => 0,
             Codec::Opus => 96,
+            Codec::G722 => 9,
         }
     }
     /// SDP's rtpmap.
@@ -48,14 +52,19 @@ impl Codec {
         match self {
             Codec::Pcmu => "PCMU/8000",
             Codec::Opus => "opus/48000/2",
+            Codec::G722 => "G722/8000",
         }
     }
     /// RTP's clock, Hz.
     pub fn clock(self) -> u32 {
         match self {
-            Codec::Pcmu => 8000,
+            Codec::Pcmu | Codec::G722 => 8000,
             Codec::Opus => 48000,
         }
+    }
+    /// Samples of its sound a second.
+    pub fn rate(self) -> u32 {
+        if self == Codec::G722 { 16000 } else { self.clock() }
     }
     /// A second of voice-like sound (three partials that beat), 50 payloads.
     pub fn frames(self) -> Vec<Vec<u8>> {
@@ -75,6 +84,7 @@ impl Codec {
                 let frame = |f: u32| -> Vec<i16> { (0..960).map(|i| sample(f * 960 + i, 48000)).collect() };
                 (0..50).map(|f| encoder.encode_vec(&frame(f), 1275).unwrap()).collect()
             }
+            Codec::G722 => Vec::new(), // no load is of this codec
         }
     }
 }
@@ -321,10 +331,14 @@ fn baresip(
 ) -> Command {
     let path = dir.path();
     let seconds = if let Sound::Tone(seconds) = sound { *seconds } else { 60 };
-    let codecs = if codec == Codec::Opus { "opus/48000/2" } else { "pcmu" };
+    let codecs = match codec {
+        Codec::Opus => "opus/48000/2",
+        Codec::Pcmu => "pcmu",
+        Codec::G722 => "g722",
+    };
     let source = match (sound, codec) {
         (Sound::Say(file), _) => format!("aufile,{}", file.display()),
-        (_, Codec::Opus) => "ausine,440".to_string(),
+        (_, Codec::Opus | Codec::G722) => "ausine,440".to_string(),
         (_, Codec::Pcmu) => {
             let file = path.join("tone.wav");
             let spec = hound::WavSpec {
@@ -346,16 +360,20 @@ fn baresip(
     let modules = modules.iter().find(|p| std::path::Path::new(p).is_dir()).unwrap_or(&modules[0]);
     let config = format!(
         "poll_method epoll\nsip_listen 127.0.0.1:{port}\nnet_interface 127.0.0.1\nrtp_ports 20000-29999\ncall_max_calls 2000\n\
-         audio_source {source}\naudio_player aubridge,ear\naudio_alert aubridge,bell\nmodule_path {modules}\nmodule g711.so\nmodule opus.so\n\
+         audio_source {source}\naudio_player aubridge,ear\naudio_alert aubridge,bell\nmodule_path {modules}\nmodule g711.so\nmodule g722.so\nmodule opus.so\n\
          module aufile.so\nmodule ausine.so\nmodule aubridge.so\nmodule_tmp account.so\nmodule_app debug_cmd.so\nmodule_app ctrl_tcp.so\n\
          ctrl_tcp_listen 127.0.0.1:{control}\n{}",
         if wire == Wire::Webrtc { "module dtls_srtp.so\nmodule ice.so\nrtcp_mux yes\n" } else { "" }
     );
     let ear = match sound {
-        Sound::Hear => format!("module plc.so\nmodule sndfile.so\nsnd_path {}\n", path.display()),
+        Sound::Hear => format!("module sndfile.so\nsnd_path {}\n", path.display()),
         _ => String::new(),
     };
-    let config = config + &ear;
+    // its plc is for mono alone: with Opus, which is stereo here, it would end the chain of filters before `sndfile`
+    let plc = if codec == Codec::Pcmu && matches!(sound, Sound::Hear) { "module plc.so\n" } else { "" };
+    // as much as phoned has
+    let rate = if matches!(sound, Sound::Tone(_)) { "" } else { "opus_bitrate 64000\n" };
+    let config = config + plc + &ear + rate;
     let secure = if wire == Wire::Webrtc { ";mediaenc=dtls_srtp;medianat=ice" } else { "" };
     let account = match registrar {
         Some(at) => format!("<sip:alice@{at}>;auth_pass=secret;regint=300;audio_codecs={codecs}\n"),

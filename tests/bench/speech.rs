@@ -21,9 +21,9 @@ use crate::table::Table;
 
 /// For the reader of its section.
 pub const ABOUT: &str = "PESQ of synthetic speech (espeak-ng, twice 17 s, of which the first 10 s are not judged) from one phone to another of the same make\n\
-    through a relay that loses packets, or delays each by 0 to 30 ms; wideband for Opus, narrowband for PCMU; medians of three runs. Opus has\n\
-    the bit rate of the calls above. phoned's is what its loudspeaker gets; baresip's what its decoder gives (`sndfile`), with its `plc`\n\
-    module loaded.";
+    through a relay that loses packets, or delays each by 0 to 30 ms; wideband for Opus and G722, narrowband for PCMU; medians of three runs. Opus has\n\
+    64 kbit/s, as in the calls above. phoned's is what its loudspeaker gets; baresip's what its decoder gives (`sndfile`), for PCMU with its\n\
+    `plc` module (which does not take Opus).";
 
 /// What is not judged, s: buffers learn, reports tell of the loss.
 const LEARNING: u32 = 10;
@@ -37,6 +37,12 @@ const LINES: [(&str, f64, u64); 5] = [
     ("5 % loss, 30 ms jitter", 0.05, 30),
 ];
 
+/// What is measured: Opus and PCMU on each line, G.722 on the clean one.
+fn cells() -> Vec<(Codec, usize)> {
+    let all = |codec| (0..LINES.len()).map(move |line| (codec, line));
+    all(Codec::Opus).chain(all(Codec::Pcmu)).chain([(Codec::G722, 0)]).collect()
+}
+
 /// What is said: speech twice over, at the codec's rate. The files: as the phones want it, as the judge does.
 struct Speech {
     dir: tempfile::TempDir,
@@ -47,15 +53,15 @@ impl Speech {
     fn make() -> Speech {
         let dir = tempfile::tempdir().unwrap();
         let mut length = Duration::ZERO;
-        for codec in [Codec::Opus, Codec::Pcmu] {
-            let once = common::make_speech(codec.clock());
+        for codec in [Codec::Opus, Codec::Pcmu, Codec::G722] {
+            let once = common::make_speech(codec.rate());
             let twice: Vec<i16> = once.iter().chain(&once).copied().collect();
-            length = Duration::from_secs_f64(twice.len() as f64 / f64::from(codec.clock()));
-            common::write_wav(&dir.path().join(format!("{}-judged.wav", codec.name())), codec.clock(), &twice);
+            length = Duration::from_secs_f64(twice.len() as f64 / f64::from(codec.rate()));
+            common::write_wav(&dir.path().join(format!("{}-judged.wav", codec.name())), codec.rate(), &twice);
             let channels = if codec == Codec::Opus { 2 } else { 1 };
             let spec = hound::WavSpec {
                 channels,
-                sample_rate: codec.clock(),
+                sample_rate: codec.rate(),
                 bits_per_sample: 16,
                 sample_format: hound::SampleFormat::Int,
             };
@@ -77,7 +83,8 @@ impl Speech {
 /// The whole matrix of one make: medians of so many runs.
 pub fn matrix(make: Make, runs: usize, table: &mut Table) {
     let speech = Speech::make();
-    let mut all: Vec<Vec<f64>> = vec![Vec::new(); 2 * LINES.len()];
+    let cells = cells();
+    let mut all: Vec<Vec<f64>> = vec![Vec::new(); cells.len()];
     let mut rates = Vec::new();
     for run in 0..runs {
         println!("{}: speech over {} lines, run {} of {runs}", make.name(), all.len(), run + 1);
@@ -88,47 +95,43 @@ pub fn matrix(make: Make, runs: usize, table: &mut Table) {
         }
     }
     table.put("Opus, kbit/s of speech", make.column(), percentile(&mut rates, 50.0));
-    for (cell, values) in all.iter_mut().enumerate() {
-        let (codec, (line, ..)) = (codec_of(cell), LINES[cell % LINES.len()]);
-        let scale = if codec == Codec::Opus { "PESQ-WB" } else { "PESQ-NB" };
-        let name = format!("{}, {line}: {scale}", codec.name());
+    for ((codec, line), values) in cells.into_iter().zip(&mut all) {
+        let scale = if codec == Codec::Pcmu { "PESQ-NB" } else { "PESQ-WB" };
+        let name = format!("{}, {}: {scale}", codec.name(), LINES[line].0);
         // A run without sound counts for nothing, and two of three are no median.
         let median = percentile(values, 50.0).filter(|_| values.len() == runs);
         table.put(&name, make.column(), median);
     }
 }
 
-fn codec_of(cell: usize) -> Codec {
-    if cell < LINES.len() { Codec::Opus } else { Codec::Pcmu }
-}
-
 /// All lines once: PESQ, and the bit rate of Opus on the clean line.
 fn one_run(make: Make, speech: &Speech, run: u64) -> Vec<(Option<f64>, Option<f64>)> {
-    let calls: Vec<Call> = (0..2 * LINES.len()).map(|cell| Call::begin(make, cell, speech, run)).collect();
+    let cells = cells();
+    let begin =
+        |(n, (codec, line)): (usize, &(Codec, usize))| Call::begin(make, *codec, *line, speech, run * 100 + n as u64);
+    let calls: Vec<Call> = cells.iter().enumerate().map(begin).collect();
     sleep(speech.length + Duration::from_millis(1_500));
     let rates: Vec<Option<f64>> = calls.iter().map(|call| call.rate(speech.length)).collect();
     // Hung up first, so that the files are whole.
     let ended: Vec<(Peer, Option<PathBuf>)> = calls.into_iter().map(Call::end).collect();
     sleep(Duration::from_millis(700));
     let judge = |codec: Codec| {
-        let part = if codec == Codec::Opus { &ended[..LINES.len()] } else { &ended[LINES.len()..] };
-        let files: Vec<Option<&Path>> = part.iter().map(|(_, heard)| heard.as_deref()).collect();
+        let of_codec = cells.iter().zip(&ended).filter(|((other, _), _)| *other == codec);
+        let files: Vec<Option<&Path>> = of_codec.map(|(_, (_, heard))| heard.as_deref()).collect();
         let there: Vec<&Path> = files.iter().filter_map(|file| *file).collect();
         let mut scores = common::scores(&speech.file(codec, "judged"), &there, LEARNING).into_iter();
-        let mut pesq = || scores.next().map(|s| if codec == Codec::Opus { s.pesq_wb } else { s.pesq_nb });
+        let mut pesq = || scores.next().map(|s| if codec == Codec::Pcmu { s.pesq_nb } else { s.pesq_wb });
         files.iter().map(|file| file.and_then(|_| pesq())).collect::<Vec<_>>()
     };
-    let (opus, pcmu) = thread::scope(|scope| {
-        let opus = scope.spawn(|| judge(Codec::Opus));
-        let pcmu = judge(Codec::Pcmu);
-        (opus.join().unwrap(), pcmu)
-    });
-    opus.into_iter().chain(pcmu).zip(rates).collect()
+    // in the order of the cells
+    let scores = [Codec::Opus, Codec::Pcmu, Codec::G722].map(judge);
+    scores.into_iter().flatten().zip(rates).collect()
 }
 
 /// A call between two phones.
 struct Call {
-    cell: usize,
+    codec: Codec,
+    clean: bool,
     ends: Option<[Caller; 2]>,
     relay: Relay,
     listener: Peer,
@@ -136,11 +139,11 @@ struct Call {
 }
 
 impl Call {
-    fn begin(make: Make, cell: usize, speech: &Speech, run: u64) -> Call {
-        let (codec, (_, loss, jitter_ms)) = (codec_of(cell), LINES[cell % LINES.len()]);
+    fn begin(make: Make, codec: Codec, line: usize, speech: &Speech, seed: u64) -> Call {
+        let (_, loss, jitter_ms) = LINES[line];
         let listener = Peer::with(make, codec, Wire::Plain, &Sound::Hear);
         let speaker = Peer::with(make, codec, Wire::Plain, &Sound::Say(speech.file(codec, "said")));
-        let relay = Relay::start(Line { loss, jitter_ms, seed: run * 100 + cell as u64, length: speech.length });
+        let relay = Relay::start(Line { loss, jitter_ms, seed, length: speech.length });
         let fmtp = if codec == Codec::Opus { "a=fmtp:96 useinbandfec=1\r\n" } else { "" };
         let call = |peer: &Peer, side: usize| {
             let caller = Caller::with(peer.sip(), codec, relay.ports[side], fmtp);
@@ -153,13 +156,14 @@ impl Call {
         if !(one && two) {
             println!("    a call was not answered");
         }
-        Call { cell, ends: (one && two).then_some([near, far]), relay, listener, _speaker: speaker }
+        Call { codec, clean: line == 0, ends: (one && two).then_some([near, far]), relay, listener, _speaker: speaker }
     }
 
     /// kbit/s of what was said, for Opus on the clean line.
     fn rate(&self, length: Duration) -> Option<f64> {
         let bits = self.relay.octets.load(Ordering::Relaxed) as f64 * 8.0;
-        (self.cell == 0 && self.ends.is_some()).then_some(bits / length.as_secs_f64() / 1_000.0)
+        (self.codec == Codec::Opus && self.clean && self.ends.is_some())
+            .then_some(bits / length.as_secs_f64() / 1_000.0)
     }
 
     fn end(self) -> (Peer, Option<PathBuf>) {

@@ -1,7 +1,7 @@
 //! A line in virtual time: speech is encoded, its packets are lost and delayed by chance, and what is heard comes out of the playout.
 #![allow(dead_code, reason = "each test uses a part")]
 
-use phoned::media::codec::{Encoder, LONGEST};
+use phoned::media::codec::{Effort, Encoder, LONGEST};
 use phoned::media::jitter::Arrival;
 use phoned::media::playout::Playout;
 use phoned::sdp::CodecKind;
@@ -35,18 +35,23 @@ pub struct Heard {
     pub pcm: Vec<i16>,
     /// With its figures.
     pub playout: Playout,
+    /// Of what was sent.
+    pub bits_a_second: f64,
 }
 
-/// Says `pcm` (at the codec's rate) over the line; Opus is told what share it loses, as reports would.
-pub fn say(kind: CodecKind, pcm: &[i16], line: Line) -> Heard {
+/// Says `pcm` (at the codec's rate) over the line, as 20 ms packets; Opus is told what share it loses, as reports would.
+pub fn say(kind: CodecKind, pcm: &[i16], line: Line, effort: Effort) -> Heard {
     let (rate, step) = (kind.rate() as usize, kind.rate() as usize / 50);
     let mut encoder = Encoder::new(kind, 64_000).unwrap();
+    encoder.set_effort(effort);
     encoder.expect_loss((line.loss * 100.0).round() as u8);
     let mut chance = Chance(line.seed);
     let mut flights: Vec<(u64, Arrival, Vec<u8>)> = Vec::new();
+    let mut octets = 0;
     for (n, frame) in pcm.chunks_exact(step).enumerate() {
         let mut bytes = [0; 1_500];
         let len = encoder.encode(frame, &mut bytes);
+        octets += len;
         let (lost, late) = (chance.draw() < line.loss, (chance.draw() * line.jitter_ms * 1_000.0) as u64);
         let at = 1_000_000 + n as u64 * 20_000 + 7_300 + late;
         let samples = kind.clock() / 50;
@@ -67,5 +72,5 @@ pub fn say(kind: CodecKind, pcm: &[i16], line: Line) -> Heard {
         heard.extend(frame);
         now += 20_000;
     }
-    Heard { pcm: heard, playout }
+    Heard { pcm: heard, playout, bits_a_second: octets as f64 * 8.0 / (pcm.len() as f64 / rate as f64) }
 }

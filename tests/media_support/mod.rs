@@ -108,13 +108,14 @@ pub fn negotiated(remote_rtp: SocketAddr, kind: CodecKind) -> Negotiated {
         CodecKind::Pcmu => 0,
         CodecKind::Pcma => 8,
         CodecKind::G722 => 9,
+        CodecKind::G729 => 18,
         CodecKind::Opus => 96,
     };
     Negotiated {
         remote_rtp,
         remote_rtcp: SocketAddr::new(remote_rtp.ip(), remote_rtp.port() + 1),
         rtcp_mux: false,
-        codec: Codec { kind, send_pt: pt, recv_pt: pt, fec: true, max_bitrate: None },
+        codec: Codec { kind, send_pt: pt, recv_pt: pt, fec: true, dtx: false, max_bitrate: None },
         dtmf: Some(TelephoneEvent { send_pt: 101, recv_pt: 101, clock: kind.clock(), other: None }),
         direction: Direction::SendRecv,
         ptime: 20,
