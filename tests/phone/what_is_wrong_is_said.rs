@@ -65,7 +65,7 @@ fn of_a_living_call() {
     let named = rules(&mut net, agent, &call);
     assert_eq!(named, ["their-packets-stopped", "sound-fault"]);
 
-    net.plug_in(agent, &[]);
+    net.plug_in(agent, &["null"]);
     let named = rules(&mut net, agent, &call);
     assert_eq!(named, ["their-packets-stopped", "loudspeaker-gone", "microphone-gone", "sound-fault"], "pulled out");
 }
