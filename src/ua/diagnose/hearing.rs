@@ -82,7 +82,7 @@ fn loudspeaker_none(facts: &Facts) -> Option<Said> {
         Kind::Null if id == "null" => Said::new(
             severity,
             "You cannot hear them: the loudspeaker of this call is `null`, which is no device",
-            "device.setRole gives the account another output, also in a call",
+            "phonectl use DEVICE --as output (device.setRole) gives you another one, also in a call",
             json!({"output": id}),
         ),
         Kind::Null => Said::new(

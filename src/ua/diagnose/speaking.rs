@@ -152,7 +152,7 @@ fn microphone_none(facts: &Facts) -> Option<Said> {
         Kind::Null if id == "null" => Said::new(
             severity,
             "They cannot hear you: the microphone of this call is `null`, which gives silence",
-            "device.setRole gives the account another input, also in a call",
+            "phonectl use DEVICE --as input (device.setRole) gives you another one, also in a call",
             json!({"input": id}),
         ),
         Kind::Null => Said::new(
@@ -164,7 +164,7 @@ fn microphone_none(facts: &Facts) -> Option<Said> {
         Kind::Made => Said::new(
             Severity::Info,
             format!("They hear {id:?} in place of a microphone"),
-            "device.setRole gives the account another input, also in a call",
+            "phonectl use DEVICE --as input (device.setRole) gives you another one, also in a call",
             json!({"input": id}),
         ),
         Kind::Real | Kind::Gone => None,
