@@ -16,6 +16,8 @@ use line::{Line, say};
 use media_support::{Peer, Phone, negotiated};
 use phoned::media::echo::EchoFinder;
 use phoned::media::level::Level;
+use phoned::media::reception::Block;
+use phoned::media::rtcp::Control;
 use phoned::sdp::CodecKind;
 use phoned::ua::media::MediaCommand;
 use speech::{make_speech, write_wav};
@@ -132,4 +134,39 @@ fn what_the_peer_counts() {
     phone.pass(0.3);
     let way = phone.report(1).way;
     assert!(way.uncounted_ms < 250 && way.uncounted_reports == 0, "{way:?}");
+}
+
+#[test]
+fn a_peer_that_counts_no_more() {
+    let mut phone = Phone::new();
+    let peer = Peer::new(5);
+    let local = phone.open(1, "tone:440", "null");
+    phone.tell(1, MediaCommand::Remote(negotiated(peer.addr(), CodecKind::Pcmu)));
+    let first = peer.recv().unwrap().0.seq;
+    let mut control = Control::new(0, peer.ssrc, 0, "peer".into(), 1);
+    let ours = SocketAddr::new(local.rtp.ip(), local.rtp.port() + 1);
+    let mut report = |highest: Option<u16>| {
+        let block = |highest| Block { fraction_lost: 0, total_lost: 0, highest: u32::from(highest), jitter: 0 };
+        let bytes = control.report(0, 0, None, highest.map(|highest| (local.ssrc, block(highest))), false);
+        peer.socket.send_to(&bytes, ours).unwrap();
+    };
+    let mut until = |wanted: &dyn Fn(&phoned::ua::media::WayFacts) -> bool| {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            phone.pass(0.1);
+            let way = phone.report(1).way;
+            if wanted(&way) {
+                return way;
+            }
+            assert!(Instant::now() < end, "{way:?}");
+        }
+    };
+    report(Some(first.wrapping_add(9)));
+    until(&|way| (way.reports, way.counted, way.uncounted_reports) == (1, 10, 0));
+    report(None);
+    report(Some(first.wrapping_add(9)));
+    let way = until(&|way| way.uncounted_reports == 2 && way.uncounted_ms >= 400);
+    assert_eq!((way.reports, way.counted), (3, 10));
+    report(Some(first.wrapping_add(49)));
+    until(&|way| way.counted == 50 && way.uncounted_reports == 0);
 }

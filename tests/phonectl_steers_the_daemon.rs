@@ -214,6 +214,7 @@ async fn exit_codes() {
         (&["use", "default"], 2, "--as <ROLE>"),
         (&["recordings", "verify"], 2, "<IDS>..."),
         (&["cdrs"], 1, "nothing is kept here"),
+        (&["preflight"], 1, "not all is as it should be"),
         (&["webhooks", "test", "ill"], 1, "not taken"),
         (&["webhooks", "dead", "none"], 1, "no such webhook"),
         (&[], 2, "Usage"),
@@ -247,6 +248,10 @@ async fn text_for_people_and_documents_for_programs() {
     assert!(out.lines().nth(1).unwrap().split_whitespace().eq(["a", "sip:a@h", "registered"]), "{out}");
     let (_, out, _) = run(&phone, &["devices"]).await;
     assert!(out.contains("silence") && out.contains("input, output"), "{out}");
+    let (_, out, _) = run(&phone, &["diagnose"]).await;
+    assert_eq!(out, "info: They cannot hear you: \u{fffd}[31mEve\n    unmute\n");
+    let (_, out, _) = run(&phone, &["preflight"]).await;
+    assert_eq!(out, "ok   clock: the clock shows noon\nFAIL loop: it is silent\n     speak\n");
     let (_, out, _) = run(&phone, &["webhooks"]).await;
     let words =
         ["crm", "failing,", "again", "in", "5", "s", "7", "3", "1", "0", "http://h/", "the", "server", "says", "500"];

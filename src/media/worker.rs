@@ -348,9 +348,10 @@ impl Worker {
 
     /// Hands events to the phone; only reports may be lost, all others wait until there is room.
     fn tell(&mut self) {
+        let full = !self.waiting.is_empty();
         for (id, event) in self.loan.told.drain(..) {
             let drop = match event {
-                MediaEvent::Report(_) => !self.waiting.is_empty(),
+                MediaEvent::Report(_) => full,
                 MediaEvent::Dtmf { .. } => self.waiting.len() >= WAITING,
                 _ => false,
             };

@@ -52,7 +52,7 @@ impl Ua {
         watch.measured = Some((now.wall, now.mono));
         let (level, echo) = (stats.rx_level_dbov, stats.way.echo);
         let silent = (hears && stats.rx_packets > 0).then_some(level < SILENT);
-        let unheard = (sends && stats.way.reports > 0).then_some(is_uncounted(stats));
+        let unheard = (sends && stats.way.counted > 0).then_some(is_uncounted(stats));
         let mut told = Vec::new();
         match watch.silent.look(now.mono, SILENCE, silent) {
             Some(Turn::Began) => {

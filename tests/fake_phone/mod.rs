@@ -189,6 +189,13 @@ fn answer(command: Command, seq: u64, seen: &Mutex<Vec<Command>>) -> Option<Resu
             Ok(one.call_id.map_or_else(|| json!([session("1"), session("2")]), |id| session(&id)))
         }
         Command::GetCurrentSession => Ok(session("1")),
+        Command::Preflight(ask) => {
+            let ok = ask.account.is_some();
+            Ok(json!({ "ok": ok, "checks": [
+                { "check": "clock", "ok": true, "text": "the clock shows noon", "hint": "" },
+                { "check": "loop", "ok": ok, "text": "it is silent", "hint": if ok { "" } else { "speak" } },
+            ] }))
+        }
         Command::Diagnose(call) => Ok(json!({ "callId": call.call_id, "findings": [
             { "rule": "muted", "severity": "info", "text": "They cannot hear you: \u{1b}[31mEve", "hint": "unmute", "facts": {} },
         ] })),

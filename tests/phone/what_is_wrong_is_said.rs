@@ -34,6 +34,7 @@ fn of_a_living_call() {
     let agent = net.phone_with("agent", |_, account| {
         (account.input, account.output) = (Some("pulse:headset".into()), Some("pulse:headset".into()));
     });
+    net.plug_in(agent, &["pulse:headset"]);
     let bob = net.phone("bob");
     let (call, _) = net.connect(agent, bob);
     net.phone_mut(agent).figures = good();
@@ -63,6 +64,10 @@ fn of_a_living_call() {
     net.run_for(1_000);
     let named = rules(&mut net, agent, &call);
     assert_eq!(named, ["their-packets-stopped", "sound-fault"]);
+
+    net.plug_in(agent, &["null"]);
+    let named = rules(&mut net, agent, &call);
+    assert_eq!(named, ["their-packets-stopped", "loudspeaker-gone", "microphone-gone", "sound-fault"], "pulled out");
 }
 
 #[test]

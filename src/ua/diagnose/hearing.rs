@@ -82,7 +82,7 @@ fn loudspeaker_none(facts: &Facts) -> Option<Said> {
         Kind::Null if id == "null" => Said::new(
             severity,
             "You cannot hear them: the loudspeaker of this call is `null`, which is no device",
-            "device.setRole gives the account another output, also in a call",
+            "phonectl use DEVICE --as output (device.setRole) gives you another one, also in a call",
             json!({"output": id}),
         ),
         Kind::Null => Said::new(
@@ -210,7 +210,7 @@ mod tests {
         let text = "You cannot hear them: not one packet has come in the 12 s since the answer; \
                     they were told to send to 192.168.1.5:20000, which is private";
         assert_eq!((found.text.as_str(), found.severity), (text, Severity::Error));
-        assert!(found.hint.contains("STUN"), "{}", found.hint);
+        assert!(found.hint.contains("public_address"), "{}", found.hint);
         assert!(Facts::with("nothing-comes", nothing).unwrap().hint.contains("firewall"));
         let held = |facts: &mut Facts| {
             nothing(facts);
