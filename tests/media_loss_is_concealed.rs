@@ -7,17 +7,24 @@ mod media_support;
 use std::f64::consts::TAU;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hound::{SampleFormat, WavSpec, WavWriter};
 use media_support::{Phone, heard, negotiated};
+use phoned::media::rtp::HEADER;
 use phoned::sdp::CodecKind;
 use phoned::ua::media::MediaCommand;
 
-/// Between `a` and `b`: what `b` sends passes; what `a` sends comes 0 to 30 ms later, but every 20th packet not at all.
-fn relay(a: SocketAddr, b: SocketAddr, stop: Arc<AtomicBool>) -> SocketAddr {
+/// The packet is Opus with a speech layer that repeats the packet before it (RFC 6716 §4.2.4).
+fn has_copy(packet: &[u8]) -> bool {
+    matches!(packet[HEADER..], [toc, first, ..] if (12..16).contains(&(toc >> 3)) && first >> 6 & 1 == 1)
+}
+
+/// Between `a` and `b`: what `b` sends passes; what `a` sends comes 0 to 30 ms later, but every 20th packet not at all. Notes which of
+/// these carry a copy of the one before.
+fn relay(a: SocketAddr, b: SocketAddr, stop: Arc<AtomicBool>, copies: Arc<Mutex<Vec<bool>>>) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let addr = socket.local_addr().unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
@@ -29,6 +36,7 @@ fn relay(a: SocketAddr, b: SocketAddr, stop: Arc<AtomicBool>) -> SocketAddr {
                 Ok((len, from)) if from == b => drop(socket.send_to(&bytes[..len], a)),
                 Ok((len, _)) => {
                     count += 1;
+                    copies.lock().unwrap().push(has_copy(&bytes[..len]));
                     let delay = Duration::from_micros(u64::from((count.wrapping_mul(2_654_435_761) >> 8) % 30_000));
                     if count % 20 != 0 {
                         waiting.push((Instant::now() + delay, bytes[..len].to_vec()));
@@ -60,12 +68,12 @@ fn voice(path: &Path, quiet: std::ops::Range<f64>) {
 fn through_the_relay(kind: CodecKind) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("heard.wav");
-    let (mut phone, stop) = (Phone::new(), Arc::new(AtomicBool::new(false)));
+    let (mut phone, stop, copies) = (Phone::new(), Arc::new(AtomicBool::new(false)), Arc::default());
     let said = dir.path().join("said.wav");
     voice(&said, 0.0..0.0);
     let a = phone.open(1, &format!("file:{}", said.display()), "null");
     let b = phone.open(2, "null", &format!("file:{}", path.display()));
-    let between = relay(a.rtp, b.rtp, stop.clone());
+    let between = relay(a.rtp, b.rtp, stop.clone(), Arc::clone(&copies));
     for (id, far) in [(1, b.rtp), (2, a.rtp)] {
         let mut plan = negotiated(between, kind);
         plan.remote_rtcp = SocketAddr::new(far.ip(), far.port() + 1);
@@ -81,6 +89,10 @@ fn through_the_relay(kind: CodecKind) {
     assert!(receiver.late <= 2, "jitter loses no audio: {receiver:?}");
     assert!((3.0..20.0).contains(&receiver.rx_jitter_ms) && receiver.mos < 4.3, "{receiver:?}");
     assert!((0.02..0.08).contains(&sender.tx_lost_ratio) && sender.tx_jitter_max_ms > 3.0, "{sender:?}");
+    let copies = copies.lock().unwrap();
+    let (before, after) = (copies[..20].iter().filter(|c| **c).count(), copies.iter().filter(|c| **c).count());
+    let wanted = if kind == CodecKind::Opus { after > copies.len() / 4 } else { after == 0 };
+    assert!(before == 0 && wanted, "{kind:?}: {after} of {} packets carry a copy", copies.len());
     let (pcm, rate) = heard(&path);
     let frame = rate as usize / 50;
     let level = |frame: &[i16]| (frame.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / frame.len() as f64).sqrt();

@@ -334,23 +334,26 @@ fn baresip(
     let codecs = match codec {
         Codec::Opus => "opus/48000/2",
         Codec::Pcmu => "pcmu",
-        Codec::G722 => "g722",
+        Codec::G722 => "g722/16000",
     };
     let source = match (sound, codec) {
         (Sound::Say(file), _) => format!("aufile,{}", file.display()),
-        (_, Codec::Opus | Codec::G722) => "ausine,440".to_string(),
-        (_, Codec::Pcmu) => {
+        (_, Codec::Opus) => "ausine,440".to_string(),
+        (_, Codec::Pcmu | Codec::G722) => {
+            let rate = codec.rate();
             let file = path.join("tone.wav");
             let spec = hound::WavSpec {
                 channels: 1,
-                sample_rate: 8000,
+                sample_rate: rate,
                 bits_per_sample: 16,
                 sample_format: hound::SampleFormat::Int,
             };
             let mut wav = hound::WavWriter::create(&file, spec).unwrap();
-            for i in 0..8000 * seconds {
-                wav.write_sample((8000.0 * (std::f64::consts::TAU * 440.0 * f64::from(i) / 8000.0).sin()) as i16)
-                    .unwrap();
+            for i in 0..rate * seconds {
+                wav.write_sample(
+                    (8000.0 * (std::f64::consts::TAU * 440.0 * f64::from(i) / f64::from(rate)).sin()) as i16,
+                )
+                .unwrap();
             }
             wav.finalize().unwrap();
             format!("aufile,{}", file.display())
