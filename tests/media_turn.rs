@@ -5,7 +5,7 @@
 mod common;
 mod media_support;
 
-use std::net::UdpSocket;
+use std::net::{TcpStream, UdpSocket};
 use std::process::Command;
 
 use common::process::Process;
@@ -17,8 +17,8 @@ use phoned::ua::io::SessionId;
 use phoned::ua::media::{LocalMedia, MediaCommand, MediaEvent};
 use phoned::ua::settings::Secret;
 
-/// A TURN server on loopback with one user, alice.
-fn coturn(dir: &tempfile::TempDir) -> (Process, u16) {
+/// A TURN server on loopback with one user, alice; one for TCP takes no UDP.
+fn coturn(dir: &tempfile::TempDir, tcp: bool) -> (Process, u16) {
     let port = free_port();
     let mut command = Command::new("turnserver");
     command.args([
@@ -43,7 +43,14 @@ fn coturn(dir: &tempfile::TempDir) -> (Process, u16) {
     ]);
     command.args(["--listening-port", &port.to_string(), "--min-port", "40000", "--max-port", "45000"]);
     command.arg("--pidfile").arg(dir.path().join("pid")).arg("--userdb").arg(dir.path().join("db"));
+    if tcp {
+        command.arg("--no-udp");
+    }
     let process = Process::start("coturn", &mut command, &dir.path().join("turn.log"));
+    if tcp {
+        until("coturn takes connections", secs(20), || TcpStream::connect(("127.0.0.1", port)).ok());
+        return (process, port);
+    }
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(secs(1) / 5)).unwrap();
     let binding = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[1; 12]].concat();
@@ -87,7 +94,7 @@ fn a_relay_that_is_reached_by_tcp() {
 
 fn a_relay(tcp: bool) {
     let dir = tempfile::tempdir().unwrap();
-    let (_coturn, port) = coturn(&dir);
+    let (_coturn, port) = coturn(&dir, tcp);
     let mut phone = with(port, tcp, "wonder", true);
     let file = |name: &str| format!("file:{}", dir.path().join(name).display());
     let mut sides = Vec::new();
@@ -123,7 +130,7 @@ fn a_relay(tcp: bool) {
 #[test]
 fn a_server_that_refuses_costs_no_call() {
     let dir = tempfile::tempdir().unwrap();
-    let (_coturn, port) = coturn(&dir);
+    let (_coturn, port) = coturn(&dir, false);
     // One that knows another password, by UDP and by TCP, and one that is not there.
     for (port, tcp) in [(port, false), (port, true), (free_port(), true)] {
         let mut phone = with(port, tcp, "wrong", false);

@@ -4,13 +4,17 @@
 
 mod common;
 
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 
 use common::chromium::{Chromium, impossible};
 use common::daemon::{Client, Daemon, Setup};
 use common::kamailio::{DOMAIN, Kamailio, Setup as Registrar, password};
 use common::pki::Pki;
-use common::wait::{poll, secs, until};
+use common::wait::{free_port, poll, secs, until};
 use serde_json::json;
 
 /// An account over WebSocket that plays `hz` and writes what it hears.
@@ -405,4 +409,72 @@ fn video_both_ways() {
     scene.chromium.eval("agent.answer()");
     scene.chromium.event("confirmed");
     watches(&mut scene, 320, 240);
+}
+
+/// A mirror on two local ports: what comes on the one goes out of it to `back`, and requests for a key frame the other way. It counts the
+/// packets that begin a key frame of H.264, until it is dropped.
+struct Mirror {
+    keys: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Mirror {
+    fn at(port: u16, back: u16) -> Mirror {
+        let open = |port: u16| {
+            let socket = UdpSocket::bind(("127.0.0.1", port)).unwrap();
+            socket.set_read_timeout(Some(std::time::Duration::from_millis(5))).unwrap();
+            socket
+        };
+        let (video, control) = (open(port), open(port + 1));
+        let (keys, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, ends) = (keys.clone(), over.clone());
+        let run = move || {
+            let (mut bytes, mut shows) = ([0; 2_048], None);
+            while !ends.load(Ordering::Relaxed) {
+                if let Ok((length, from)) = video.recv_from(&mut bytes) {
+                    shows = Some(from);
+                    // A sequence parameter set, alone or first of several units (RFC 6184 §5.2).
+                    let unit = |at: usize| bytes[at] & 0x1f;
+                    let key = unit(12) == 7 || (unit(12) == 24 && unit(15) == 7);
+                    count.fetch_add(u64::from(key), Ordering::Relaxed);
+                    let _ = video.send_to(&bytes[..length], ("127.0.0.1", back));
+                }
+                control.set_nonblocking(true).unwrap();
+                if let (Ok((length, _)), Some(to)) = (control.recv_from(&mut bytes), shows) {
+                    let _ = video.send_to(&bytes[..length], to);
+                }
+            }
+        };
+        Mirror { keys, over, thread: Some(std::thread::spawn(run)) }
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// The browser's camera, encoded by it, through phoned's ports and back: it decodes what it sent.
+#[test]
+fn h264_there_and_back() {
+    if impossible() {
+        return;
+    }
+    let (mirror, back) = (free_port(), free_port());
+    let seen = Mirror::at(mirror, back);
+    let video =
+        format!("[video]\nsink = \"rtp:127.0.0.1:{mirror}\"\nsource = \"rtp:127.0.0.1:{back}\"\ncodecs = [\"H264\"]\n");
+    let mut scene = scene_with(&video);
+    films(&mut scene);
+    let call = scene.called();
+    scene.both_hear();
+    watches(&mut scene, 320, 240);
+    let session = scene.client.call("session.get", json!({ "callId": call })).unwrap();
+    assert_eq!(session["remoteStream"]["tracks"][1]["codec"], "H264", "{session}");
+    assert!(seen.keys.load(Ordering::Relaxed) > 0, "no beginning of a key frame passed");
+    scene.client.verb("hangup", &call);
+    scene.chromium.event("ended");
 }

@@ -128,7 +128,7 @@ mod tests {
         }
         assert_eq!(messages(&mut stream, 3), [stun.clone(), channel, stun]);
         let mut heard = [0; 4];
-        while stream.waiting.len() > 0 {
+        while !stream.waiting.is_empty() {
             stream.poll(&mut |_| ()).expect("it is open");
         }
         peer.read_exact(&mut heard).expect("what waited for the connection");

@@ -59,7 +59,7 @@ impl Ua {
         }
         let ice = media.dtls.ice.is_some();
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if let Some(link) = session.link.as_mut().filter(|l| !l.hop.transport.reliable() && !public) {
+        if let Some(link) = session.link.as_mut().filter(|_| !public) {
             link.local.set_ip(ip);
         }
         self.media(id, MediaCommand::Move { local_ip: ip, ice });

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Ua;
 use super::clock::{SECOND, Timer};
+use super::flow::Stage;
 use super::io::{FlowId, Mono, SessionId};
 use super::session::{Op, Session, State, Verb};
 use super::status::CommunicationType;
@@ -114,14 +115,23 @@ impl Ua {
     /// A re-INVITE with our new Contact, unless the peer has it by now.
     pub(super) fn on_move_timer(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get(&id).filter(|s| s.moved.is_some()) else { return };
-        let up = session.link.is_some_and(|l| self.flows.get(&l.hop.flow).is_some_and(|f| f.is_up()));
+        let flow = session.link.map(|l| l.hop.flow);
+        let serves = flow.is_some_and(|flow| self.serves(flow));
+        // That of an account's server is waited for; another one is opened by the request itself.
+        let ready = flow.and_then(|flow| self.flows.get(&flow)).is_none_or(|f| match f.stage {
+            Stage::Up => f.pulse.dead.is_none(),
+            Stage::Down => !serves,
+            Stage::Opening | Stage::Planned(_) => false,
+        });
         if session.media.as_ref().is_some_and(|media| self.is_gone(media.rtp.ip())) {
             return; // its new ports will be told with it
         }
         let State::Talking(talking) = &session.state else { return self.after(SECOND, Timer::Move(id)) };
         // A verb that waits already does the same.
-        if up && talking.queue.is_empty() {
+        if ready && talking.queue.is_empty() {
             self.ask(id, Op { verb: Verb::Refresh, reply: None });
+        } else if !ready && !serves {
+            self.after(SECOND, Timer::Move(id));
         }
     }
 

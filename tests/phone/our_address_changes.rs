@@ -4,12 +4,14 @@
 use std::net::IpAddr;
 
 use phoned::sdp::MediaKind;
+use phoned::sip::dialog::Dialog;
 use phoned::sip::message::{Message, Method};
+use phoned::ua::command::{CallRef, Command};
 use phoned::ua::io::{Input, Transport};
 use phoned::ua::media::MediaCommand;
 use serde_json::json;
 
-use crate::net::{Net, UDP, Who};
+use crate::net::{Net, Packet, UDP, Who};
 
 fn phone(net: &mut Net, name: &str, media: MediaKind) -> Who {
     let who = net.phone_with(name, |_, account| account.media = media);
@@ -108,27 +110,52 @@ fn webrtc_looks_for_its_path_anew_and_keeps_its_certificate() {
 fn a_restart_that_is_refused_changes_nothing_that_was_agreed() {
     let mut net = Net::new(33);
     let alice = phone(&mut net, "alice", MediaKind::Webrtc);
-    let bob = phone(&mut net, "bob", MediaKind::Webrtc);
-    let (out, incoming) = net.connect(alice, bob);
-    let agreed = last_offer(&net, alice);
-    // Both ask at once.
-    let hold = net.command(bob, phoned::ua::command::Command::Hold(phoned::ua::command::CallRef { call_id: incoming }));
+    let pbx = net.peer("pbx");
+    let number = net.uri(pbx);
+    let out = net.call(alice, json!({ "number": number }));
+    let first = net.expect(pbx, "INVITE");
+    let ok = accept(&mut net, pbx, alice, &first, 1);
+    net.wait(alice, "confirmed");
     net.move_phone(alice, Some(ip(1)));
-    net.run_for(8_000);
-    net.answer_to(bob, hold).unwrap();
-    let ufrag = |msg: &Message| line(msg, "a=ice-ufrag:").to_owned();
-    let theirs: Vec<Message> = net.sent(bob, "INVITE");
-    let answered = |cseq: u32| {
-        let ok =
-            net.sent(alice, "SIP/2.0 200").into_iter().find(|ok| ok.cseq() == cseq && ok.method() == Method::Invite);
-        ok.filter(|ok| !ok.body().is_empty())
-    };
-    let answers: Vec<Message> = theirs.iter().filter_map(|invite| answered(invite.cseq())).collect();
-    assert!(!answers.is_empty(), "{}", net.story());
-    let restarted = ufrag(&last_offer(&net, alice));
-    assert_ne!(restarted, ufrag(&agreed), "{}", net.story());
-    assert!(answers.iter().all(|ok| [&restarted, &ufrag(&agreed)].contains(&&ufrag(ok))));
-    assert_eq!(crate::status_of(&net, alice, &out)["isRemoteHold"], true);
+    let restart = net.expect(pbx, "INVITE");
+    assert_ne!(line(&first, "a=ice-ufrag:"), line(&restart, "a=ice-ufrag:"));
+    let busy = net.response(pbx, &restart, 491);
+    net.send(pbx, alice, &busy);
+    // It asks for something itself.
+    let mut theirs = Dialog::uas(&first, &ok.to_tag().unwrap()).unwrap();
+    theirs.remote_target = restart.header("Contact").unwrap().trim_matches(['<', '>']).to_owned();
+    let body = webrtc_answer(&first, 1).replace("setup:active", "setup:actpass");
+    let answer = ask(&mut net, pbx, alice, &mut theirs, body);
+    assert_eq!(line(&first, "a=ice-ufrag:"), line(&answer, "a=ice-ufrag:"), "{}", net.story());
+    // Then we try again.
+    let again = net.expect(pbx, "INVITE");
+    assert_eq!(line(&restart, "a=ice-ufrag:"), line(&again, "a=ice-ufrag:"));
+    accept(&mut net, pbx, alice, &again, 2);
+    net.run_for(100);
+    assert!(!net.phone_of(alice).names_of(&out).contains(&"ended"));
+}
+
+/// The peer takes an INVITE of ours; its 200.
+fn accept(net: &mut Net, pbx: Who, alice: Who, invite: &Message, n: usize) -> Message {
+    let mut ok = net.response(pbx, invite, 200);
+    ok.set_body("application/sdp", webrtc_answer(invite, n).into_bytes());
+    net.send(pbx, alice, &ok);
+    net.expect(pbx, "ACK");
+    ok
+}
+
+/// The peer sends a re-INVITE; our 200, acknowledged.
+fn ask(net: &mut Net, pbx: Who, alice: Who, theirs: &mut Dialog, body: String) -> Message {
+    let mut invite = net.in_dialog(pbx, theirs, Method::Invite);
+    invite.set_body("application/sdp", body.into_bytes());
+    net.send(pbx, alice, &invite);
+    let ok = net.expect(pbx, "SIP/2.0 200");
+    let mut ack = net.in_dialog(pbx, theirs, Method::Ack);
+    theirs.local_cseq -= 1;
+    ack.set("CSeq", format!("{} ACK", ok.cseq()));
+    net.send(pbx, alice, &ack);
+    net.run_for(50);
+    ok
 }
 
 #[test]
@@ -219,6 +246,55 @@ fn a_stream_of_the_old_address_is_opened_anew_at_once() {
     assert_ne!(line(first, "a=ice-ufrag:"), line(second, "a=ice-ufrag:"));
     assert_eq!(line(first, "a=fingerprint:"), line(second, "a=fingerprint:"));
     assert!(!net.phone_of(alice).names_of(&call).contains(&"ended"));
+}
+
+/// Asterisk does not begin DTLS anew for a new certificate of ours: there is never one, whatever happens to the call.
+#[test]
+fn every_description_of_a_call_names_the_same_certificate() {
+    let mut net = Net::new(37);
+    let alice = phone(&mut net, "alice", MediaKind::Webrtc);
+    let pbx = net.peer("pbx");
+    let number = net.uri(pbx);
+    let out = net.call(alice, json!({ "number": number }));
+    let mut count = 0;
+    let mut answer = |net: &mut Net| {
+        let invite = net.expect(pbx, "INVITE");
+        count += 1;
+        let ok = accept(net, pbx, alice, &invite, count);
+        (invite, ok)
+    };
+    let (invite, ok) = answer(&mut net);
+    net.wait(alice, "confirmed");
+    let which = || CallRef { call_id: out.clone() };
+    let hold = net.command(alice, Command::Hold(which()));
+    answer(&mut net);
+    net.answer_to(alice, hold).unwrap();
+    let unhold = net.command(alice, Command::Unhold(which()));
+    answer(&mut net);
+    net.answer_to(alice, unhold).unwrap();
+    // The peer has another certificate and begins its search anew, as when a transfer put somebody else in its place.
+    let mut theirs = Dialog::uas(&invite, &ok.to_tag().unwrap()).unwrap();
+    let other = webrtc_answer(&invite, 9).replace("AB:", "CD:").replace("setup:active", "setup:actpass");
+    ask(&mut net, pbx, alice, &mut theirs, other);
+    net.move_phone(alice, Some(ip(5)));
+    let (moved, _) = answer(&mut net);
+    net.run_for(100);
+    assert!(line(&moved, "a=candidate:").contains("10.0.7.5"));
+    let own = |packet: &&Packet| packet.from.ip() == ip(5) || packet.from.to_string().starts_with("10.0.0.1:");
+    let said: Vec<String> = net
+        .log
+        .iter()
+        .filter(own)
+        .flat_map(|p| {
+            String::from_utf8_lossy(&p.bytes)
+                .lines()
+                .filter(|l| l.starts_with("a=fingerprint"))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(said.len() >= 5 && said.iter().all(|print| *print == said[0]), "{said:?}");
+    assert!(!net.phone_of(alice).names_of(&out).contains(&"ended"));
 }
 
 /// What a browser behind the server answers.
