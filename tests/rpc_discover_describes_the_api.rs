@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
 
 mod api_page;
+mod api_types;
 #[allow(dead_code, reason = "what tests meet is held against it elsewhere")]
 #[path = "common/contract.rs"]
 mod contract;
@@ -45,6 +46,11 @@ fn the_contract_is_as_it_was_agreed() {
 fn the_page_for_people_is_up_to_date() {
     let template = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/API.template.md")).unwrap();
     agreed("docs/API.md", &api_page::page(&template, &document()));
+}
+
+#[test]
+fn the_types_of_the_typescript_client_are_those_of_the_contract() {
+    agreed("docs/clients/typescript/api.d.mts", &api_types::types(&document()));
 }
 
 /// The rules of OpenRPC 1.3 for the parts that we use: the members that an object must have, and those that it may.
