@@ -43,7 +43,7 @@ pub fn loopback(peer: SocketAddr, kind: CodecKind) -> Negotiated {
         remote_rtp: peer,
         remote_rtcp: SocketAddr::new(peer.ip(), peer.port().saturating_add(1)),
         rtcp_mux: false,
-        codec: Codec { kind, send_pt: 96, recv_pt: 96, fec: false, max_bitrate: None },
+        codec: Codec { kind, send_pt: 96, recv_pt: 96, fec: false, dtx: false, max_bitrate: None },
         dtmf: None,
         direction: Direction::SendRecv,
         ptime: 20,
