@@ -17,9 +17,13 @@ use phoned::media::rtp::HEADER;
 use phoned::sdp::CodecKind;
 use phoned::ua::media::MediaCommand;
 
+/// The payload type in these calls.
+const OPUS: u8 = 96;
+
 /// The packet is Opus with a speech layer that repeats the packet before it (RFC 6716 §4.2.4).
 fn has_copy(packet: &[u8]) -> bool {
-    matches!(packet[HEADER..], [toc, first, ..] if (12..16).contains(&(toc >> 3)) && first >> 6 & 1 == 1)
+    packet[1] & 0x7f == OPUS
+        && matches!(packet[HEADER..], [toc, first, ..] if (12..16).contains(&(toc >> 3)) && first >> 6 & 1 == 1)
 }
 
 /// Between `a` and `b`: what `b` sends passes; what `a` sends comes 0 to 30 ms later, but every 20th packet not at all. Notes which of

@@ -92,7 +92,7 @@ mod tests {
             // what was lost is missing in the decoder's memory, and a voice that never changes brings little new
             let least = match n {
                 0 => 0.0,
-                ..24 => 0.8,
+                1..24 => 0.8,
                 _ if (18..=24).contains(&(n % 25)) => 0.5,
                 _ => 0.1,
             };
