@@ -98,6 +98,14 @@ impl Scene {
         consultation
     }
 
+    /// The far end has agreed to be held.
+    fn is_held(&mut self, call: &str) {
+        until("it is held", secs(10), || {
+            let session = self.client.call("session.get", json!({ "callId": call })).unwrap();
+            (session["status"]["isHold"] == true).then_some(())
+        });
+    }
+
     /// Carol is called, and answers.
     fn carol_answers(&mut self) {
         let call = self.client.wait_event("incoming", |e| e["account"] == "carol")["callId"].clone();
@@ -257,6 +265,7 @@ fn phoned_transfers_the_browser_attended_over_wss() {
     assert_eq!(scene.path(&call)["transport"], "wss");
     let consultation = scene.consults(&call, "carol");
     scene.client.wait_event("confirmed", |e| e["callId"] == consultation.as_str());
+    scene.is_held(&call); // before that the browser takes no REFER
     scene.client.verb("attendedTransfer", &consultation);
     assert_eq!(scene.chromium.event("refer")["to"], "carol");
     scene.client.wait_event("transferred", |e| e["callId"] == call.as_str());
@@ -471,6 +480,8 @@ fn h264_there_and_back() {
     films(&mut scene);
     let call = scene.called();
     scene.both_hear();
+    // An answer shows nothing by itself.
+    scene.client.verb("audioToVideo", &call);
     watches(&mut scene, 320, 240);
     let session = scene.client.call("session.get", json!({ "callId": call })).unwrap();
     assert_eq!(session["remoteStream"]["tracks"][1]["codec"], "H264", "{session}");
