@@ -3,11 +3,13 @@
 //! The phone makes its answers as JSON; nothing here is ever built. An `Option` is null where there is nothing; with
 //! `skip_serializing_if` it is left out.
 
+mod fleet;
 mod log;
 mod recording;
 mod session;
 mod webhook;
 
+pub use fleet::*;
 pub use log::*;
 pub use recording::*;
 pub use session::*;
@@ -120,6 +122,9 @@ pub struct Health {
     pub ok: bool,
     /// Every account.
     pub accounts: Vec<Account>,
+    /// The bridge to a broker, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<Fleet>,
 }
 
 /// An account, without its secrets.

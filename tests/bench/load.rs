@@ -1,9 +1,11 @@
 //! `make bench`: phoned and baresip under the same load in the same run, from a generator of our own (SIP and RTP on loopback,
 //! clocked in µs). Prints a table and writes docs/BENCHMARKS.md. `PHONED_BENCH=quick` takes three minutes and writes nothing, nor do
-//! `PHONED_BENCH_PEER=phoned` and `PHONED_BENCH_ONLY=starts|calls|legs|set-ups|speech`, which do only that much of it.
+//! `PHONED_BENCH_PEER=phoned` and `PHONED_BENCH_ONLY=starts|calls|legs|set-ups|speech`, which do only that much of it;
+//! `PHONED_BENCH_ONLY=fleet` writes its own section of that page.
 #![allow(clippy::unwrap_used)]
 
 mod caller;
+mod fleet;
 mod legs;
 mod measure;
 mod peer;
@@ -80,6 +82,10 @@ fn main() {
     let plan = if quick { Plan::quick() } else { Plan::full() };
     let only = std::env::var("PHONED_BENCH_PEER").ok();
     let part = |name| std::env::var("PHONED_BENCH_ONLY").map_or(true, |only| only == name);
+    if std::env::var("PHONED_BENCH_ONLY").is_ok_and(|only| only == "fleet") {
+        let page = std::fs::read_to_string(PAGE).unwrap();
+        return write(page.split(FLEET).next().unwrap_or_default(), &fleet::section());
+    }
     let mut table = Table::default();
     for make in [Make::Phoned, Make::Baresip] {
         if only.as_deref().is_some_and(|name| name != make.name()) {
@@ -105,9 +111,17 @@ fn main() {
     }
     println!("\n{}", table.text());
     if plan.write && only.is_none() && std::env::var_os("PHONED_BENCH_ONLY").is_none() {
-        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/BENCHMARKS.md"), table.markdown()).unwrap();
-        println!("written to docs/BENCHMARKS.md");
+        write(&table.markdown(), &fleet::section());
     }
+}
+
+/// The page that it writes, and how its last section begins.
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/BENCHMARKS.md");
+const FLEET: &str = "## A fleet\n";
+
+fn write(table: &str, fleet: &str) {
+    std::fs::write(PAGE, format!("{}\n\n{fleet}", table.trim_end())).unwrap();
+    println!("{fleet}\nwritten to docs/BENCHMARKS.md");
 }
 
 /// Start → registered, and the round trip on the control socket of an idle peer.
