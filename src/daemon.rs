@@ -17,15 +17,16 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::audio::{self, Devices};
-use crate::config::{Config, Origin, Roles};
+use crate::config::{Config, FleetRole, Origin, Roles};
 use crate::crm::{self, Crm};
+use crate::fleet::{self, Fleet};
 use crate::journal;
 use crate::media::recorder::{Format, RecordConfig};
 use crate::media::sockets::SocketConfig;
 use crate::media::{Answer, Engine, MediaConfig, Recordings};
 use crate::net::{self, Net, NetEvent};
 use crate::rpc::metrics::{Kind, Page};
-use crate::rpc::{self, Hub, Listener, Request, Server};
+use crate::rpc::{self, Door, Hub, Listener, Request, Role, Server};
 use crate::service::{self, Manager};
 use crate::store::{self, Told};
 use crate::ua::Ua;
@@ -103,6 +104,8 @@ pub struct Daemon {
     engine: Engine,
     recordings: Recordings,
     crm: Crm,
+    /// The bridge to a broker: its thread ends with this.
+    _fleet: Option<Fleet>,
     /// Answers that an edge had at once: inputs for after the current drain.
     at_once: VecDeque<AtOnce>,
     /// Who asked for the stop.
@@ -173,7 +176,7 @@ impl Daemon {
         let mut hub = Hub::new(hex(&epoch[..8]));
         let (gate, written) = watch::channel(if config.store.enabled { 0 } else { u64::MAX });
         let (to_alerts, alerts) = mpsc::channel(ALERT_INBOX);
-        let mut source = None;
+        let (mut source, mut bridge) = (None, None);
         if config.store.enabled {
             let started = store::start(&config.store, hex(&epoch[..8]), tell(gate, to_alerts))?;
             ua.resume(now(), started.seq, started.unfinished);
@@ -182,6 +185,12 @@ impl Daemon {
                 written: written.clone(),
                 first: started.seq + 1,
                 dir: config.store.directory(),
+            });
+            bridge = source.as_ref().filter(|_| config.fleet.enabled()).map(|source| fleet::Source {
+                reader: source.reader.clone(),
+                written: source.written.clone(),
+                first: source.first,
+                dir: source.dir.clone(),
             });
             hub = Hub::new(started.epoch).with_store(started.log, started.reader, started.keys);
         }
@@ -194,6 +203,10 @@ impl Daemon {
         }
         tracing::info!(socket = %server.path().display(), sip = ?net.listening(), "phoned {}", env!("CARGO_PKG_VERSION"));
         let (requests, request_inbox) = mpsc::channel(rpc::INBOX);
+        let fleet = bridge.map(|source| Fleet::start(&config.fleet, source, door(&config, &written, &requests)));
+        if let Some(fleet) = &fleet {
+            hub = hub.with_fleet(Box::new(fleet.status()));
+        }
         let (stop_rpc, stop) = watch::channel(false);
         let stopped = |mut stop: watch::Receiver<bool>| async move { drop(stop.wait_for(|stop| *stop).await) };
         let listener = listener
@@ -210,6 +223,7 @@ impl Daemon {
             engine,
             recordings,
             crm,
+            _fleet: fleet,
             at_once: VecDeque::new(),
             stopping: Vec::new(),
             draining: false,
@@ -436,6 +450,17 @@ impl Daemon {
             }
         }
     }
+}
+
+/// Where requests over the fleet's broker come in. All of them are one user's, whom no system has.
+fn door(config: &Config, gate: &watch::Receiver<u64>, requests: &mpsc::Sender<Request>) -> Option<Door> {
+    let role = match config.fleet.rpc {
+        FleetRole::Off => return None,
+        FleetRole::Observe => Role::Observe,
+        FleetRole::Call => Role::Call,
+        FleetRole::Admin => Role::Admin,
+    };
+    Some(Door::new(u32::MAX, role, gate.clone(), requests.clone()))
 }
 
 /// What the store says: to the connections how far the log is, to the phone what everyone is to be told.

@@ -21,8 +21,9 @@ const JOURNAL: &str = "/run/systemd/journal/socket";
 
 /// Begins. RUST_LOG counts more than the configuration.
 pub fn start(config: &LogConfig) {
-    // The WebRTC crates tell addresses and names of peers at any level: only who asks for them by name hears them.
-    let quiet = "rtc_ice=off,rtc_dtls=off,rtc_turn=off,rtc_stun=off,rtc_srtp=off,rtc_mdns=off";
+    // The WebRTC crates tell addresses and names of peers at any level, that of NATS repeats what the bridge says: only who asks
+    // for them by name hears them.
+    let quiet = "rtc_ice=off,rtc_dtls=off,rtc_turn=off,rtc_stun=off,rtc_srtp=off,rtc_mdns=off,async_nats=off";
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{quiet},{}", config.level)));
     let registry = tracing_subscriber::registry().with(filter);

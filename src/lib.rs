@@ -9,6 +9,7 @@ pub mod config;
 pub mod crm;
 pub mod ctl;
 pub mod daemon;
+pub mod fleet;
 pub mod journal;
 pub mod media;
 pub mod net;

@@ -168,6 +168,7 @@ fn the_centre_does_not_know_the_edges() {
         "crate::store",
         "crate::config",
         "crate::crm",
+        "crate::fleet",
         "crate::daemon",
         "crate::ctl",
     ];
@@ -260,6 +261,22 @@ fn the_edges_do_not_know_each_other() {
         ],
     ));
     none(trespasses(
+        "src/fleet",
+        &[
+            "crate::audio",
+            "crate::net",
+            "crate::media",
+            "crate::crm",
+            "crate::daemon",
+            "crate::ctl",
+            "crate::sip",
+            "crate::sdp",
+            "jsonrpsee",
+            "rsip",
+            "cpal",
+        ],
+    ));
+    none(trespasses(
         "src/ctl",
         &["crate::audio", "crate::net", "crate::media", "crate::daemon", "rsip", "cpal", "crate::sip", "crate::sdp"],
     ));
@@ -278,6 +295,13 @@ fn only_media_names_the_webrtc_crates() {
     let crates = ["rtc_srtp", "rtc_dtls", "rtc_ice", "rtc_turn", "rtc_stun", "rtc_shared", "rtc_rtcp", "sansio"];
     let mut found = trespasses("src", &crates);
     found.retain(|line| !line.starts_with("src/media/"));
+    none(found);
+}
+
+#[test]
+fn only_the_fleet_names_its_broker() {
+    let mut found = trespasses("src", &["async_nats", "nkeys"]);
+    found.retain(|line| !line.starts_with("src/fleet/"));
     none(found);
 }
 

@@ -51,6 +51,7 @@ fn every_key_is_shown() {
 fn its_commented_keys_are_right_too() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("office.password"), "hunter2\n").unwrap();
+    std::fs::write(directory.path().join("nats.password"), "hunter3\n").unwrap();
     std::fs::write(directory.path().join("crm.secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
     std::fs::write(directory.path().join("crm.token"), "0123456789abcdef0123456789abcdef\n").unwrap();
     let spec = hound::WavSpec {
@@ -62,7 +63,17 @@ fn its_commented_keys_are_right_too() {
     let mut music = hound::WavWriter::create(directory.path().join("hold.wav"), spec).unwrap();
     (0..800).for_each(|n| music.write_sample(n as i16).unwrap());
     music.finalize().unwrap();
-    for file in ["ca.pem", "phoned.pem", "phoned.key", "office-ca.pem", "office.pem", "office.key"] {
+    for file in [
+        "ca.pem",
+        "phoned.pem",
+        "phoned.key",
+        "office-ca.pem",
+        "office.pem",
+        "office.key",
+        "nats-ca.pem",
+        "desk-17.pem",
+        "desk-17.key",
+    ] {
         std::fs::write(directory.path().join(file), "").unwrap();
     }
     let text = std::fs::read_to_string(example()).unwrap();
@@ -86,6 +97,7 @@ fn its_commented_keys_are_right_too() {
     );
     let crm = &config.http.tokens["crm"];
     assert_eq!((crm.role, crm.secret.expose()), (TokenRole::Call, "0123456789abcdef0123456789abcdef"));
+    assert_eq!((config.fleet.secret.as_ref().unwrap().expose(), config.fleet.enabled()), ("hunter3", false));
     assert_eq!(config.phone.default_account.as_deref(), Some("office"));
     let music = directory.path().join("hold.wav").to_string_lossy().into_owned();
     assert_eq!((config.phone.hold_music.as_ref(), config.hold_music()), (Some(&music), vec![music.clone()]));

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::daemon::{Client, Daemon, Setup, trunk};
@@ -183,10 +185,12 @@ fn a_server_that_hangs_slows_nothing() {
 
 #[test]
 fn what_is_refused_is_a_dead_letter_and_410_switches_off() {
-    let web = Web::start(|asked, before| {
+    let refuses = Arc::new(AtomicBool::new(true));
+    let still = refuses.clone();
+    let web = Web::start(move |asked, before| {
         let body: Value = body(asked);
         match body["type"].as_str().unwrap() {
-            "newRTCSession" => says(422),
+            "newRTCSession" if still.load(Ordering::Relaxed) => says(422),
             "deleteSession" if before < 40 => says(410),
             "webhook.test" if before < 2 => says(410),
             _ => says(200),
@@ -210,13 +214,32 @@ fn what_is_refused_is_a_dead_letter_and_410_switches_off() {
     let page = client.call("events.replay", json!({ "fromSeq": letter["seq"], "limit": 1 })).unwrap();
     assert_eq!((&page["events"][0]["event"], &page["events"][0]["callId"]), (&letter["event"], &letter["callId"]));
 
+    // A dead letter is sent again when somebody says so: as long as it is refused it stays one.
+    let again = client.call("webhook.retry", json!({ "name": "crm", "id": "no-such" })).unwrap_err();
+    assert_eq!((again.code, &again.data["path"]), (-32602, &json!("id")));
+    let again = client.call("webhook.retry", json!({ "name": "crm" })).unwrap();
+    assert_eq!(again, json!({ "delivered": 0, "failed": 1, "left": 1, "error": "the server says 422" }));
+    refuses.store(false, Ordering::Relaxed);
+    let ctl = |arguments: &[&str]| {
+        let mut phonectl = Command::new(env!("CARGO_BIN_EXE_phonectl"));
+        let output = phonectl.arg("webhooks").args(arguments).env("PHONED_SOCKET", daemon.socket()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(ctl(&["retry", "crm", "999999"]).0, Some(1));
+    assert_eq!(ctl(&["retry", "crm", &letter["seq"].to_string()]), (Some(0), "1 taken, 0 not; 0 are left\n".into()));
+    let raised = web.asked().pop().unwrap();
+    let id = format!("{}-{}", letter["epoch"].as_str().unwrap(), letter["seq"]);
+    assert_eq!((&raised.headers["webhook-id"], seq(&raised)), (&id, letter["seq"].as_u64().unwrap()));
+    let hook = webhook(&mut client, "crm");
+    assert_eq!((&hook["dead"], &hook["deadLetters"], &hook["state"]), (&json!(0), &json!([]), &json!("disabled")));
+
     let unknown = client.call("webhook.test", json!({ "name": "cmr" })).unwrap_err();
     assert_eq!((unknown.code, &unknown.data["path"]), (-32602, &json!("name")));
     let tested = client.call("webhook.test", json!({ "name": "crm" })).unwrap();
     assert_eq!((&tested["delivered"], &tested["status"]), (&json!(true), &json!(200)));
     // 410 again: the event is tried at once.
     until("it is tried again", secs(20), || {
-        (webhook(&mut client, "crm")["state"] == "disabled" && web.asked().len() >= 7).then_some(())
+        (webhook(&mut client, "crm")["state"] == "disabled" && web.asked().len() >= 9).then_some(())
     });
     while web.asked().len() < 40 {
         client.call("webhook.test", json!({ "name": "crm" })).unwrap();

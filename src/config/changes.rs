@@ -57,6 +57,7 @@ pub fn changes(old: &Config, new: &Config) -> Changes {
         ("media", old.media != new.media),
         ("lookup", old.lookup != new.lookup),
         ("webhooks", old.webhooks != new.webhooks),
+        ("fleet", old.fleet != new.fleet),
     ];
     for (section, _) in sections.iter().filter(|(_, differs)| *differs) {
         if !keys.iter().any(|key| key.starts_with(section)) {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use super::{Config, crm, http};
+use super::{Config, crm, fleet, http};
 use crate::sdp::{CodecKind, VideoCodec};
 use crate::ua::dialable;
 use crate::ua::io::Transport;
@@ -137,6 +137,7 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
         fault(&["dial", key], result);
     }
     faults.extend(crm::faults(config));
+    faults.extend(fleet::faults(config));
     let mut seen: BTreeMap<(String, &Option<String>), &str> = BTreeMap::new();
     for (name, account) in &config.accounts {
         for (key, why) in account_faults(name, account, true) {
@@ -320,11 +321,11 @@ pub(super) fn when(right: bool, what: &str) -> Result<(), String> {
     if right { Ok(()) } else { Err(what.to_owned()) }
 }
 
-fn pair(certificate: &Option<String>, key: &Option<String>) -> Result<(), String> {
+pub(super) fn pair(certificate: &Option<String>, key: &Option<String>) -> Result<(), String> {
     when(certificate.is_some() == key.is_some(), "both a certificate and its key, or neither")
 }
 
-fn printable(text: &str) -> bool {
+pub(super) fn printable(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::spans::Document;
-use super::{Config, check, crm, http, read_password};
+use super::{Config, check, crm, fleet, http, read_password};
 use crate::media::clip;
 pub use crate::ua::command::ConfigFault as Fault;
 
@@ -161,6 +161,23 @@ pub fn load(sources: &Sources) -> Result<Config, Faults> {
         if let Err(why) = crm::read_secret(webhook) {
             wrong.push((keys, why));
         }
+    }
+    let fleet = &mut config.fleet;
+    for (key, file) in
+        [("ca_file", &mut fleet.ca_file), ("certificate", &mut fleet.certificate), ("key", &mut fleet.key)]
+    {
+        pem(&mut wrong, ["fleet", key].map(str::to_owned).to_vec(), file);
+    }
+    for (key, file) in [
+        ("password_file", &mut fleet.password_file),
+        ("token_file", &mut fleet.token_file),
+        ("nkey_file", &mut fleet.nkey_file),
+        ("creds_file", &mut fleet.creds_file),
+    ] {
+        beside(&["fleet", key].map(str::to_owned), file);
+    }
+    if let Err((key, why)) = fleet::read_secret(fleet) {
+        wrong.push((["fleet", key].map(str::to_owned).to_vec(), why));
     }
     for (name, token) in &mut config.http.tokens {
         let keys = ["http", "tokens", name, "file"].map(str::to_owned).to_vec();

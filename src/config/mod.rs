@@ -3,6 +3,7 @@
 mod changes;
 mod check;
 mod crm;
+mod fleet;
 mod http;
 mod load;
 mod spans;
@@ -11,6 +12,7 @@ mod tones;
 pub use changes::{Changes, changes};
 pub use check::{account_faults, read_password};
 pub use crm::{LookupConfig, LookupFields, WebhookConfig};
+pub use fleet::{FleetConfig, FleetRole};
 pub use http::{HttpConfig, Token, TokenRole};
 pub use load::{Fault, Faults, Origin, Sources, load};
 pub use tones::TonesConfig;
@@ -62,6 +64,8 @@ pub struct Config {
     pub dial: DialSettings,
     /// Who calls, asked of a web server.
     pub lookup: LookupConfig,
+    /// The broker of many hosts.
+    pub fleet: FleetConfig,
     /// What is not told.
     pub privacy: PrivacySettings,
     /// What is logged.

@@ -153,17 +153,25 @@ async fn serve(
                 let list: Vec<Value> = hooks.values().map(Webhook::view).collect();
                 let _ = told.send(Told::Answer(reply, Ok(json!(list)))).await;
             }
-            Question::Webhooks(reply, Ask::Test(which)) => match hooks.get(&which.name).cloned() {
-                Some(hook) => drop(jobs.spawn(async move {
+            Question::Webhooks(reply, Ask::Test(which)) => match named(&hooks, &which.name) {
+                Ok(hook) => drop(jobs.spawn(async move {
                     let answer = hook.test().await;
                     let _ = told.send(Told::Answer(reply, Ok(answer))).await;
                 })),
-                None => {
-                    let unknown = Error::new(Code::InvalidParams, format!("there is no webhook {:?}", which.name));
-                    let unknown = unknown.path("name").hint("webhook.list names them");
-                    let _ = told.send(Told::Answer(reply, Err(unknown))).await;
-                }
+                Err(unknown) => drop(told.send(Told::Answer(reply, Err(unknown))).await),
+            },
+            Question::Webhooks(reply, Ask::Retry(which)) => match named(&hooks, &which.name) {
+                Ok(hook) => drop(jobs.spawn(async move {
+                    let answer = hook.retry(which.id.as_deref()).await;
+                    let _ = told.send(Told::Answer(reply, answer)).await;
+                })),
+                Err(unknown) => drop(told.send(Told::Answer(reply, Err(unknown))).await),
             },
         }
     }
+}
+
+fn named(hooks: &BTreeMap<String, Webhook>, name: &str) -> Result<Webhook, Error> {
+    let unknown = || Error::new(Code::InvalidParams, format!("there is no webhook {name:?}"));
+    hooks.get(name).cloned().ok_or_else(|| unknown().path("name").hint("webhook.list names them"))
 }

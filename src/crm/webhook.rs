@@ -21,6 +21,7 @@ use super::http::Http;
 use super::{Source, signature};
 use crate::config::WebhookConfig;
 use crate::store::{Cursor, Logged, Reader};
+use crate::ua::error::{Code, Error};
 use message::Message;
 use state::State;
 
@@ -98,6 +99,42 @@ impl Webhook {
         }
         let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         json!({ "delivered": error.is_none(), "status": status, "durationMs": took, "error": error })
+    }
+
+    /// `webhook.retry`: the dead letter of that id, or all, out of the log and at once; the live events go on meanwhile.
+    pub async fn retry(&self, id: Option<&str>) -> Result<Value, Error> {
+        let letters = self.state.letters(id);
+        if letters.is_empty() && id.is_some() {
+            let unknown = Error::new(Code::InvalidParams, "there is no dead letter of that id");
+            return Err(unknown.path("id").hint("webhook.list names the last 100: epoch, -, seq"));
+        }
+        let end = Instant::now() + TEST;
+        let (mut delivered, mut failed, mut error) = (0, 0, None);
+        for (seq, epoch) in letters {
+            let limit = Duration::from_secs(self.config.timeout).min(end.saturating_duration_since(Instant::now()));
+            if limit.is_zero() {
+                break;
+            }
+            match self.send_again(seq, &epoch, limit).await {
+                Ok(()) => {
+                    self.state.raised(seq, &epoch).await;
+                    delivered += 1;
+                }
+                Err(why) => (failed, error) = (failed + 1, Some(why)),
+            }
+        }
+        let left = self.state.letters(None).len();
+        Ok(json!({ "delivered": delivered, "failed": failed, "left": left, "error": error }))
+    }
+
+    async fn send_again(&self, seq: u64, epoch: &str, limit: Duration) -> Result<(), String> {
+        let mut read = self.reader.from(seq).read(seq, 1).map_err(|error| error.to_string())?;
+        let logged = read.pop().filter(|logged| logged.event.seq == seq && *logged.epoch == *epoch);
+        let message = Message::of(&logged.ok_or("it is no longer in the log")?);
+        match self.post(&message, limit).await? {
+            (200..=299, _) => Ok(()),
+            (status, _) => Err(format!("the server says {status}")),
+        }
     }
 
     async fn live(self, mut written: watch::Receiver<u64>) {

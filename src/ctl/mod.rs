@@ -212,6 +212,8 @@ enum Verb {
         #[command(subcommand)]
         what: Option<webhooks::Verb>,
     },
+    /// Show how far the broker of many hosts is told: 0, or 1 when it is not there
+    Fleet,
     /// Say whether the daemon is well: 0, or 1 when an account is not registered that shall be
     Status,
     /// Read the configuration anew; no call is touched
@@ -367,6 +369,7 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         Verb::Cdrs(which) => log::cdrs(&mut client, out, which),
         Verb::Recordings { what } => log::recordings(&mut client, out, what.unwrap_or_default()),
         Verb::Webhooks { what } => webhooks::run(&mut client, out, what.unwrap_or(webhooks::Verb::Ls)),
+        Verb::Fleet => webhooks::fleet(&mut client, out),
         Verb::Status => accounts::status(&mut client, out),
         Verb::Reload => {
             let changes = client.call("daemon.reload", json!({}))?;

@@ -1,4 +1,4 @@
-//! `phonectl webhooks`: how far each web server is that is told what happens, and what it did not take.
+//! Who is told what happens: `phonectl webhooks`, how far each web server is and what it did not take; `phonectl fleet`, the broker.
 
 use serde_json::{Value, json};
 
@@ -13,6 +13,13 @@ pub(super) enum Verb {
     Dead {
         /// Of this webhook only
         name: Option<String>,
+    },
+    /// Send dead letters once more: 0, or 1 when one is not taken
+    Retry {
+        /// As ls lists it
+        name: String,
+        /// As dead lists it: this one only
+        seq: Option<u64>,
     },
     /// Send a signed test event now: 0, or 1 when it is not taken
     Test {
@@ -41,6 +48,22 @@ pub(super) fn run(client: &mut Client, out: &mut Out, verb: Verb) -> Result<(), 
             });
             out.documents(&letters.collect(), dead)
         }
+        Verb::Retry { name, seq } => {
+            let hooks = client.call("webhook.list", json!({}))?;
+            let letters = hooks.as_array().into_iter().flatten().filter(|hook| hook["name"] == *name);
+            let mut letters = letters.flat_map(|hook| hook["deadLetters"].as_array().into_iter().flatten());
+            let letter = seq.map(|seq| letters.find(|letter| letter["seq"] == seq));
+            let id = match letter {
+                None => None,
+                Some(Some(letter)) => Some(format!("{}-{}", show::text(&letter["epoch"]), letter["seq"])),
+                Some(None) => return Err(Failure::Nothing("there is no such dead letter: dead names them".into())),
+            };
+            let done = client.call("webhook.retry", json!({ "name": name, "id": id }))?;
+            let why = done["error"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
+            let said = format!("{} taken, {} not{why}; {} are left", done["delivered"], done["failed"], done["left"]);
+            out.document(&done, |_| vec![said.clone()])?;
+            if done["failed"] == 0 { Ok(()) } else { Err(Failure::Nothing("not all were taken".into())) }
+        }
         Verb::Test { name } => {
             let tested = client.call("webhook.test", json!({ "name": name }))?;
             let said = match tested["status"].as_u64() {
@@ -51,6 +74,26 @@ pub(super) fn run(client: &mut Client, out: &mut Out, verb: Verb) -> Result<(), 
             if tested["delivered"] == true { Ok(()) } else { Err(Failure::Nothing("not taken".into())) }
         }
     }
+}
+
+/// `phonectl fleet`
+pub(super) fn fleet(client: &mut Client, out: &mut Out) -> Result<(), Failure> {
+    let status = client.call("fleet.status", json!({}))?;
+    out.documents(&json!([status]), broker)?;
+    match status["state"].as_str() {
+        Some("connected" | "off") => Ok(()),
+        _ => Err(Failure::Nothing(format!("the broker is not there: {}", show::text(&status["lastError"])))),
+    }
+}
+
+fn broker(found: &[Value], colour: bool) -> Vec<String> {
+    let keys = ["state", "host", "server", "published", "behind", "lost", "requests"];
+    let row = |status: &Value| keys.map(|key| show::text(&status[key])).to_vec();
+    if found.iter().all(|status| status["state"] == "off") {
+        return vec!["no fleet: [fleet] urls".into()];
+    }
+    let titles = ["STATE", "HOST", "SERVER", "PUBLISHED", "BEHIND", "LOST", "REQUESTS"];
+    show::table(&titles, found.iter().map(row), colour)
 }
 
 fn table(hooks: &[Value], colour: bool) -> Vec<String> {

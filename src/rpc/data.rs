@@ -4,12 +4,14 @@
 //! `skip_serializing_if` it is left out.
 
 mod diagnosis;
+mod fleet;
 mod log;
 mod recording;
 mod session;
 mod webhook;
 
 pub use diagnosis::*;
+pub use fleet::*;
 pub use log::*;
 pub use recording::*;
 pub use session::*;
@@ -122,6 +124,9 @@ pub struct Health {
     pub ok: bool,
     /// Every account.
     pub accounts: Vec<Account>,
+    /// The bridge to a broker, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<Fleet>,
 }
 
 /// An account, without its secrets.

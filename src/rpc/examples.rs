@@ -91,6 +91,8 @@ examples! {
     "recording.delete" { "id": FIRST_ID } => true;
 
     "webhook.list" {} => [webhook()];
+    "webhook.retry" { "name": "crm" } => { "delivered": 2, "failed": 1, "left": 1, "error": "the server says 422" };
+    "fleet.status" {} => (fleet());
     "webhook.test" { "name": "crm" } => { "delivered": true, "status": 204, "durationMs": 38, "error": null };
 
     "session.get" { "callId": CALL } => (session(CALL, "talking"));
@@ -242,6 +244,14 @@ pub(super) fn account() -> Value {
         "input": null,
         "output": null,
         "autoAnswer": null,
+    })
+}
+
+fn fleet() -> Value {
+    json!({
+        "state": "connected", "host": "desk-17", "prefix": "phoned", "stream": "PHONED", "rpc": "observe",
+        "server": "tls://nats.example.com:4222", "nextSeq": 1043, "behind": 0, "published": 1042, "duplicates": 1,
+        "lost": 0, "failures": 0, "lastError": null, "requests": 3,
     })
 }
 

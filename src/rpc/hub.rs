@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::keys::{Keys, Owner};
-use super::metrics::{Kind, Page, Tally};
+use super::metrics::{self, Kind, Page, Tally};
 use super::outbox::{Note, Outbox, Reply};
 use super::replay::{self, Replay};
 use super::{
@@ -31,11 +31,15 @@ pub struct Hub {
     keys: Keys,
     store: Option<(Log, Reader)>,
     figures: Option<(Tally, Gauges)>,
+    fleet: Option<FleetStatus>,
     stopping: bool,
 }
 
 /// Writes figures of others into the page for Prometheus.
 pub type Gauges = Box<dyn Fn(&mut Page) + Send>;
+
+/// How far the bridge to a broker is: the result of `fleet.status`.
+pub type FleetStatus = Box<dyn Fn() -> Value + Send>;
 
 /// What is done with the phone's reply.
 enum Then {
@@ -68,6 +72,7 @@ impl Hub {
             keys: Keys::default(),
             store: None,
             figures: None,
+            fleet: None,
             stopping: false,
         }
     }
@@ -82,6 +87,12 @@ impl Hub {
     /// Counts for Prometheus; `gauges` adds what others count.
     pub fn with_metrics(mut self, gauges: Gauges) -> Self {
         self.figures = Some((Tally::default(), gauges));
+        self
+    }
+
+    /// With a bridge to a broker.
+    pub fn with_fleet(mut self, status: FleetStatus) -> Self {
+        self.fleet = Some(status);
         self
     }
 
@@ -140,6 +151,10 @@ impl Hub {
                 reply.send(Ok(self.info()));
                 return None;
             }
+            Command::Fleet => {
+                reply.send(Ok(self.fleet.as_ref().map_or_else(no_fleet, |status| status())));
+                return None;
+            }
             Command::Discover => {
                 static DOCUMENT: LazyLock<Value> = LazyLock::new(openrpc::document);
                 reply.send(Ok(DOCUMENT.clone()));
@@ -184,7 +199,13 @@ impl Hub {
             }
             (Err(error), _) => Err(errors::object(&error)),
             (Ok(value), Then::Answer) => Ok(value),
-            (Ok(accounts), Then::Health) => Ok(json!({ "ok": registered(&accounts), "accounts": accounts })),
+            (Ok(accounts), Then::Health) => {
+                let mut health = json!({ "ok": registered(&accounts), "accounts": accounts });
+                if let Some(status) = &self.fleet {
+                    health["fleet"] = status();
+                }
+                Ok(health)
+            }
             (Ok(accounts), Then::Ready) => Ok(self.ready(&accounts)),
             (Ok(now), Then::Metrics) => Ok(Value::String(self.metrics(&now))),
             (Ok(begin), Then::Subscribe(subscribe)) => match self.subscribe(subscribe, begin, reply.outbox().clone()) {
@@ -311,6 +332,9 @@ impl Hub {
             tally.write(&mut page, now, self.subscriptions.len(), self.store.is_some());
             gauges(&mut page);
         }
+        if let Some(status) = &self.fleet {
+            metrics::fleet(&mut page, &status());
+        }
         let uptime = self.started.elapsed().as_secs_f64();
         page.single("phoned_uptime_seconds", Kind::Gauge, "Since the daemon began.", uptime);
         page.into_text()
@@ -356,6 +380,15 @@ fn reply_to(subscriptions: &mut BTreeMap<u64, Subscription>, id: u64, reply: Rep
 fn cdrs(reader: &Reader, query: &CdrQuery) -> Answer {
     let page = reader.cdrs(query).map_err(|error| errors::object(&Error::new(Code::Storage, error.to_string())))?;
     Ok(json!(page))
+}
+
+/// `fleet.status` without a bridge.
+fn no_fleet() -> Value {
+    json!({
+        "state": "off", "host": null, "prefix": null, "stream": null, "rpc": null, "server": null, "nextSeq": null,
+        "behind": null, "published": null, "duplicates": null, "lost": null, "failures": null, "lastError": null,
+        "requests": null,
+    })
 }
 
 fn no_store() -> Error {

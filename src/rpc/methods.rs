@@ -170,6 +170,10 @@ methods! {
     "webhook.list" Observe [] Nothing => |_| own(Ua::Webhooks(ua::Webhooks::List)), Webhooks NONE "The webhooks: how far each is, and what it could not deliver.";
     "webhook.test" Admin ["name"] ua::WebhookRef => |p| own(Ua::Webhooks(ua::Webhooks::Test(p))), WebhookTested NONE "Sends a signed test event now; one that is taken switches a disabled webhook on again.";
 
+    "webhook.retry" Admin ["name", "id"] ua::WebhookRetry => |p| own(Ua::Webhooks(ua::Webhooks::Retry(p))), WebhookRetried NONE "Sends dead letters once more, now, for 8 s at most; what is taken is none any longer.";
+
+    "fleet.status" Observe [] Nothing => |_| Ok(Command::Fleet), Fleet NONE "The bridge to a broker of many hosts: whether it is there, and how far it is told.";
+
     "session.get" Observe ["callId"] ua::CallRef => |p: ua::CallRef| own(Ua::GetSession(ua::GetSession { call_id: Some(p.call_id) })), Session SESSION "The session's snapshot.";
     "session.on" Observe ["callId", "eventName"] SessionOn => |p: SessionOn| on(Some(p.call_id), p.event_name), Subscription SESSION "Subscribes to one event of a session, or to all with *; ends with the session.";
     "session.off" Observe ["subscription"] Off => |p: Off| Ok(Command::Unsubscribe(p.subscription)), True NONE "Ends a subscription of this connection.";

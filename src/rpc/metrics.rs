@@ -228,6 +228,22 @@ impl Tally {
     }
 }
 
+/// The bridge to a broker, as `fleet.status` tells it.
+pub(super) fn fleet(page: &mut Page, status: &Value) {
+    let count = |key: &str| status[key].as_u64().unwrap_or(0);
+    let connected = u8::from(status["state"] == "connected");
+    page.single("phoned_fleet_connected", Kind::Gauge, "1: the broker is there.", connected);
+    page.single("phoned_fleet_behind", Kind::Gauge, "Events that the broker has not acknowledged.", count("behind"));
+    page.single("phoned_fleet_published_total", Kind::Counter, "Events that it took.", count("published"));
+    page.single(
+        "phoned_fleet_lost_total",
+        Kind::Counter,
+        "Events that the log had no more, or that were too large for it.",
+        count("lost"),
+    );
+    page.single("phoned_fleet_requests_total", Kind::Counter, "Requests that came over it.", count("requests"));
+}
+
 /// The calls of this moment.
 fn live(page: &mut Page, sessions: &[Value]) {
     let count = |fits: &dyn Fn(&Value) -> bool| sessions.iter().filter(|session| fits(&session["status"])).count();

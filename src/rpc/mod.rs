@@ -30,6 +30,7 @@
 
 mod connection;
 pub mod data;
+mod door;
 mod errors;
 mod events;
 mod examples;
@@ -49,14 +50,15 @@ mod roles;
 mod server;
 mod wire;
 
+pub use door::Door;
 pub use examples::examples_amiss;
 pub use filter::{EventsSubscribe, Filter, is_topic};
 pub use http::{HttpError, Listener};
-pub use hub::{Gauges, Hub};
+pub use hub::{FleetStatus, Gauges, Hub};
 pub use methods::{METHODS, Method};
 pub use openrpc::document;
 pub use outbox::Reply;
-pub use replay::EventsReplay;
+pub use replay::{EventsReplay, document as event_document};
 pub use roles::{Role, who_may_call};
 pub use server::{BindError, Server};
 pub use wire::{Call, Parsed, parse_line};
@@ -113,6 +115,8 @@ pub enum Command {
     Info,
     /// `daemon.health`
     Health,
+    /// `fleet.status`
+    Fleet,
     /// `GET /readyz`
     Ready,
     /// `GET /metrics`

@@ -11,7 +11,7 @@ use super::connection::Output;
 use super::hub::text;
 use super::outbox::{Outbox, write_lagged, write_note};
 use super::{Filter, errors};
-use crate::store::{Cursor, Reader};
+use crate::store::{Cursor, Logged, Reader};
 use crate::ua::error::{Code, Error};
 
 /// What is read at once, about.
@@ -117,14 +117,18 @@ pub(super) fn answer(reader: &Reader, epoch: &str, params: &EventsReplay) -> sup
             }
             next += 1;
             bytes += logged.bytes;
-            let text = format!("{{\"seq\":{},{}}}", logged.event.seq, text(&logged.epoch, &logged.event));
-            events.push(serde_json::from_str::<Value>(&text).unwrap_or_default());
+            events.push(serde_json::from_str::<Value>(&document(&logged)).unwrap_or_default());
         }
     }
     if next <= last && events.is_empty() {
         return Err(errors::object(&gap(reader)));
     }
     Ok(json!({ "events": events, "nextSeq": (next <= last).then_some(next), "epoch": epoch }))
+}
+
+/// An event of the log as a document of its own: `{seq, epoch, time, event, callId?, account?, data}`.
+pub fn document(logged: &Logged) -> String {
+    format!("{{\"seq\":{},{}}}", logged.event.seq, text(&logged.epoch, &logged.event))
 }
 
 /// Why events from a seq on cannot be had.

@@ -5,12 +5,14 @@
 //! written it, [`Told::Written`] says so, and only then a client may see it. While the disk stalls or is full everything may be
 //! seen ([`u64::MAX`]), and the log's epoch ends with this life of the daemon.
 
+mod place;
 mod reader;
 mod record;
 mod segment;
 mod start;
 mod writer;
 
+pub use place::Place;
 pub use reader::{CdrFilter, CdrOrder, CdrPage, CdrQuery, CdrSort, Cursor, Logged, Reader};
 pub use start::{StartError, Started, start};
 

@@ -542,6 +542,19 @@ pub enum Webhooks {
     List,
     /// `webhook.test`
     Test(WebhookRef),
+    /// `webhook.retry`
+    Retry(WebhookRetry),
+}
+
+/// Dead letters of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebhookRetry {
+    /// Its name: `[webhooks.NAME]`.
+    pub name: String,
+    /// The `webhook-id` of one of them: `EPOCH-SEQ`. Left out: all that are named, oldest first.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 /// A webhook by name.

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod caller;
+mod fleet;
 mod legs;
 mod measure;
 mod page;
@@ -88,7 +89,7 @@ struct Part {
 }
 
 /// In the order of the page. A new one needs its line here, no more.
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     Part {
         name: "starts",
         heading: "Alone",
@@ -123,6 +124,7 @@ const PARTS: [Part; 5] = [
         about: speech::ABOUT,
         run: |make, plan, table| speech::matrix(make, plan.runs, table),
     },
+    Part { name: "fleet", heading: "A fleet", about: fleet::ABOUT, run: |make, _, table| fleet::hosts(make, table) },
 ];
 
 /// The parts about calls and their number, which `PHONED_BENCH_ONLY=load` means.

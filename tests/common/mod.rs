@@ -19,6 +19,8 @@ pub mod kamailio;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod machine;
 #[allow(dead_code, clippy::unwrap_used)]
+pub mod nats;
+#[allow(dead_code, clippy::unwrap_used)]
 pub mod pki;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod process;

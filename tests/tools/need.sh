@@ -25,7 +25,7 @@ systemd|command -v systemd-analyze
 systemd-container|command -v systemd-nspawn
 L
     ;;
-  bench) echo 'baresip-core|command -v baresip' ;;
+  bench) printf '%s\n' 'baresip-core|command -v baresip' 'nats-server|command -v nats-server' ;;
   test) cat <<'L'
 kamailio|command -v kamailio
 kamailio-tls-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/modules/tls.so' -print -quit 2>/dev/null)"
@@ -33,6 +33,7 @@ kamailio-websocket-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/
 sip-tester|command -v sipp
 baresip-core|command -v baresip
 coturn|command -v turnserver
+nats-server|command -v nats-server
 chromium|command -v chromium
 iproute2|command -v ip
 npm|command -v npm
@@ -107,7 +108,7 @@ for purpose in "$@"; do
   test)
     install build test
     tests/tools/py.sh baresip-python==0.5.2a3 standardwebhooks==1.1.0 >/dev/null
-    tests/tools/npm.sh jssip@3.13.8 >/dev/null
+    tests/tools/npm.sh jssip@3.13.8 typescript@5.9.3 @types/node@22.19.1 >/dev/null
     ;;
   *) echo "need.sh: what is $purpose?" >&2; exit 2 ;;
   esac

@@ -529,10 +529,50 @@ export type Event = {
   time: string;
 };
 
+/** The bridge to a broker of many hosts, and how far it is. Without `[fleet] urls` all but the state is null. */
+export type Fleet = {
+  /** Events of the log that it has not acknowledged. */
+  behind: number | null;
+  /** Of these, since the daemon began, those that it had already. */
+  duplicates: number | null;
+  /** Failures in a row: to connect, or to have an event acknowledged. */
+  failures: number | null;
+  /** What this host is called in subjects. */
+  host: string | null;
+  /** Why the last one failed. */
+  lastError: string | null;
+  /** Events that the log had no more, or that were too large for the broker. */
+  lost: number | null;
+  /** The next event of the log that the broker has to acknowledge. */
+  nextSeq: number | null;
+  /** What its subjects begin with: `PREFIX.HOST.events.EVENT`, `PREFIX.HOST.rpc`. */
+  prefix: string | null;
+  /** Events that it took. */
+  published: number | null;
+  /** Requests that came over the broker since the daemon began. */
+  requests: number | null;
+  /** What requests over the broker may do. */
+  rpc: FleetRole | null;
+  /** The server that it is connected to. */
+  server: string | null;
+  /** How it goes. */
+  state: FleetState;
+  /** The stream that keeps its events. */
+  stream: string | null;
+};
+
+/** What requests over the broker may do; each role may do all of the ones before it. */
+export type FleetRole = "off" | "observe" | "call" | "admin";
+
+/** How the bridge goes. */
+export type FleetState = "off" | "connected" | "down";
+
 /** Whether the daemon can do its work. */
 export type Health = {
   /** Every account. */
   accounts: Account[];
+  /** The bridge to a broker, where there is one. */
+  fleet?: Fleet;
   /** Every account that shall be registered is. */
   ok: boolean;
 };
@@ -1012,6 +1052,18 @@ export type Webhook = {
   url: string;
 };
 
+/** What became of dead letters that were sent once more. */
+export type WebhookRetried = {
+  /** So many the server took. */
+  delivered: number;
+  /** What went wrong with the last one that failed. */
+  error: string | null;
+  /** So many it did not. */
+  failed: number;
+  /** Dead letters that are still named. */
+  left: number;
+};
+
 /** How a webhook goes. */
 export type WebhookState = "ok" | "failing" | "disabled";
 
@@ -1270,6 +1322,11 @@ export interface Methods {
       subscription: number;
     };
     result: true;
+  };
+  /** The bridge to a broker of many hosts: whether it is there, and how far it is told. */
+  "fleet.status": {
+    params: Record<string, never>;
+    result: Fleet;
   };
   /** Answers a ringing session; the seat's talking one is held first. */
   "phone.answer": {
@@ -1863,6 +1920,16 @@ export interface Methods {
   "webhook.list": {
     params: Record<string, never>;
     result: Webhook[];
+  };
+  /** Sends dead letters once more, now, for 8 s at most; what is taken is none any longer. */
+  "webhook.retry": {
+    params: {
+      /** Its name: `[webhooks.NAME]`. */
+      name: string;
+      /** The `webhook-id` of one of them: `EPOCH-SEQ`. Left out: all that are named, oldest first. */
+      id?: string | null;
+    };
+    result: WebhookRetried;
   };
   /** Sends a signed test event now; one that is taken switches a disabled webhook on again. */
   "webhook.test": {

@@ -1,13 +1,8 @@
-//! Where a webhook is: on the disk what must outlive the daemon, beside it what `webhook.list` tells.
-//!
-//! Two files: `NAME.json` holds everything, whole or not at all, and is on the disk itself; `NAME.next` holds the place alone, is
-//! written over after each event and outlives a killed daemon, but not a cut of power: then the events of a second come again.
+//! Where a webhook is: on the disk what must outlive the daemon ([`Place`]), beside it what `webhook.list` tells.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +13,7 @@ use tokio::time::Instant;
 use super::message::{Message, wall};
 use crate::config::WebhookConfig;
 use crate::crm::http;
+use crate::store::Place;
 use crate::ua::event::rfc3339;
 
 /// Dead letters that are named; older ones are counted only.
@@ -53,11 +49,10 @@ struct Letter {
 }
 
 impl Kept {
-    /// As far as the place says that it came.
-    fn further(self, place: &str) -> Kept {
-        let mut numbers = place.split_whitespace().map_while(|number| number.parse::<u64>().ok());
-        match (numbers.next(), numbers.next()) {
-            (Some(next), Some(delivered)) if next >= self.next && delivered >= self.delivered => {
+    /// As far as the last step says that it came.
+    fn further(self, step: Option<(u64, u64)>) -> Kept {
+        match step {
+            Some((next, delivered)) if next >= self.next && delivered >= self.delivered => {
                 Kept { next, delivered, ..self }
             }
             _ => self,
@@ -80,23 +75,20 @@ struct Now {
 
 pub(super) struct State {
     name: String,
-    path: PathBuf,
-    /// `NAME.next`
-    place: Option<File>,
+    place: Arc<Place>,
     now: Mutex<Now>,
 }
 
 impl State {
     /// What is known of a webhook; a new one begins with the event `first`, and that is written at once.
     pub fn load(dir: &Path, name: &str, url: &str, first: u64) -> State {
-        let path = dir.join("webhooks").join(format!("{name}.json"));
+        let (mut place, old, step) = Place::open(&dir.join("webhooks"), name);
         let server: String = Sha256::digest(url).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let place = path.with_extension("next");
-        let old = read(&path).unwrap_or_else(|error| {
+        let old: Option<Kept> = old.unwrap_or_else(|error| {
             tracing::error!(webhook = name, %error, "its place cannot be read: it goes on with the next event");
             None
         });
-        let old = old.map(|old| old.further(&fs::read_to_string(&place).unwrap_or_default()));
+        let old = old.map(|old| old.further(step));
         let kept = match old {
             // A log that begins anew has no event of that number yet.
             Some(old) if old.next > first => Kept { server, next: first, ..old },
@@ -104,10 +96,10 @@ impl State {
             Some(old) => Kept { server, disabled: false, ..old },
             None => Kept { server, next: first, ..Kept::default() },
         };
-        let result = write(&path, &kept);
-        let place = OpenOptions::new().create(true).truncate(true).write(true).mode(0o640).open(&place).ok();
+        let result = place.write(&kept);
+        place.begin();
         let now = Mutex::new(Now { kept, kept_well: true, ..Now::default() });
-        let state = State { name: name.to_owned(), path, place, now };
+        let state = State { name: name.to_owned(), place: Arc::new(place), now };
         state.wrote(result);
         state.step();
         state
@@ -170,11 +162,11 @@ impl State {
 
     /// Writes the place: a few bytes that the system takes at once.
     fn step(&self) -> bool {
-        let text = {
+        let (next, delivered) = {
             let now = self.now();
-            format!("{:020} {:020}\n", now.kept.next, now.kept.delivered)
+            (now.kept.next, now.kept.delivered)
         };
-        self.place.as_ref().is_some_and(|place| place.write_all_at(text.as_bytes(), 0).is_ok())
+        self.place.step(next, delivered)
     }
 
     /// A try failed; the next comes after that.
@@ -212,6 +204,26 @@ impl State {
         self.save().await;
     }
 
+    /// The dead letters that are named, or the one of that id (`EPOCH-SEQ`): seq and epoch.
+    pub fn letters(&self, id: Option<&str>) -> Vec<(u64, String)> {
+        let wanted = |letter: &&Letter| id.is_none_or(|id| id == format!("{}-{}", letter.epoch, letter.seq));
+        self.now().kept.letters.iter().filter(wanted).map(|letter| (letter.seq, letter.epoch.clone())).collect()
+    }
+
+    /// A dead letter was taken after all.
+    pub async fn raised(&self, seq: u64, epoch: &str) {
+        {
+            let mut now = self.now();
+            let before = now.kept.letters.len();
+            now.kept.letters.retain(|letter| letter.seq != seq || letter.epoch != epoch);
+            if now.kept.letters.len() < before {
+                now.kept.dead = now.kept.dead.saturating_sub(1);
+                now.kept.delivered += 1;
+            }
+        }
+        self.save().await;
+    }
+
     pub async fn disable(&self) {
         self.now().kept.disabled = true;
         self.save().await;
@@ -226,8 +238,8 @@ impl State {
 
     /// Writes all of it, on a thread that may wait for the disk.
     async fn save(&self) {
-        let (path, kept) = (self.path.clone(), self.now().kept.clone());
-        let result = tokio::task::spawn_blocking(move || write(&path, &kept)).await;
+        let (place, kept) = (self.place.clone(), self.now().kept.clone());
+        let result = tokio::task::spawn_blocking(move || place.write(&kept)).await;
         self.wrote(result.unwrap_or_else(|error| Err(io::Error::other(error))));
         self.step();
     }
@@ -269,24 +281,4 @@ impl State {
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn read(path: &Path) -> io::Result<Option<Kept>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whole or not at all.
-fn write(path: &Path, kept: &Kept) -> io::Result<()> {
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)?;
-    }
-    let fresh = path.with_extension("json.new");
-    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o640).open(&fresh)?;
-    file.write_all(&serde_json::to_vec(kept)?)?;
-    file.sync_data()?;
-    fs::rename(&fresh, path)
 }

@@ -82,3 +82,17 @@ pub struct WebhookTested {
     /// What went wrong.
     pub error: Option<String>,
 }
+
+/// What became of dead letters that were sent once more.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookRetried {
+    /// So many the server took.
+    pub delivered: u32,
+    /// So many it did not.
+    pub failed: u32,
+    /// Dead letters that are still named.
+    pub left: u32,
+    /// What went wrong with the last one that failed.
+    pub error: Option<String>,
+}

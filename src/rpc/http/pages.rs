@@ -15,8 +15,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::super::metrics::Page as Figures;
-use super::super::wire::{Call, Parsed, parse_line};
-use super::super::{Command, FIRST_BYTE, MAX_LINE, Role, connection, errors};
+use super::super::wire::{Call, Parsed};
+use super::super::{Command, FIRST_BYTE, MAX_LINE, Role, connection, door, errors};
 use super::guard::{Guard, Guest, only};
 use super::{process, ws};
 
@@ -98,20 +98,12 @@ impl Pages {
         let body = match timeout(FIRST_BYTE, Limited::new(request.into_body(), MAX_LINE).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let refusal = Parsed::One(Call { id: Id::Null, command: Command::Refuse(errors::line_too_long()) });
-                return self.lines(StatusCode::PAYLOAD_TOO_LARGE, refusal, guest).await;
+                return self.lines(StatusCode::PAYLOAD_TOO_LARGE, door::refuse(errors::line_too_long()), guest).await;
             }
             Ok(Err(_)) => return page(StatusCode::BAD_REQUEST, TEXT, "the body broke off\n"),
             Err(_) => return page(StatusCode::REQUEST_TIMEOUT, TEXT, ""),
         };
-        let parsed = match parse_line(&body, guest.role) {
-            Parsed::Blank => {
-                Parsed::One(Call { id: Id::Null, command: Command::Refuse(errors::parse("the body is empty")) })
-            }
-            Parsed::One(call) => Parsed::One(without_events(call)),
-            Parsed::Batch(calls) => Parsed::Batch(calls.into_iter().map(without_events).collect()),
-        };
-        self.lines(StatusCode::OK, parsed, guest).await
+        self.lines(StatusCode::OK, door::read(&body, guest.role), guest).await
     }
 
     async fn lines(&self, status: StatusCode, parsed: Parsed, guest: Guest) -> Page {
@@ -156,16 +148,6 @@ impl Pages {
         let lines = connection::once(parsed, (0, Role::Observe), self.gate.clone(), self.requests.clone()).await?;
         serde_json::from_slice::<Value>(&lines).ok()?.get_mut("result").map(Value::take)
     }
-}
-
-fn without_events(call: Call) -> Call {
-    let command = match call.command {
-        Command::Subscribe(_) | Command::Unsubscribe(_) => {
-            Command::Refuse(errors::request("events need a connection that stays: the WebSocket at /ws"))
-        }
-        command => command,
-    };
-    Call { command, ..call }
 }
 
 /// A browser asks whether the page may ask. Its Origin has been looked at.
