@@ -61,6 +61,7 @@ mod transfer;
 mod trust;
 mod update;
 mod video;
+mod volume;
 
 pub use number::dialable;
 
@@ -80,7 +81,7 @@ use contact::Lookups;
 use error::{Code, Error};
 use event::Heard;
 use flow::Flow;
-use io::{DeviceInfo, FlowId, Host, Input, Mono, Now, Output, QueryId, ReplyId, SessionId, Target};
+use io::{DeviceGauge, DeviceInfo, FlowId, Host, Input, Mono, Now, Output, QueryId, ReplyId, SessionId, Target};
 use media::{MediaCommand, MediaEvent};
 use ok::Orphan;
 use route::{Query, Sent};
@@ -123,6 +124,8 @@ pub struct Ua {
     callers: BTreeMap<u32, VecDeque<Mono>>,
     lookups: Lookups,
     devices: Vec<DeviceInfo>,
+    /// How loud they were when they were last asked about.
+    gauges: Vec<DeviceGauge>,
     /// What is put into the sound of sessions, and what listens to it.
     audio: BTreeMap<SessionId, audio::Audio>,
     /// What agents hear besides their calls.
@@ -168,6 +171,7 @@ impl Ua {
             callers: BTreeMap::new(),
             lookups: Lookups::default(),
             devices: Vec::new(),
+            gauges: Vec::new(),
             audio: BTreeMap::new(),
             tones: tone::Tones::default(),
             draining: Vec::new(),
@@ -224,6 +228,7 @@ impl Ua {
             Input::Resolved(query, targets) => self.on_resolved(query, targets),
             Input::Contact(id, contact) => self.on_contact(id, contact),
             Input::Devices(devices) => self.on_devices(devices),
+            Input::Gauges(gauges) => self.gauges = gauges,
             Input::Alert(data) => self.tell_phone("alert", data),
         }
         self.settle();

@@ -157,7 +157,8 @@ impl Net {
                 self.phone_mut(who).streams.remove(&session);
             }
             MediaCommand::StopPlay | MediaCommand::CloseSocket(_) => {}
-            MediaCommand::Open { .. } | MediaCommand::Devices { .. } | MediaCommand::Video(_) => {}
+            MediaCommand::Open { .. } | MediaCommand::Devices { .. } => {}
+            MediaCommand::Video(_) | MediaCommand::Clean(_) => {}
         }
     }
 
