@@ -378,7 +378,12 @@ impl Daemon {
                     self.hub.reply(reply, Err(error));
                 }
             }
-            command => self.handle(Input::Command { reply, command }),
+            command => {
+                if matches!(command, Command::DeviceList | Command::DeviceGet(_)) {
+                    self.handle(Input::Gauges(self.devices.gauges()));
+                }
+                self.handle(Input::Command { reply, command });
+            }
         }
     }
 
@@ -439,6 +444,7 @@ impl Daemon {
                     self.at_once.extend(event.map(|event| AtOnce::Media(session, event)));
                 }
                 Output::Tone(command) => self.engine.tone(command),
+                Output::Volume { id, input, output } => self.devices.set_volume(&id, input, output),
                 Output::Reply(reply, result) => {
                     self.stopped |= result.is_ok() && self.stopping.contains(&reply);
                     self.hub.reply(reply, result);
@@ -500,7 +506,7 @@ fn audio_config(config: &Config) -> audio::Config {
         "none" => audio::HostChoice::None,
         _ => audio::HostChoice::Auto,
     };
-    audio::Config { host }
+    audio::Config { host, input_volume: config.audio.input_volume, output_volume: config.audio.output_volume }
 }
 
 fn media_config(config: &Config, roles: &watch::Receiver<Roles>) -> MediaConfig {

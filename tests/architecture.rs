@@ -96,6 +96,46 @@ fn none(found: Vec<String>) {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
+/// A callback that waits is heard. rtrb's rings and atomics do not; allocations are counted beside the code.
+#[test]
+fn a_device_callback_never_waits() {
+    let waits = [
+        "Mutex",
+        "RwLock",
+        "Condvar",
+        "OnceLock",
+        "LazyLock",
+        "Barrier",
+        "lock",
+        "mpsc",
+        "crossbeam_channel",
+        "tokio",
+        "thread",
+        "tracing",
+        "println",
+        "eprintln",
+        "format",
+        "vec",
+        "Vec",
+        "Box",
+        "String",
+        "collect",
+        "to_vec",
+        "cpal",
+        "nix",
+        "Duration",
+    ];
+    none(trespasses("src/audio/callback", &waits));
+    let stream = &sources("src")["src/audio/stream.rs"];
+    for callback in ["heard.take(pcm)", "played.fill(pcm)"] {
+        let line = stream.lines().find(|line| line.contains(callback)).expect("the callback");
+        assert!(
+            line.trim().starts_with("let") && line.contains('|') && line.ends_with(';'),
+            "no more than that: {line}"
+        );
+    }
+}
+
 #[test]
 fn the_centre_has_no_os() {
     let os = [

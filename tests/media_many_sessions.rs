@@ -1,5 +1,5 @@
 //! A hundred sessions in one process: 50 packets a second each, on time whenever a bare sleeping thread is, with the threads of one session.
-//! With `PHONED_SOAK` five hundred for a minute.
+//! With `PHONED_SOAK` five hundred for a minute. Twenty calls do so beside programs that never rest.
 //! `cargo test --release --test media_many_sessions -- --ignored --nocapture` prints CPU and memory of a call.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
@@ -70,6 +70,41 @@ impl Echo {
     }
 }
 
+/// What came of a run.
+struct Timing {
+    packets: f64,
+    /// A second and session.
+    rate: f64,
+    /// More than 10 ms, where the bare clock was on time.
+    late: usize,
+    worst: i64,
+}
+
+/// `excused`: what the bare clock says.
+fn timing(arrivals: &Arrivals, excused: &[i64]) -> Timing {
+    let (mut packets, mut seconds, mut late, mut worst) = (0.0, 0.0, 0, 0);
+    for stream in arrivals.values() {
+        let (first, last) = (stream.first().unwrap(), stream.last().unwrap());
+        packets += stream.len() as f64 - 1.0;
+        seconds += (last.1 - first.1) as f64 / 1e9;
+        let off = |(timestamp, at): &(u32, i64)| at - i64::from(timestamp.wrapping_sub(first.0)) * 125_000;
+        let base = stream.iter().map(off).min().unwrap();
+        for packet in stream {
+            let behind = off(packet) - base;
+            worst = worst.max(behind);
+            let excuse = || excused.iter().any(|at| (at - packet.1).abs() < 30_000_000);
+            late += usize::from(behind > 10_000_000 && !excuse());
+        }
+    }
+    let rate = packets / seconds;
+    println!(
+        "{packets} packets, {rate:.4}/s a session, {late} late, worst {} us, {} ticks excused",
+        worst / 1_000,
+        excused.len()
+    );
+    Timing { packets, rate, late, worst }
+}
+
 /// Ticks each 10 ms like a worker, with nothing to do; gives the wall times (ns) around which it was more than 5 ms late.
 fn bare_clock(stop: Arc<AtomicBool>) -> thread::JoinHandle<Vec<i64>> {
     let now = |clock| clock_gettime(clock).map(|t| t.tv_sec() * 1_000_000_000 + t.tv_nsec()).unwrap();
@@ -114,28 +149,51 @@ fn many_sessions_keep_time() {
     stop.store(true, Ordering::Relaxed);
     let (arrivals, excused) = (echo.end(), clock.join().unwrap());
     assert_eq!(arrivals.len() as u64, count);
-    let (mut packets, mut seconds, mut late, mut worst) = (0.0, 0.0, 0, 0);
-    for stream in arrivals.values() {
-        let (first, last) = (stream.first().unwrap(), stream.last().unwrap());
-        packets += stream.len() as f64 - 1.0;
-        seconds += (last.1 - first.1) as f64 / 1e9;
-        let off = |(timestamp, at): &(u32, i64)| at - i64::from(timestamp.wrapping_sub(first.0)) * 125_000;
-        let base = stream.iter().map(off).min().unwrap();
-        for packet in stream {
-            let behind = off(packet) - base;
-            worst = worst.max(behind);
-            let excuse = || excused.iter().any(|at| (at - packet.1).abs() < 30_000_000);
-            late += usize::from(behind > 10_000_000 && !excuse());
-        }
-    }
-    let rate = packets / seconds;
-    println!(
-        "{packets} packets, {rate:.4}/s a session, {late} late, worst {} us, {} ticks excused",
-        worst / 1_000,
-        excused.len()
-    );
+    let Timing { packets, rate, late, worst } = timing(&arrivals, &excused);
     assert!((rate - 50.0).abs() < 0.05, "{rate} packets a second");
     assert!(late as f64 <= packets / 1_000.0, "{late} of {packets} late, worst {worst} ns");
+}
+
+/// Twenty Opus calls beside programs that want all of the processor, two a core. With `PHONED_SOAK` for ten minutes.
+#[test]
+fn twenty_calls_keep_time_under_load() {
+    let (count, seconds) = (20, if std::env::var_os("PHONED_SOAK").is_some() { 600.0 } else { 6.0 });
+    let cores = thread::available_parallelism().unwrap().get();
+    let load: Vec<Busy> = (0..2 * cores).map(|_| Busy::start()).collect();
+    let (mut phone, echo, stop) = (Phone::new(), Echo::start(), Arc::new(AtomicBool::new(false)));
+    let clock = bare_clock(stop.clone());
+    open(&phone, 1..count + 1, echo.addr, CodecKind::Opus, "tone:440");
+    phone.pass(seconds);
+    stop.store(true, Ordering::Relaxed);
+    let (mut arrivals, excused) = (echo.end(), clock.join().unwrap());
+    drop(load);
+    assert_eq!(arrivals.len() as u64, count);
+    // Opus counts 48,000 a second: to the 8,000 that are reckoned with.
+    for (timestamp, first) in arrivals.values_mut().flat_map(|stream| {
+        let first = stream[0].0;
+        stream.iter_mut().map(move |(timestamp, _)| (timestamp, first))
+    }) {
+        *timestamp = timestamp.wrapping_sub(first) / 6;
+    }
+    let Timing { packets, rate, late, worst } = timing(&arrivals, &excused);
+    assert!((rate - 50.0).abs() < 0.05, "{rate} packets a second");
+    assert!(late as f64 <= packets / 1_000.0, "{late} of {packets} late, worst {worst} ns");
+}
+
+/// A program that never rests.
+struct Busy(std::process::Child);
+
+impl Busy {
+    fn start() -> Busy {
+        Busy(std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// CPU ticks (10 ms) of the media threads.

@@ -163,6 +163,14 @@ async fn each_verb_asks_its_method() {
         (&["ls"], Asked::GetSession(command::GetSession { call_id: None })),
         (&["accounts"], Asked::AccountList),
         (&["devices"], Asked::DeviceList),
+        (
+            &["volume", "pulse:h", "80", "--as", "input"],
+            Asked::DeviceSetVolume(command::SetVolume {
+                id: "pulse:h".into(),
+                volume: 80,
+                role: Some(command::DeviceRole::Input),
+            }),
+        ),
         (&["rpc", "phone.get"], Asked::PhoneGet),
         (&["agent"], Asked::PhoneGet),
         (&["agent", "--account", "a"], Asked::AgentGet(command::AgentRef { account: Some("a".into()), seat: None })),

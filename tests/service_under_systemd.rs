@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use vcards::{Cards, beside_cards, sine, steady_level};
 
 const ACCOUNT: &str = "[accounts.office]\nuri = \"sip:office@127.0.0.1\"\nregister = false\ntrusted = [\"127.0.0.1\"]\n\
-                       password_credential = \"office\"\ninput = \"pulse:mic1\"\noutput = \"pulse:spk1\"\n";
+                       password_credential = \"office\"\ninput = \"pulse:mic1\"\noutput = \"pulse:spk1\"\nnoise_suppression = \"off\"\n";
 const PEER: &str = "[rpc]\nsocket = \"/run/peer/peer.sock\"\n[sip]\nlisten = [\"udp:127.0.0.1:5070\"]\n[media]\nrtp_ports = \"40000-40999\"\n\
                     [store]\ndir = \"/run/peer/state\"\n[audio]\nhost = \"none\"\n[accounts.bob]\nuri = \"sip:bob@127.0.0.1:5070\"\n\
                     register = false\ntrusted = [\"127.0.0.1\"]\nauto_answer = 0\ninput = \"tone:880\"\noutput = \"file:/run/peer/bob.wav\"\n";

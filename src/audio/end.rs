@@ -61,6 +61,15 @@ impl Source {
         }
     }
 
+    /// What a microphone that is cleaned gives before that, over the last 200 ms: how loud it is, dBov, and how much of it is
+    /// at full scale, percent. None: it is heard as it is.
+    pub fn raw(&self) -> Option<(f64, f64)> {
+        match &self.from {
+            From::Device(ring) => ring.window().map(|window| (window.dbov(), f64::from(window.clipped) * 100.0)),
+            _ => None,
+        }
+    }
+
     /// Fills all of `out`; silence where the device has nothing. No lock, no allocation, no system call.
     pub fn read(&mut self, out: &mut [i16]) {
         match &mut self.from {

@@ -3,16 +3,18 @@
 //! sessions have silence, and it is opened again as soon as it is back.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rtrb::{Consumer, Producer, RingBuffer};
 use thread_priority::{ThreadPriority, set_current_thread_priority};
 
+use super::clean::{Cleaners, Wish};
 use super::clock::{now, sleep_until};
 use super::directory::{Direction, Directory};
 use super::end::{Sink, Source};
+use super::gauge::{Gauge, Gauges, Meter, Window};
 use super::limiter::Limiter;
 use super::ring::{CAPACITY, RATE, Reader};
 use super::stream::{Opening, RingEnd, Stream, open};
@@ -32,23 +34,63 @@ const LINGER: Duration = Duration::from_secs(1);
 const ARRIVALS: usize = 256;
 
 /// The lanes of all devices in use.
-#[derive(Default)]
-pub(super) struct Lanes(Mutex<BTreeMap<(Direction, String), Inbox>>);
+pub(super) struct Lanes(Mutex<BTreeMap<(Direction, String), Inbox>>, Arc<Gauges>);
 
 /// Where a lane finds new sessions; none: the lane has ended.
 type Inbox = Arc<Mutex<Option<Vec<End>>>>;
 
 /// The lane's end of a session's ring.
 enum End {
-    Input { ring: Producer<i16>, cut: Arc<AtomicBool> },
+    Input {
+        ring: Producer<i16>,
+        cut: Arc<AtomicBool>,
+        /// None: as the card gives it.
+        wish: Option<Wish>,
+        /// What it was before, for whoever watches the microphone.
+        raw: Arc<AtomicU64>,
+        /// What the loudspeaker plays, until a cleaner has it.
+        far: Option<Consumer<i16>>,
+    },
     Output(Box<Reader>),
+    /// A canceller's: all that is played goes there.
+    Ear(Producer<i16>),
 }
 
 impl Lanes {
+    pub(super) fn new(gauges: Gauges) -> Lanes {
+        Lanes(Mutex::default(), Arc::new(gauges))
+    }
+
+    pub(super) fn gauges(&self) -> &Gauges {
+        &self.1
+    }
+
     pub(super) fn source(&self, directory: &Arc<Directory>, id: &str) -> Result<Source, String> {
-        let (producer, ring) = RingBuffer::new(CAPACITY);
-        let reader = Reader::new(ring);
-        self.attach(directory, id, Direction::Input, End::Input { ring: producer, cut: reader.cut() })?;
+        self.input(directory, id, None, None)
+    }
+
+    /// The same, cleaned.
+    pub(super) fn clean_source(&self, directory: &Arc<Directory>, id: &str, wish: Wish) -> Result<Source, String> {
+        let mut far = None;
+        if let Some(beside) = &wish.beside {
+            let (producer, consumer) = RingBuffer::new(CAPACITY);
+            self.attach(directory, beside, Direction::Output, End::Ear(producer))?;
+            far = Some(consumer);
+        }
+        self.input(directory, id, Some(wish), far)
+    }
+
+    fn input(
+        &self,
+        directory: &Arc<Directory>,
+        id: &str,
+        wish: Option<Wish>,
+        far: Option<Consumer<i16>>,
+    ) -> Result<Source, String> {
+        let (ring, consumer) = RingBuffer::new(CAPACITY);
+        let reader = Reader::new(consumer);
+        let (cut, raw) = (reader.cut(), reader.raw());
+        self.attach(directory, id, Direction::Input, End::Input { ring, cut, wish, raw, far })?;
         Ok(Source::device(reader))
     }
 
@@ -91,7 +133,8 @@ impl Lanes {
             return Ok(());
         }
         let inbox: Inbox = Arc::new(Mutex::new(Some(vec![end])));
-        let lane = Lane::new(directory.clone(), id.to_owned(), direction, inbox.clone());
+        let gauges = self.1.clone();
+        let lane = Lane::new(directory.clone(), gauges, id.to_owned(), direction, inbox.clone());
         let name = if direction == Direction::Input { "audio-in" } else { "audio-out" };
         std::thread::Builder::new().name(name.into()).spawn(move || lane.run()).map_err(|e| format!("{id:?}: {e}"))?;
         lanes.insert(key, inbox);
@@ -113,6 +156,9 @@ struct Lane {
     /// When the last session left, or now.
     used: Duration,
     mix: Mix,
+    cleaners: Cleaners,
+    gauges: Arc<Gauges>,
+    gauge: Arc<Gauge>,
 }
 
 enum State {
@@ -127,9 +173,20 @@ enum State {
 }
 
 impl Lane {
-    fn new(directory: Arc<Directory>, id: String, direction: Direction, inbox: Inbox) -> Lane {
-        let state = State::Away(Duration::ZERO);
-        Lane { directory, id, direction, inbox, ends: Vec::new(), state, used: now(), mix: Mix::default() }
+    fn new(directory: Arc<Directory>, gauges: Arc<Gauges>, id: String, direction: Direction, inbox: Inbox) -> Lane {
+        Lane {
+            gauge: gauges.of(direction, &id),
+            gauges,
+            directory,
+            id,
+            direction,
+            inbox,
+            ends: Vec::new(),
+            state: State::Away(Duration::ZERO),
+            used: now(),
+            mix: Mix::default(),
+            cleaners: Cleaners::default(),
+        }
     }
 
     fn run(mut self) {
@@ -137,6 +194,7 @@ impl Lane {
         let _ = set_current_thread_priority(ThreadPriority::Max);
         let mut next = now();
         while self.take_sessions() {
+            self.clean_for_each();
             next = (next + TURN).max(now().saturating_sub(TURN));
             sleep_until(next);
             self.state = self.check(now());
@@ -163,6 +221,18 @@ impl Lane {
         true
     }
 
+    /// A cleaner for each wish.
+    fn clean_for_each(&mut self) {
+        for end in &mut self.ends {
+            if let End::Input { wish: Some(wish), far, .. } = end {
+                self.cleaners.join(wish, far.take());
+            }
+        }
+        let ends = &self.ends;
+        let wanted = |wish: &Wish| ends.iter().any(|end| matches!(end, End::Input { wish: Some(w), .. } if w == wish));
+        self.cleaners.keep(wanted);
+    }
+
     fn check(&mut self, now: Duration) -> State {
         match std::mem::replace(&mut self.state, State::Away(now + RETRY)) {
             State::Away(until) if now < until => State::Away(until),
@@ -171,6 +241,7 @@ impl Lane {
                 Some(present) => {
                     // `default` is chosen once: a call never moves to another device by itself.
                     self.id.clone_from(&present.id);
+                    self.gauge = self.gauges.of(self.direction, &self.id);
                     match open(&self.directory, present) {
                         Ok(opening) => State::Opening(opening, now + START),
                         Err(reason) => self.lost(now, &reason),
@@ -208,11 +279,13 @@ impl Lane {
 
     fn lost(&self, now: Duration, reason: &str) -> State {
         tracing::info!(id = self.id, direction = ?self.direction, reason, "device away: silence");
+        self.gauge.close();
         for end in &self.ends {
             // The server may have moved the stream to another microphone some ms before it said so. What came from
             // there still waits in the rings.
-            if let End::Input { cut, .. } = end {
+            if let End::Input { cut, raw, .. } = end {
                 cut.store(true, Ordering::Relaxed);
+                raw.store(Window::NONE, Ordering::Relaxed);
             }
         }
         State::Away(now + RETRY)
@@ -222,21 +295,31 @@ impl Lane {
     fn carry(&mut self) {
         match &mut self.state {
             State::Open { stream: Stream { ring: RingEnd::Input(ring), .. }, .. } => {
-                self.mix.fan_out(ring, &mut self.ends)
+                self.mix.fan_out(ring, &mut self.ends, &mut self.cleaners, &self.gauge);
             }
-            State::Open { stream: Stream { ring: RingEnd::Output(ring), .. }, .. } => {
-                self.mix.add_up(ring, &mut self.ends)
+            State::Open { stream: Stream { ring: RingEnd::Output(ring), vitals, .. }, .. } => {
+                let starved = vitals.starved.swap(0, Ordering::Relaxed) as usize;
+                self.mix.add_up(ring, starved, &mut self.ends, &self.gauge);
             }
             // What is said to a device that is away is not said later.
-            _ => self.mix.discard(&mut self.ends),
+            _ => {
+                self.mix.discard(&mut self.ends);
+                self.cleaners.pause();
+            }
         }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.gauge.close();
     }
 }
 
 impl End {
     fn is_abandoned(&self) -> bool {
         match self {
-            End::Input { ring, .. } => ring.is_abandoned(),
+            End::Input { ring, .. } | End::Ear(ring) => ring.is_abandoned(),
             End::Output(ring) => ring.is_abandoned(),
         }
     }
@@ -247,45 +330,85 @@ struct Mix {
     one: Vec<i16>,
     sum: Vec<i32>,
     limiter: Limiter,
+    meter: Meter,
 }
 
 impl Default for Mix {
     fn default() -> Self {
-        Mix { one: vec![0; CAPACITY], sum: vec![0; CAPACITY], limiter: Limiter::default() }
+        let (one, sum) = (vec![0; CAPACITY], vec![0; CAPACITY]);
+        Mix { one, sum, limiter: Limiter::default(), meter: Meter::default() }
     }
 }
 
 impl Mix {
-    fn fan_out(&mut self, card: &mut Consumer<i16>, ends: &mut [End]) {
+    fn fan_out(&mut self, card: &mut Consumer<i16>, ends: &mut [End], cleaners: &mut Cleaners, gauge: &Gauge) {
         let (pcm, _) = card.pop_partial_slice(&mut self.one);
-        for end in ends {
-            if let End::Input { ring, .. } = end {
-                let _ = ring.push_partial_slice(pcm);
+        let volume = i32::from(gauge.volume());
+        if volume != 100 {
+            let sum = &mut self.sum[..pcm.len()];
+            sum.iter_mut().zip(&*pcm).for_each(|(sum, s)| *sum = i32::from(*s) * volume / 100);
+            self.limiter.limit(sum, pcm);
+        }
+        let window = self.meter.note(pcm, gauge);
+        for end in &*ends {
+            if let (End::Input { wish: Some(_), raw, .. }, Some(window)) = (end, window) {
+                raw.store(window.pack(), Ordering::Relaxed);
             }
         }
+        let mut give = |wanted: Option<&Wish>, pcm: &[i16]| {
+            for end in &mut *ends {
+                if let End::Input { ring, wish, .. } = end
+                    && wish.as_ref() == wanted
+                {
+                    let _ = ring.push_partial_slice(pcm);
+                }
+            }
+        };
+        give(None, pcm);
+        cleaners.clean(pcm, |wish, clean| give(Some(wish), clean));
     }
 
-    fn add_up(&mut self, card: &mut Producer<i16>, ends: &mut [End]) {
+    fn add_up(&mut self, card: &mut Producer<i16>, starved: usize, ends: &mut [End], gauge: &Gauge) {
         let filled = CAPACITY - card.slots();
         let n = AHEAD.saturating_sub(filled);
         let (one, sum) = (&mut self.one[..n], &mut self.sum[..n]);
         sum.fill(0);
-        for end in ends {
+        for end in &mut *ends {
             if let End::Output(ring) = end
                 && ring.read(one)
             {
                 sum.iter_mut().zip(&*one).for_each(|(sum, s)| *sum += i32::from(*s));
             }
         }
+        let volume = i32::from(gauge.volume());
+        if volume != 100 {
+            sum.iter_mut().for_each(|sum| *sum = sum.saturating_mul(volume) / 100);
+        }
         self.limiter.limit(sum, one);
+        let _ = self.meter.note(one, gauge);
         let _ = card.push_partial_slice(one);
+        for end in ends {
+            if let End::Ear(ring) = end {
+                // What the card lacked, it played as silence: a canceller counts samples.
+                silence(ring, starved);
+                let _ = ring.push_partial_slice(one);
+            }
+        }
     }
 
     fn discard(&mut self, ends: &mut [End]) {
         for end in ends {
-            if let End::Output(ring) = end {
-                ring.clear();
+            match end {
+                End::Output(ring) => ring.clear(),
+                End::Ear(ring) => silence(ring, RATE as usize / 100),
+                End::Input { .. } => {}
             }
         }
+    }
+}
+
+fn silence(ring: &mut Producer<i16>, samples: usize) {
+    for _ in 0..samples.min(CAPACITY) {
+        let _ = ring.push(0);
     }
 }

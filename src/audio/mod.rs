@@ -3,10 +3,13 @@
 //! A session holds a [`Source`] and a [`Sink`]; both only copy to and from memory, so the media engine may use them on
 //! its real-time workers. Whatever can block (files, sound servers) has a thread of its own behind a bounded ring.
 
+mod callback;
+mod clean;
 mod clock;
 mod directory;
 mod end;
 mod file;
+mod gauge;
 mod lane;
 mod limiter;
 mod pulse;
@@ -19,23 +22,36 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ua::io::DeviceInfo;
+use crate::ua::io::{DeviceGauge, DeviceInfo};
+use crate::ua::settings::Cleaning;
 
 pub use end::{Sink, Source};
 pub use file::{convert, wav_samples};
 pub use limiter::Limiter;
 
+use clean::Wish;
 use directory::{Direction, Directory};
 use file::Files;
+use gauge::Gauges;
 use lane::Lanes;
 use tone::Tone;
 
 /// The edge's own part of `[audio]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where real devices come from.
     pub host: HostChoice,
+    /// The volume of microphones that were not set, percent.
+    pub input_volume: u16,
+    /// The same of loudspeakers.
+    pub output_volume: u16,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config { host: HostChoice::default(), input_volume: 100, output_volume: 100 }
+    }
 }
 
 /// Which sound system gives the real devices.
@@ -69,7 +85,8 @@ impl Devices {
     pub fn start(config: Config, facts: tokio::sync::mpsc::Sender<Vec<DeviceInfo>>) -> Devices {
         let directory = Arc::new(Directory::default());
         watch::start(&directory, config.host, facts);
-        Devices(Arc::new(Inner { host: config.host, directory, lanes: Lanes::default(), files: Files::start() }))
+        let lanes = Lanes::new(Gauges::new(config.input_volume, config.output_volume));
+        Devices(Arc::new(Inner { host: config.host, directory, lanes, files: Files::start() }))
     }
 
     /// A microphone: `default`, `null`, `tone:HZ`, `file:PATH` (a WAV file, once, then silence), `file:PATH?loop`, or
@@ -118,6 +135,66 @@ impl Devices {
                 None => Ok(()),
             },
         }
+    }
+
+    /// A microphone and a loudspeaker that are used together, as [`source`](Self::source) and [`sink`](Self::sink) have them.
+    /// A real microphone is cleaned; from that of the loudspeaker beside it, if it is real too, the echo is taken out: of
+    /// all that is played there, whoever plays it.
+    pub fn pair(
+        &self,
+        input: &str,
+        output: &str,
+        rate: u32,
+        cleaning: Cleaning,
+    ) -> (Result<Source, String>, Result<Sink, String>) {
+        // Named once: both are the same one, whatever becomes the default in between.
+        let beside = match kind(output) {
+            Ok(Kind::Real) => self.0.device(output, Direction::Output).ok().flatten(),
+            _ => None,
+        };
+        let sink = match &beside {
+            Some(id) => self.0.lanes.sink(&self.0.directory, id),
+            None => self.sink(output, rate),
+        };
+        (self.clean_source(input, rate, cleaning, beside), sink)
+    }
+
+    fn clean_source(&self, id: &str, rate: u32, cleaning: Cleaning, beside: Option<String>) -> Result<Source, String> {
+        let beside = beside.filter(|_| cleaning.echo_cancellation);
+        let cleaning = Cleaning { echo_cancellation: beside.is_some(), ..cleaning };
+        if !matches!(kind(id), Ok(Kind::Real)) || cleaning == Cleaning::OFF {
+            return self.source(id, rate);
+        }
+        match self.0.device(id, Direction::Input)? {
+            Some(id) => self.0.lanes.clean_source(&self.0.directory, &id, Wish { cleaning, beside }),
+            None => Ok(Source::null(rate)),
+        }
+    }
+
+    /// Turns a real device up or down from now on, in our own path: the sound server's volume is another matter.
+    pub fn set_volume(&self, id: &str, input: Option<u16>, output: Option<u16>) {
+        for (direction, volume) in [(Direction::Input, input), (Direction::Output, output)] {
+            if let Some(percent) = volume {
+                self.0.lanes.gauges().set(direction, id, percent);
+            }
+        }
+    }
+
+    /// How loud the real devices are, and shall be.
+    pub fn gauges(&self) -> Vec<DeviceGauge> {
+        let real = self.list().into_iter().filter(|info| info.id != "null");
+        let gauge = |info: DeviceInfo| {
+            let of = |direction, has: bool| has.then(|| self.0.lanes.gauges().of(direction, &info.id));
+            let (input, output) = (of(Direction::Input, info.input), of(Direction::Output, info.output));
+            DeviceGauge {
+                input_volume: input.as_ref().map(|gauge| gauge.volume()),
+                output_volume: output.as_ref().map(|gauge| gauge.volume()),
+                input_level: input.and_then(|gauge| gauge.level()),
+                output_level: output.and_then(|gauge| gauge.level()),
+                id: info.id,
+            }
+        };
+        real.map(gauge).collect()
     }
 
     /// All devices there are now, `null` first.

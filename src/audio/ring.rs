@@ -1,9 +1,11 @@
 //! The reading end of a session's ring: it meets two clocks (the phone's and the card's) without a gap or a click.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rtrb::Consumer;
+
+use super::gauge::Window;
 
 /// Samples a second of every real device.
 pub(super) const RATE: u32 = 48_000;
@@ -30,6 +32,7 @@ pub(super) struct Reader {
     dropped: u64,
     block: Vec<i16>,
     cut: Arc<AtomicBool>,
+    raw: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -52,6 +55,7 @@ impl Reader {
             dropped: 0,
             block: vec![0; CAPACITY],
             cut: Arc::default(),
+            raw: Arc::new(AtomicU64::new(Window::NONE)),
         }
     }
 
@@ -68,6 +72,16 @@ impl Reader {
     /// Set: all that waits is forgotten before the next reading.
     pub(super) fn cut(&self) -> Arc<AtomicBool> {
         self.cut.clone()
+    }
+
+    /// Where a microphone's thread says what it gave before it was cleaned.
+    pub(super) fn raw(&self) -> Arc<AtomicU64> {
+        self.raw.clone()
+    }
+
+    /// What it said last.
+    pub(super) fn window(&self) -> Option<Window> {
+        Window::unpack(self.raw.load(Ordering::Relaxed))
     }
 
     /// Forgets what waits; the next reading starts anew.
@@ -145,7 +159,7 @@ impl Drop for Reader {
 }
 
 /// Makes `from`, one sample longer or shorter, as long as `to`: slides from one sample to its neighbour over the block.
-fn slip(from: &[i16], to: &mut [i16]) {
+pub(super) fn slip(from: &[i16], to: &mut [i16]) {
     let n = to.len();
     let longer = from.len() > n;
     for (i, out) in to.iter_mut().enumerate() {

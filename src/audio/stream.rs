@@ -1,7 +1,7 @@
 //! One cpal stream, opened, kept and closed by a thread of its own: cpal waits for the sound server, nobody else does.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{BufferSize, DeviceId, ErrorKind, HostId, StreamConfig};
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::callback::{Heard, Played, Vitals};
 use super::directory::{Direction, Directory, Present};
 use super::ring::{CAPACITY, RATE};
 
@@ -38,15 +39,6 @@ impl Stream {
 pub(super) enum RingEnd {
     Input(Consumer<i16>),
     Output(Producer<i16>),
-}
-
-/// What the callbacks tell, by atomics only.
-#[derive(Default)]
-pub(super) struct Vitals {
-    /// Callbacks so far.
-    pub beats: AtomicU64,
-    /// The stream is lost.
-    pub failed: AtomicBool,
 }
 
 /// A stream on its way.
@@ -137,15 +129,9 @@ fn look_up(present: &Present) -> Result<(cpal::Host, cpal::Device), cpal::Error>
 
 fn build_input(present: &Present, vitals: &Arc<Vitals>) -> Result<(Keep, RingEnd), cpal::Error> {
     let (host, device) = look_up(present)?;
-    let (mut ring, consumer) = RingBuffer::new(CAPACITY);
-    let (here, pulse) = (present.here.clone(), vitals.clone());
-    let heard = move |pcm: &[i16], _: &cpal::InputCallbackInfo| {
-        pulse.beats.fetch_add(1, Ordering::Relaxed);
-        // A server may move the stream to another microphone: that one is not heard.
-        if here.load(Ordering::Acquire) {
-            let _ = ring.push_partial_slice(pcm);
-        }
-    };
+    let (ring, consumer) = RingBuffer::new(CAPACITY);
+    let mut heard = Heard { ring, here: present.here.clone(), vitals: vitals.clone() };
+    let heard = move |pcm: &[i16], _: &cpal::InputCallbackInfo| heard.take(pcm);
     let stream = device.build_input_stream(CONFIG, heard, on_error(vitals), Some(LIMIT))?;
     stream.play()?;
     Ok((Keep { _stream: stream, _host: host }, RingEnd::Input(consumer)))
@@ -153,16 +139,9 @@ fn build_input(present: &Present, vitals: &Arc<Vitals>) -> Result<(Keep, RingEnd
 
 fn build_output(present: &Present, vitals: &Arc<Vitals>) -> Result<(Keep, RingEnd), cpal::Error> {
     let (host, device) = look_up(present)?;
-    let (producer, mut ring) = RingBuffer::new(CAPACITY);
-    let (here, pulse) = (present.here.clone(), vitals.clone());
-    let play = move |pcm: &mut [i16], _: &cpal::OutputCallbackInfo| {
-        pulse.beats.fetch_add(1, Ordering::Relaxed);
-        let (_, mut rest) = ring.pop_partial_slice(pcm);
-        if !here.load(Ordering::Acquire) {
-            rest = pcm;
-        }
-        rest.fill(0);
-    };
+    let (producer, ring) = RingBuffer::new(CAPACITY);
+    let mut played = Played { ring, here: present.here.clone(), vitals: vitals.clone() };
+    let play = move |pcm: &mut [i16], _: &cpal::OutputCallbackInfo| played.fill(pcm);
     let stream = device.build_output_stream(CONFIG, play, on_error(vitals), Some(LIMIT))?;
     stream.play()?;
     Ok((Keep { _stream: stream, _host: host }, RingEnd::Output(producer)))

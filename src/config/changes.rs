@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Config;
 
 /// What a running daemon can take over; every other key waits for its next start.
-const LIVE: [&str; 18] = [
+const LIVE: [&str; 21] = [
     "rpc.roles",
     "sip.user_agent",
     "sip.public_address",
@@ -15,6 +15,9 @@ const LIVE: [&str; 18] = [
     "audio.input",
     "audio.output",
     "audio.ringer",
+    "audio.echo_cancellation",
+    "audio.noise_suppression",
+    "audio.gain_control",
     "record.pbx_start",
     "record.pbx_pause",
     "record.pbx_resume",

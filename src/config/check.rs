@@ -69,6 +69,9 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     fault(&["audio", "input"], device(&config.audio.input));
     fault(&["audio", "output"], device(&config.audio.output));
     fault(&["audio", "ringer"], device(&config.audio.ringer));
+    for (key, volume) in [("input_volume", config.audio.input_volume), ("output_volume", config.audio.output_volume)] {
+        fault(&["audio", key], when(volume <= 150, "0 to 150, percent"));
+    }
     let whole = config.audio.play_dirs.iter().all(|dir| dir.is_absolute());
     fault(&["audio", "play_dirs"], when(whole, "absolute paths of directories"));
     for (key, result) in config.tones.faults() {

@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 use crate::media::{IceConfig, TurnServer};
 use crate::ua::command::DtmfMethod;
 use crate::ua::settings::{
-    AccountSettings, AudioSettings, DialSettings, PhoneSettings, PrivacySettings, RecordSettings, Secret, Settings,
-    SipSettings, TlsSettings, TransferSettings, VideoSettings,
+    AccountSettings, AudioSettings, Cleaning, DialSettings, NoiseSuppression, PhoneSettings, PrivacySettings,
+    RecordSettings, Secret, Settings, SipSettings, TlsSettings, TransferSettings, VideoSettings,
 };
 
 /// The whole configuration.
@@ -102,6 +102,11 @@ impl Config {
                 input: self.audio.input.clone(),
                 output: self.audio.output.clone(),
                 ringer: self.audio.ringer.clone(),
+                cleaning: Cleaning {
+                    echo_cancellation: self.audio.echo_cancellation,
+                    noise_suppression: self.audio.noise_suppression,
+                    gain_control: self.audio.gain_control,
+                },
             },
             record: RecordSettings {
                 pbx_start: self.record.pbx_start.clone(),
@@ -240,6 +245,16 @@ pub struct AudioConfig {
     pub output: String,
     /// Where incoming calls ring.
     pub ringer: String,
+    /// A loudspeaker's echo is taken out of the microphone beside it.
+    pub echo_cancellation: bool,
+    /// What is left of a microphone's steady noise: `off` (all), `low`, `moderate`, `high`.
+    pub noise_suppression: NoiseSuppression,
+    /// A microphone's quiet speech is turned up, its loud speech down.
+    pub gain_control: bool,
+    /// The volume of microphones, percent, until `device.setVolume` says otherwise: 0 to 150.
+    pub input_volume: u16,
+    /// The volume of loudspeakers.
+    pub output_volume: u16,
     /// Directories of the files that `audio.play` may play; none: it plays nothing.
     pub play_dirs: Vec<PathBuf>,
 }
@@ -252,6 +267,11 @@ impl Default for AudioConfig {
             input: devices.input,
             output: devices.output,
             ringer: devices.ringer,
+            echo_cancellation: devices.cleaning.echo_cancellation,
+            noise_suppression: devices.cleaning.noise_suppression,
+            gain_control: devices.cleaning.gain_control,
+            input_volume: 100,
+            output_volume: 100,
             play_dirs: Vec::new(),
         }
     }

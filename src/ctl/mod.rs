@@ -175,6 +175,16 @@ enum Verb {
     Preflight(diagnose::Preflight),
     /// List the sound devices
     Devices,
+    /// Turn a sound device up or down
+    Volume {
+        /// As devices lists it
+        device: String,
+        /// Percent, 0 to 150
+        percent: u16,
+        /// One way of it only: input, output
+        #[arg(long = "as", value_name = "ROLE")]
+        role: Option<String>,
+    },
     /// Say what a sound device is used for
     Use {
         /// As devices lists it, or default, null, tone:HZ, file:PATH
@@ -358,6 +368,11 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             out.done(&client.call("account.unregister", json!({ "name": name }))?)
         }
         Verb::Unregister { account: None } => out.done(&client.call("phone.disconnect", json!({}))?),
+        Verb::Volume { device, percent, role } => {
+            let mut params = given([("id", Some(device)), ("role", role)]);
+            params["volume"] = percent.into();
+            out.done(&client.call("device.setVolume", params)?)
+        }
         Verb::Use { device, role, account } => {
             let params = given([("id", Some(device)), ("role", Some(role)), ("account", account)]);
             out.done(&client.call("device.setRole", params)?)

@@ -20,6 +20,7 @@ use crate::ua::media::{
     LocalMedia, MediaCommand, MediaEvent, PlayEvent, RecordCommand, RecordEvent, SocketEvent, SocketPlan, ToneCommand,
     VideoPlan,
 };
+use crate::ua::settings::Cleaning;
 
 use super::clip::{Clips, Loading, Refused};
 use super::clock;
@@ -114,6 +115,7 @@ struct Entry {
     closed: Arc<AtomicBool>,
     input: String,
     output: String,
+    cleaning: Cleaning,
     /// Rate at which the devices were taken; none before the first description.
     rate: Option<u32>,
     conference: Option<u64>,
@@ -234,6 +236,12 @@ impl Engine {
                 }
                 return None;
             }
+            MediaCommand::Clean(cleaning) => {
+                if let Some(entry) = directory.entries.get_mut(&id) {
+                    entry.cleaning = cleaning;
+                }
+                Ok(())
+            }
             MediaCommand::Video(plan) => {
                 if let Some(entry) = directory.entries.get_mut(&id) {
                     entry.video.plan = plan;
@@ -329,7 +337,9 @@ impl Engine {
         self.send(worker, Order::Open(Box::new(session)))?;
         let video = VideoEntry { plan: VideoPlan::default(), start: video, open: false };
         let (rate, conference, recording, music) = (None, None, None, None);
-        let entry = Entry { worker, local, closed, input, output, rate, conference, recording, ears, music, video };
+        let cleaning = Cleaning::default();
+        let entry =
+            Entry { worker, local, closed, input, output, cleaning, rate, conference, recording, ears, music, video };
         directory.entries.insert(id, entry);
         Ok(at_once)
     }
@@ -373,7 +383,7 @@ impl Engine {
             self.send(worker, Order::Remote(id, Box::new((negotiated, None))))?;
         } else {
             let rate = negotiated.codec.kind.rate();
-            let (ends, problem) = self.ends(&entry.input, &entry.output, rate)?;
+            let (ends, problem) = self.ends(entry, rate)?;
             self.send(worker, Order::Remote(id, Box::new((negotiated, Some(ends)))))?;
             entry.rate = Some(rate);
             result = problem;
@@ -475,14 +485,14 @@ impl Engine {
         let entry = directory.entries.get_mut(&id).ok_or("no such session")?;
         (entry.input, entry.output) = (input, output);
         let Some(rate) = entry.rate else { return Ok(()) };
-        let (ends, problem) = self.ends(&entry.input, &entry.output, rate)?;
+        let (ends, problem) = self.ends(entry, rate)?;
         self.send(entry.worker, Order::Ends(id, Box::new(ends)))?;
         problem
     }
 
     /// The devices; `null` in place of one that is not there, and what is wrong with it.
-    fn ends(&self, input: &str, output: &str, rate: u32) -> Result<(Ends, Result<(), String>), String> {
-        let (mut source, mut sink) = (self.devices.source(input, rate), self.devices.sink(output, rate));
+    fn ends(&self, entry: &Entry, rate: u32) -> Result<(Ends, Result<(), String>), String> {
+        let (mut source, mut sink) = self.devices.pair(&entry.input, &entry.output, rate, entry.cleaning);
         let problem = source.as_ref().err().or(sink.as_ref().err()).cloned();
         if source.is_err() {
             source = self.devices.source("null", rate);

@@ -72,6 +72,11 @@ impl Microphone {
         }
     }
 
+    /// It was measured elsewhere.
+    pub fn set(&mut self, dbov: f64, clipped_pct: f64) {
+        (self.level.last, self.share) = (Some(dbov), clipped_pct);
+    }
+
     /// Over the last whole second; none before it was heard for one.
     pub fn dbov(&self) -> Option<f64> {
         self.level.last

@@ -173,7 +173,10 @@ impl Outbound {
             }
         };
         if source.is_device() {
-            self.microphone.note(given);
+            match source.raw() {
+                Some((dbov, clipped_pct)) => self.microphone.set(dbov, clipped_pct),
+                None => self.microphone.note(given),
+            }
         }
         if self.muted {
             pcm.fill(0);

@@ -23,7 +23,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::ua::command::{AgentState, AudioFormat, AudioMode, AudioPort};
 use crate::ua::contact::Lookups;
-use crate::ua::io::DeviceInfo;
+use crate::ua::io::{DeviceInfo, DeviceLevel};
 use crate::ua::settings::AutoAnswer;
 
 /// `true`: done.
@@ -198,7 +198,7 @@ pub enum RegistrationState {
 #[serde(rename_all = "camelCase")]
 pub struct Devices {
     /// The devices of the host.
-    pub devices: Vec<DeviceInfo>,
+    pub devices: Vec<Device>,
     /// The default of all accounts.
     pub roles: Roles,
 }
@@ -295,5 +295,19 @@ pub struct Counts {
 /// Every account.
 pub type Accounts = Vec<Account>;
 
-/// A sound device.
-pub type Device = DeviceInfo;
+/// A sound device, and how loud it is.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Device {
+    /// The device.
+    #[serde(flatten)]
+    pub device: DeviceInfo,
+    /// Its microphone's volume, percent (`device.setVolume`); null: it has none.
+    pub input_volume: Option<u16>,
+    /// Its loudspeaker's volume, percent.
+    pub output_volume: Option<u16>,
+    /// What the microphone gives, with its volume; null: it is not open.
+    pub input_level: Option<DeviceLevel>,
+    /// What the loudspeaker plays of the phone's, with its volume; null: it is not open.
+    pub output_level: Option<DeviceLevel>,
+}

@@ -129,6 +129,8 @@ events! {
         { "device": super::examples::device() };
     event "device.changed" DeviceChanged "`device.setRole` was called."
         { "id": "pulse:headset", "role": "input", "account": null };
+    event "device.volume" DeviceVolume "`device.setVolume` was called."
+        { "id": "pulse:headset", "inputVolume": 80, "outputVolume": null };
     event "daemon.reloaded" Reloaded "The configuration was read anew, and taken over."
         { "changed": ["accounts.office.password", "phone.ring_timeout"], "needsRestart": ["sip.listen"] };
     event "daemon.reloadFailed" ReloadFailed "The configuration was read anew and has a fault; what was before holds on."

@@ -48,8 +48,9 @@ examples! {
     "account.register" { "name": "office" } => true;
     "account.unregister" { "name": "office" } => true;
 
-    "device.list" {} => { "devices": [device()], "roles": { "input": "default", "output": "default", "ringer": "default" } };
-    "device.get" { "id": "pulse:headset" } => (device());
+    "device.list" {} => { "devices": [gauged()], "roles": { "input": "default", "output": "default", "ringer": "default" } };
+    "device.get" { "id": "pulse:headset" } => (gauged());
+    "device.setVolume" { "id": "pulse:headset", "volume": 80, "role": "input" } => true;
     "device.setRole" { "id": "pulse:headset", "role": "input", "account": "office" } => true;
 
     "agent.set" { "state": "notReady", "reason": "lunch" } => (agent("notReady"));
@@ -277,6 +278,16 @@ pub(super) fn agent(state: &str) -> Value {
 /// A sound device.
 pub(super) fn device() -> Value {
     json!({ "id": "pulse:headset", "name": "USB headset", "input": true, "output": true, "defaultInput": true, "defaultOutput": false })
+}
+
+/// The same, with its levels.
+fn gauged() -> Value {
+    let mut device = device();
+    device["inputVolume"] = 100.into();
+    device["outputVolume"] = 80.into();
+    device["inputLevel"] = json!({ "peakDbov": -18.4, "rmsDbov": -31.2 });
+    device["outputLevel"] = Value::Null;
+    device
 }
 
 /// A call detail record.

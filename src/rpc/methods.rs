@@ -134,6 +134,7 @@ methods! {
 
     "device.list" Observe [] Nothing => |_| own(Ua::DeviceList), Devices NONE "The sound devices of the host.";
     "device.get" Observe ["id"] ua::DeviceRef => |p| own(Ua::DeviceGet(p)), Device DEVICE "One sound device.";
+    "device.setVolume" Call ["id", "volume", "role"] ua::SetVolume => |p| own(Ua::DeviceSetVolume(p)), True DEVICE "Turns a device up or down, in the phone's own path, until the daemon stops.";
     "device.setRole" Call ["id", "role", "account"] ua::SetRole => |p| own(Ua::DeviceSetRole(p)), True DEVICE "Says what a device is used for.";
 
     "agent.set" Call ["state", "reason", "dnd", "seconds", "forward", "seat", "account"] ua::AgentSet => |p| own(Ua::AgentSet(p)), Agent AGENT "Says whether the agent of a seat takes calls.";

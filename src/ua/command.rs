@@ -36,6 +36,8 @@ pub enum Command {
     DeviceList,
     /// `device.get`
     DeviceGet(DeviceRef),
+    /// `device.setVolume`
+    DeviceSetVolume(SetVolume),
     /// `device.setRole`
     DeviceSetRole(SetRole),
     /// `agent.set`
@@ -211,6 +213,19 @@ pub enum DeviceRole {
     Output,
     /// Where incoming calls ring.
     Ringer,
+}
+
+/// Turns a device up or down, in the phone's own path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetVolume {
+    /// The device's id.
+    pub id: String,
+    /// Percent, 0 to 150.
+    #[schemars(range(max = 150))]
+    pub volume: u16,
+    /// `input` or `output`; left out: whatever the device can do.
+    pub role: Option<DeviceRole>,
 }
 
 /// Gives a device a role.

@@ -39,6 +39,7 @@ impl Ua {
             Command::AccountUnregister(which) => self.account_unregister(&which.name, reply).map(|()| None),
             Command::DeviceList => Ok(Some(self.device_list())),
             Command::DeviceGet(which) => self.device(&which.id).map(Some),
+            Command::DeviceSetVolume(set) => self.set_volume(set).map(Some),
             Command::DeviceSetRole(role) => self.set_role(role).map(Some),
             Command::AgentSet(set) => self.agent_set(set).map(Some),
             Command::AgentGet(which) => self.agent_get(&which).map(Some),
@@ -283,7 +284,8 @@ impl Ua {
 
     fn device_list(&self) -> Value {
         let audio = &self.settings.audio;
-        json!({"devices": self.devices, "roles": {"input": audio.input, "output": audio.output, "ringer": audio.ringer}})
+        let devices: Vec<Value> = self.devices.iter().map(|device| self.device_view(device)).collect();
+        json!({"devices": devices, "roles": {"input": audio.input, "output": audio.output, "ringer": audio.ringer}})
     }
 
     fn device(&self, id: &str) -> Result<Value, Error> {
@@ -291,7 +293,7 @@ impl Ua {
         let found = found.ok_or_else(|| {
             Error::new(Code::NoInput, format!("there is no device {id:?}")).hint("device.list names them")
         })?;
-        Ok(serde_json::to_value(found).unwrap_or(Value::Null))
+        Ok(self.device_view(found))
     }
 }
 

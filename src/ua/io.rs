@@ -113,6 +113,8 @@ pub enum Input<'a> {
     Devices(Vec<DeviceInfo>),
     /// The addresses of the host's interfaces, whenever they change.
     Addresses(BTreeSet<IpAddr>),
+    /// How loud the devices are: before `device.list` and `device.get`.
+    Gauges(Vec<DeviceGauge>),
     /// An edge has something to tell that wants a look: the data of an `alert`.
     Alert(Value),
 }
@@ -148,6 +150,15 @@ pub enum Output {
     Media(SessionId, MediaCommand),
     /// A tone for an agent begins or ends.
     Tone(ToneCommand),
+    /// A device is turned up or down.
+    Volume {
+        /// Which one.
+        id: String,
+        /// Its microphone, percent; none: as before.
+        input: Option<u16>,
+        /// Its loudspeaker.
+        output: Option<u16>,
+    },
     /// The answer to a `Command`.
     Reply(ReplyId, Result<Value, Error>),
     /// Something happened: for every subscriber.
@@ -170,4 +181,30 @@ pub struct DeviceInfo {
     pub default_input: bool,
     /// The sound server's default for playing.
     pub default_output: bool,
+}
+
+/// How loud a device is, and shall be.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceGauge {
+    /// The device.
+    pub id: String,
+    /// Its microphone's volume, percent (`device.setVolume`); null: it has none.
+    pub input_volume: Option<u16>,
+    /// Its loudspeaker's volume, percent.
+    pub output_volume: Option<u16>,
+    /// What the microphone gives, with its volume; null: it is not open.
+    pub input_level: Option<DeviceLevel>,
+    /// What the loudspeaker plays of the phone's, with its volume; null: it is not open.
+    pub output_level: Option<DeviceLevel>,
+}
+
+/// A level over the last 200 ms, in dBov: 0 is the loudest there can be, -127 silence.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceLevel {
+    /// The greatest sample.
+    pub peak_dbov: f64,
+    /// The effective value.
+    pub rms_dbov: f64,
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{AudioMode, AudioPort, PlayTo};
 use super::io::SessionId;
+use super::settings::Cleaning;
 use crate::sdp::{Direction, KeySeed, LocalDtls, Negotiated};
 
 /// What the phone asks of the media engine, always about one session.
@@ -34,6 +35,8 @@ pub enum MediaCommand {
         /// Look for our addresses too.
         ice: bool,
     },
+    /// What becomes of its microphone's sound, from the next devices on; until then as `Cleaning::default`.
+    Clean(Cleaning),
     /// Where its video comes from and goes to, once some is negotiated.
     Video(VideoPlan),
     /// What was negotiated: opens, or changes, the streams. Opens the address lock again.

@@ -66,6 +66,7 @@ mod transfer;
 mod trust;
 mod update;
 mod video;
+mod volume;
 
 pub use number::dialable;
 
@@ -85,7 +86,7 @@ use contact::Lookups;
 use error::{Code, Error};
 use event::Heard;
 use flow::Flow;
-use io::{DeviceInfo, FlowId, Host, Input, Mono, Now, Output, QueryId, ReplyId, SessionId, Target};
+use io::{DeviceGauge, DeviceInfo, FlowId, Host, Input, Mono, Now, Output, QueryId, ReplyId, SessionId, Target};
 use media::{MediaCommand, MediaEvent};
 use ok::Orphan;
 use route::{Query, Sent};
@@ -130,6 +131,8 @@ pub struct Ua {
     devices: Vec<DeviceInfo>,
     /// The addresses of this host; empty as long as nobody has told.
     addresses: BTreeSet<IpAddr>,
+    /// How loud they were when they were last asked about.
+    gauges: Vec<DeviceGauge>,
     /// What is put into the sound of sessions, and what listens to it.
     audio: BTreeMap<SessionId, audio::Audio>,
     /// What agents hear besides their calls.
@@ -178,6 +181,7 @@ impl Ua {
             lookups: Lookups::default(),
             devices: Vec::new(),
             addresses: BTreeSet::new(),
+            gauges: Vec::new(),
             audio: BTreeMap::new(),
             tones: tone::Tones::default(),
             draining: Vec::new(),
@@ -236,6 +240,7 @@ impl Ua {
             Input::Contact(id, contact) => self.on_contact(id, contact),
             Input::Devices(devices) => self.on_devices(devices),
             Input::Addresses(addresses) => self.on_addresses(addresses),
+            Input::Gauges(gauges) => self.gauges = gauges,
             Input::Alert(data) => self.tell_phone("alert", data),
         }
         self.settle();

@@ -105,6 +105,8 @@ fn same_binding(old: &AccountSettings, new: &AccountSettings) -> bool {
     let AccountSettings { seat, hold_music, codecs, dial, password_file, password_credential, .. } = new.clone();
     let old = AccountSettings { display_name, realms, register_max_attempts, auto_answer, ..old.clone() };
     let old = AccountSettings { input, output, hold_music, ..old };
+    let AccountSettings { echo_cancellation, noise_suppression, gain_control, .. } = *new;
+    let old = AccountSettings { echo_cancellation, noise_suppression, gain_control, ..old };
     let old = AccountSettings { seat, codecs, dial, password_file, password_credential, ..old };
     old == *new
 }

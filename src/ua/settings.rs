@@ -347,12 +347,55 @@ pub struct AudioSettings {
     pub output: String,
     /// Where incoming calls ring.
     pub ringer: String,
+    /// What becomes of a microphone's sound.
+    pub cleaning: Cleaning,
 }
 
 impl Default for AudioSettings {
     fn default() -> Self {
-        AudioSettings { input: "default".into(), output: "default".into(), ringer: "default".into() }
+        let default = || "default".to_owned();
+        AudioSettings { input: default(), output: default(), ringer: default(), cleaning: Cleaning::default() }
     }
+}
+
+/// What becomes of a real microphone's sound before a call has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cleaning {
+    /// The echo of the loudspeaker beside it is taken out.
+    pub echo_cancellation: bool,
+    /// Steady noise is turned down.
+    pub noise_suppression: NoiseSuppression,
+    /// Quiet speech is turned up, loud speech down.
+    pub gain_control: bool,
+}
+
+impl Cleaning {
+    /// It stays as it is.
+    pub const OFF: Cleaning =
+        Cleaning { echo_cancellation: false, noise_suppression: NoiseSuppression::Off, gain_control: false };
+}
+
+impl Default for Cleaning {
+    fn default() -> Self {
+        let noise_suppression = NoiseSuppression::default();
+        Cleaning { echo_cancellation: true, noise_suppression, gain_control: false }
+    }
+}
+
+/// How much of steady noise is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NoiseSuppression {
+    /// All.
+    Off,
+    /// 6 dB less.
+    Low,
+    /// 12 dB less.
+    #[default]
+    Moderate,
+    /// 17 dB less; the voice suffers a little.
+    High,
 }
 
 /// `[video]`: where video comes from and goes to; with neither every call is audio.
@@ -429,6 +472,12 @@ pub struct AccountSettings {
     pub input: Option<String>,
     /// The loudspeaker of this account's calls.
     pub output: Option<String>,
+    /// As `[audio] echo_cancellation`, for this account's calls.
+    pub echo_cancellation: Option<bool>,
+    /// As `[audio] noise_suppression`, for this account's calls.
+    pub noise_suppression: Option<NoiseSuppression>,
+    /// As `[audio] gain_control`, for this account's calls.
+    pub gain_control: Option<bool>,
     /// What those hear whom this account holds: as `[phone] hold_music`, which counts where this is left out; empty: nothing.
     pub hold_music: Option<String>,
     /// As `[video] source`, for this account.

@@ -27,9 +27,14 @@ pub struct Score {
 
 /// Some 18 s of sentences, mono.
 pub fn make_speech(rate: u32) -> Vec<i16> {
+    speak(rate, "en-us", SENTENCES)
+}
+
+/// The same of a text, by a voice of espeak-ng's.
+pub fn speak(rate: u32, voice: &str, text: &str) -> Vec<i16> {
     let dir = tempfile::tempdir().unwrap();
     let (raw, made) = (dir.path().join("raw.wav"), dir.path().join("speech.wav"));
-    let spoken = Command::new("espeak-ng").args(["-v", "en-us", "-s", "150", "-w"]).arg(&raw).arg(SENTENCES).status();
+    let spoken = Command::new("espeak-ng").args(["-v", voice, "-s", "150", "-w"]).arg(&raw).arg(text).status();
     assert!(spoken.expect("apt-get install espeak-ng").success());
     let mut sox = Command::new("sox");
     sox.arg(&raw)

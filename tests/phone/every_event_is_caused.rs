@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use phoned::sip::message::{Message, Method};
 use phoned::ua::command::{
     AccountAdd, AccountRef, AgentSet, AgentState, Command, ConfigFault, Configure, DeviceRole, Drain, DtmfMethod,
-    Record, RecordTarget, SetRecordPermissions, SetRole, SetStatus, StatusPatch,
+    Record, RecordTarget, SetRecordPermissions, SetRole, SetStatus, SetVolume, StatusPatch,
 };
 use phoned::ua::media::{MediaCommand, MediaEvent, SocketEvent};
 use phoned::ua::settings::{AccountSettings, AutoAnswer, Settings};
@@ -198,6 +198,8 @@ fn accounts_and_devices() -> Told {
     net.plug_in(alice, &["pulse:headset"]);
     let role = SetRole { id: "pulse:headset".into(), role: DeviceRole::Input, account: None };
     net.ask(alice, Command::DeviceSetRole(role)).unwrap();
+    let volume = SetVolume { id: "pulse:headset".into(), volume: 80, role: None };
+    net.ask(alice, Command::DeviceSetVolume(volume)).unwrap();
     net.plug_in(alice, &[]);
     told(&net, alice)
 }

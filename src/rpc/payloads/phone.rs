@@ -249,6 +249,18 @@ pub struct DeviceChanged {
     pub account: Option<String>,
 }
 
+/// `device.volume`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceVolume {
+    /// The device.
+    pub id: String,
+    /// Its microphone's volume from now on, percent; null: as before.
+    pub input_volume: Option<u16>,
+    /// Its loudspeaker's volume from now on, percent; null: as before.
+    pub output_volume: Option<u16>,
+}
+
 /// `daemon.reloadFailed`
 #[derive(Debug, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -77,10 +77,12 @@ impl Ua {
         };
         let Some(local_ip) = local_ip.filter(|_| !session.media_asked) else { return };
         let (input, output, ice) = (session.input.clone(), session.output.clone(), self.wants_ice(session));
+        let cleaning = self.cleaning_for(&session.account);
         if let Some(session) = self.sessions.get_mut(&id) {
             session.media_asked = true;
         }
         self.media(id, MediaCommand::Open { local_ip, input, output, ice });
+        self.media(id, MediaCommand::Clean(cleaning));
     }
 
     pub(in crate::ua) fn on_local_media(&mut self, id: SessionId, media: LocalMedia) {

@@ -151,7 +151,7 @@ impl Net {
             }
             MediaCommand::StopPlay | MediaCommand::CloseSocket(_) => {}
             MediaCommand::Open { .. } | MediaCommand::Move { .. } => {}
-            MediaCommand::Devices { .. } | MediaCommand::Video(_) => {}
+            MediaCommand::Devices { .. } | MediaCommand::Video(_) | MediaCommand::Clean(_) => {}
         }
     }
 

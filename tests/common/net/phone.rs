@@ -96,7 +96,7 @@ impl Net {
         };
         let null = || "null".to_owned();
         let mut settings = Settings {
-            audio: AudioSettings { input: null(), output: null(), ringer: null() },
+            audio: AudioSettings { input: null(), output: null(), ringer: null(), ..AudioSettings::default() },
             codecs: ["opus", "PCMU", "PCMA"].map(str::to_owned).to_vec(),
             ..Settings::default()
         };
