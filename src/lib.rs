@@ -9,6 +9,8 @@ pub mod config;
 pub mod crm;
 pub mod ctl;
 pub mod daemon;
+pub mod doctor;
+pub mod history;
 pub mod journal;
 pub mod media;
 pub mod net;

@@ -3,6 +3,7 @@
 mod changes;
 mod check;
 mod crm;
+mod history;
 mod http;
 mod load;
 mod spans;
@@ -11,6 +12,7 @@ mod tones;
 pub use changes::{Changes, changes};
 pub use check::{account_faults, read_password};
 pub use crm::{LookupConfig, LookupFields, WebhookConfig};
+pub use history::HistoryConfig;
 pub use http::{HttpConfig, Token, TokenRole};
 pub use load::{Fault, Faults, Origin, Sources, load};
 pub use tones::TonesConfig;
@@ -56,6 +58,8 @@ pub struct Config {
     pub phone: PhoneSettings,
     /// What is kept on disk.
     pub store: StoreConfig,
+    /// How much is remembered of the calls.
+    pub history: HistoryConfig,
     /// How a transfer is made.
     pub transfer: TransferSettings,
     /// What becomes of a number before it is called.

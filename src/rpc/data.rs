@@ -3,11 +3,13 @@
 //! The phone makes its answers as JSON; nothing here is ever built. An `Option` is null where there is nothing; with
 //! `skip_serializing_if` it is left out.
 
+mod history;
 mod log;
 mod recording;
 mod session;
 mod webhook;
 
+pub use history::*;
 pub use log::*;
 pub use recording::*;
 pub use session::*;

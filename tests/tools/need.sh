@@ -33,6 +33,7 @@ kamailio-websocket-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/
 sip-tester|command -v sipp
 baresip-core|command -v baresip
 coturn|command -v turnserver
+tshark|command -v tshark
 chromium|command -v chromium
 npm|command -v npm
 pulseaudio|command -v pulseaudio
