@@ -1,5 +1,6 @@
 //! The shell: builds the edges and runs one loop around the phone: input → [`Ua`] → outputs. It decides nothing.
 
+mod history;
 mod preflight;
 mod reload;
 
@@ -20,6 +21,7 @@ use crate::audio::{self, Devices};
 use crate::config::{Config, FleetRole, Origin, Roles};
 use crate::crm::{self, Crm};
 use crate::fleet::{self, Fleet};
+use crate::history::History;
 use crate::journal;
 use crate::media::recorder::{Format, RecordConfig};
 use crate::media::sockets::SocketConfig;
@@ -106,6 +108,7 @@ pub struct Daemon {
     crm: Crm,
     /// The bridge to a broker: its thread ends with this.
     _fleet: Option<Fleet>,
+    history: History,
     /// Answers that an edge had at once: inputs for after the current drain.
     at_once: VecDeque<AtOnce>,
     /// Who asked for the stop.
@@ -215,6 +218,7 @@ impl Daemon {
         let rpc = listener.into_iter().chain([server]).collect();
         let (done, configs) = mpsc::channel(1);
         let (steps, preflights) = mpsc::channel(PREFLIGHT_INBOX);
+        let history = History::new(config.history.limits());
         let reload = Reload::new(origin, config, done);
         let mut daemon = Daemon {
             ua,
@@ -224,6 +228,7 @@ impl Daemon {
             recordings,
             crm,
             _fleet: fleet,
+            history,
             at_once: VecDeque::new(),
             stopping: Vec::new(),
             draining: false,
@@ -343,6 +348,7 @@ impl Daemon {
     }
 
     fn on_net(&mut self, event: NetEvent) {
+        self.note_net(&event);
         match event {
             NetEvent::Received { flow, from, bytes } => self.handle(Input::Received { flow, from, bytes: &bytes }),
             NetEvent::Up { flow, transport, local, remote } => {
@@ -378,6 +384,10 @@ impl Daemon {
                     self.hub.reply(reply, Err(error));
                 }
             }
+            Command::History(what) => {
+                let answer = self.history.answer(&what);
+                self.hub.reply(reply, answer);
+            }
             command => {
                 if matches!(command, Command::DeviceList | Command::DeviceGet(_)) {
                     self.handle(Input::Gauges(self.devices.gauges()));
@@ -409,7 +419,7 @@ impl Daemon {
 
     /// One input, all its outputs, and the answers that came at once.
     fn handle(&mut self, input: Input<'_>) {
-        self.ua.listen(self.hub.hears());
+        self.ua.listen(self.hears());
         self.ua.handle(now(), input);
         self.drain();
         while let Some(answer) = self.at_once.pop_front() {
@@ -418,7 +428,7 @@ impl Daemon {
                 AtOnce::Resolved(query, targets) => Input::Resolved(query, targets),
                 AtOnce::Contact(session, contact) => Input::Contact(session, contact),
             };
-            self.ua.listen(self.hub.hears());
+            self.ua.listen(self.hears());
             self.ua.handle(now(), input);
             self.drain();
         }
@@ -428,7 +438,10 @@ impl Daemon {
     fn drain(&mut self) {
         while let Some(output) = self.ua.poll_output() {
             match output {
-                Output::Send { flow, to, bytes } => self.net.send(flow, to, bytes),
+                Output::Send { flow, to, bytes } => {
+                    self.note_sent(flow, to, &bytes);
+                    self.net.send(flow, to, bytes);
+                }
                 Output::OpenFlow { flow, target, access } => self.net.open(flow, target, *access),
                 Output::CloseFlow(flow) => self.net.close(flow),
                 Output::Resolve(query, host) => {
@@ -440,6 +453,7 @@ impl Daemon {
                     self.at_once.extend(self.crm.look_up(wanted).map(|contact| AtOnce::Contact(session, contact)));
                 }
                 Output::Media(session, command) => {
+                    self.note_media(session, &command);
                     let event = self.engine.command(session, command);
                     self.at_once.extend(event.map(|event| AtOnce::Media(session, event)));
                 }
@@ -451,6 +465,7 @@ impl Daemon {
                 }
                 Output::Event(event) => {
                     journal::note(&event);
+                    self.history.event(&event);
                     self.hub.publish(event);
                 }
             }

@@ -317,6 +317,27 @@ fn the_edges_do_not_know_each_other() {
         ],
     ));
     none(trespasses(
+        "src/history",
+        &[
+            "crate::audio",
+            "crate::net",
+            "crate::media",
+            "crate::rpc",
+            "crate::store",
+            "crate::config",
+            "crate::daemon",
+            "crate::ctl",
+            "tokio",
+            "nix",
+            "std::fs",
+            "rsip",
+        ],
+    ));
+    none(trespasses(
+        "src/doctor",
+        &["crate::audio", "crate::media", "crate::rpc", "crate::store", "crate::daemon", "crate::ctl", "rsip", "cpal"],
+    ));
+    none(trespasses(
         "src/ctl",
         &["crate::audio", "crate::net", "crate::media", "crate::daemon", "rsip", "cpal", "crate::sip", "crate::sdp"],
     ));

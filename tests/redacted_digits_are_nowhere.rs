@@ -122,6 +122,17 @@ fn no_file_has_them() {
     b.wait_event("cdrChange", |event| event["callId"] == *at_b);
     a.wait_event("recording.stopped", |_| true);
     b.wait_event("recording.stopped", |_| true);
+    // What is remembered of the calls has no digit of an INFO, redacted or not.
+    for (client, call, seen) in [(&mut a, &at_a, SECRET), (&mut b, &at_b, OWN)] {
+        let trace = client.call("session.trace", json!({"callId": call})).expect("a trace").to_string();
+        assert!(trace.contains("dtmf-relay") && trace.contains("Signal=*"), "{trace}");
+        assert!(
+            !trace.split("Signal=").skip(1).any(|rest| rest.trim_start().starts_with(|c: char| c.is_ascii_digit())),
+            "{trace}"
+        );
+        let report = client.call("session.report", json!({"callId": call})).expect("a report").to_string();
+        assert!(!report.contains(&format!("\"dtmf\":\"{}\"", &seen[..1])), "{report}");
+    }
     drop((a, b));
     for digits in [OPEN, OWN] {
         assert!(found(&alice, digits).iter().any(|trace| trace.starts_with("\"dtmf\"")), "the search works");

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use super::{Config, crm, fleet, http};
+use super::{Config, crm, fleet, history, http};
 use crate::sdp::{CodecKind, VideoCodec};
 use crate::ua::dialable;
 use crate::ua::io::Transport;
@@ -31,6 +31,9 @@ pub(super) fn faults(config: &Config) -> Vec<Wrong> {
     }
     for (key, result) in http::faults(&config.http) {
         fault(&["http", key], result);
+    }
+    for (key, result) in history::faults(&config.history) {
+        fault(&["history", key], result);
     }
     fault(&["sip", "listen"], config.sip.listen.iter().try_for_each(|entry| listen(entry)));
     let listens = config.sip.listen.iter().any(|entry| entry.starts_with("tls:"));

@@ -4,6 +4,7 @@ mod changes;
 mod check;
 mod crm;
 mod fleet;
+mod history;
 mod http;
 mod load;
 mod spans;
@@ -13,6 +14,7 @@ pub use changes::{Changes, changes};
 pub use check::{account_faults, read_password};
 pub use crm::{LookupConfig, LookupFields, WebhookConfig};
 pub use fleet::{FleetConfig, FleetRole};
+pub use history::HistoryConfig;
 pub use http::{HttpConfig, Token, TokenRole};
 pub use load::{Fault, Faults, Origin, Sources, load};
 pub use tones::TonesConfig;
@@ -58,6 +60,8 @@ pub struct Config {
     pub phone: PhoneSettings,
     /// What is kept on disk.
     pub store: StoreConfig,
+    /// How much is remembered of the calls.
+    pub history: HistoryConfig,
     /// How a transfer is made.
     pub transfer: TransferSettings,
     /// What becomes of a number before it is called.

@@ -83,11 +83,15 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// The named socket, or the one that is there.
+    pub fn path(named: Option<PathBuf>) -> PathBuf {
+        let own = std::env::var_os("XDG_RUNTIME_DIR").map(|directory| Path::new(&directory).join("phoned.sock"));
+        named.or(own.filter(|path| path.exists())).unwrap_or_else(|| PathBuf::from("/run/phoned/phoned.sock"))
+    }
+
     /// Connects to the named socket, or to the one that is there.
     pub fn connect(named: Option<PathBuf>) -> Result<Client, Failure> {
-        let own = std::env::var_os("XDG_RUNTIME_DIR").map(|directory| Path::new(&directory).join("phoned.sock"));
-        let path =
-            named.or(own.filter(|path| path.exists())).unwrap_or_else(|| PathBuf::from("/run/phoned/phoned.sock"));
+        let path = Client::path(named);
         let failed = |error: std::io::Error| match error.kind() {
             ErrorKind::PermissionDenied => Failure::Forbidden(format!("{}: this user may not use it", path.display())),
             _ => Failure::Unreachable(format!("no phoned at {}: {error}", path.display())),

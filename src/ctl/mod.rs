@@ -5,10 +5,13 @@ mod agent;
 mod audio;
 mod client;
 mod diagnose;
+mod doctor;
 mod generate;
 mod log;
+mod report;
 mod show;
 mod top;
+mod trace;
 mod webhooks;
 
 use std::io::{self, IsTerminal, Write};
@@ -217,6 +220,10 @@ enum Verb {
         #[command(subcommand)]
         what: Option<log::RecordingsVerb>,
     },
+    /// Tell all that is known of a call that is or was: how it sounded, what happened, what is wrong
+    Report(report::Report),
+    /// Show the SIP of a call that is or was, secrets masked
+    Trace(trace::Trace),
     /// Show who is told what happens, what was not taken, or try it
     Webhooks {
         #[command(subcommand)]
@@ -224,6 +231,8 @@ enum Verb {
     },
     /// Show how far the broker of many hosts is told: 0, or 1 when it is not there
     Fleet,
+    /// Say whether this host is fit for phoned, and what to do: 0, or 1 when something is at fault; a daemon need not run
+    Doctor(doctor::Doctor),
     /// Say whether the daemon is well: 0, or 1 when an account is not registered that shall be
     Status,
     /// Read the configuration anew; no call is touched
@@ -292,6 +301,9 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
     };
     if let Verb::Generate { folder } = &arguments.verb {
         return generate::generate(folder).map_err(|error| Failure::Nothing(format!("{}: {error}", folder.display())));
+    }
+    if let Verb::Doctor(wanted) = arguments.verb {
+        return doctor::run(out, arguments.socket, wanted);
     }
     let mut client = Client::connect(arguments.socket.clone())?;
     match arguments.verb {
@@ -383,6 +395,8 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         Verb::Events(which) => log::events(&mut client, out, which),
         Verb::Cdrs(which) => log::cdrs(&mut client, out, which),
         Verb::Recordings { what } => log::recordings(&mut client, out, what.unwrap_or_default()),
+        Verb::Report(wanted) => report::run(&mut client, out, wanted),
+        Verb::Trace(wanted) => trace::run(&mut client, out, wanted),
         Verb::Webhooks { what } => webhooks::run(&mut client, out, what.unwrap_or(webhooks::Verb::Ls)),
         Verb::Fleet => webhooks::fleet(&mut client, out),
         Verb::Status => accounts::status(&mut client, out),
@@ -394,7 +408,7 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             let params = timeout.map_or_else(|| json!({}), |timeout| json!({ "timeout": timeout }));
             out.document(&client.call("daemon.drain", params)?, show::pretty)
         }
-        Verb::Generate { .. } => Ok(()),
+        Verb::Generate { .. } | Verb::Doctor(_) => Ok(()),
         Verb::Shutdown => out.done(&client.call("daemon.shutdown", json!({}))?),
         Verb::Rpc { method, .. } => {
             let result = client.call(&method, params)?;

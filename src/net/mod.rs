@@ -131,6 +131,11 @@ impl Net {
         move || shared.dropped.load(Ordering::Relaxed)
     }
 
+    /// Which of our addresses reaches this one.
+    pub fn way_to(peer: IpAddr) -> Option<IpAddr> {
+        resolve::local_ip(SocketAddr::new(peer, 5060))
+    }
+
     /// Sends a message; never waits. A flow that is gone has told so, or is about to.
     pub fn send(&self, flow: FlowId, to: SocketAddr, bytes: Vec<u8>) {
         match self.shared.flows().get(&flow) {
@@ -167,6 +172,16 @@ impl Net {
         }
         at_once
     }
+}
+
+/// The targets of a host, best first, as a call would find them. Within a tokio runtime.
+pub async fn look_up(host: &Host) -> Vec<Target> {
+    resolve::Resolver::default().targets(host).await
+}
+
+/// It is an address, and nothing has to be looked up.
+pub fn is_address(host: &Host) -> bool {
+    resolve::literal(host).is_some()
 }
 
 /// Reads an entry of `[sip] listen`.

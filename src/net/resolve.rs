@@ -224,7 +224,7 @@ fn targets_at(name: &str, ips: &[IpAddr], port: u16, transport: Transport) -> Ve
 }
 
 /// Which of our addresses reaches this one. Connecting a UDP socket asks the routing table; no packet is sent.
-fn local_ip(addr: SocketAddr) -> Option<IpAddr> {
+pub(super) fn local_ip(addr: SocketAddr) -> Option<IpAddr> {
     let any: IpAddr = if addr.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).ok()?;
     socket.connect(addr).ok()?;

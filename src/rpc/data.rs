@@ -5,6 +5,7 @@
 
 mod diagnosis;
 mod fleet;
+mod history;
 mod log;
 mod recording;
 mod session;
@@ -12,6 +13,7 @@ mod webhook;
 
 pub use diagnosis::*;
 pub use fleet::*;
+pub use history::*;
 pub use log::*;
 pub use recording::*;
 pub use session::*;

@@ -127,6 +127,14 @@ examples! {
         "hint": "A firewall or a NAT on the way drops what you send: let the PBX relay the media, or use WebRTC with a STUN server",
         "facts": { "packetsPerSecond": 50, "sent": 3050, "counted": 212, "reports": 9, "since": "14:02:07 UTC", "to": "10.1.2.3:4000" },
     }] };
+    "session.trace" { "callId": CALL } => { "callId": CALL, "live": false, "messages": [{ "time": "2026-11-23T08:00:01.040Z", "direction": "out",
+        "transport": "udp", "local": "192.0.2.20:5060", "remote": "192.0.2.10:5060", "message": "INVITE sip:1002@pbx.example.com SIP/2.0\r\n…" }], "leftOut": 0 };
+    "session.report" { "callId": CALL } => { "callId": CALL, "account": "office", "live": false, "direction": "outbound", "number": "1002", "name": "Front Desk",
+        "company": "", "startedAt": "2026-11-23T08:00:01.040Z", "answeredAt": "2026-11-23T08:00:05.120Z", "endedAt": "2026-11-23T08:01:06.360Z",
+        "RTCSession": (session(CALL, "talking")["RTCSession"]), "devices": [{ "time": "2026-11-23T08:00:01.040Z", "input": "pulse:headset", "output": "pulse:headset" }],
+        "samples": [{ "time": "2026-11-23T08:00:08.120Z", "codec": "opus", "metrics": metrics() }], "every": 1,
+        "events": [{ "seq": 6, "time": "2026-11-23T08:00:04.210Z", "event": "progress", "data": { "code": 180, "earlyMedia": false } }], "leftOut": 0,
+        "cdr": record(), "messages": 9 };
     "session.destroy" { "callId": CALL } => true;
 
     "events.subscribe" { "topics": ["incoming", "ended", "failed"], "snapshot": true }

@@ -200,6 +200,8 @@ methods! {
     "session.setStatus" Call ["callId", "status"] ua::SetStatus => |p| own(Ua::SetStatus(p)), Session SESSION "Merges name, avatar, company, tags.";
     "session.setStaticStatus" Call ["callId", "staticStatus", "startManualModel"] ua::SetStaticStatus => |p| own(Ua::SetStaticStatus(p)), Session SESSION "Merges name, avatar, company; true stops automatic updates.";
     "session.diagnose" Observe ["callId"] ua::CallRef => |p| own(Ua::Diagnose(p)), Diagnosis SESSION "What is wrong with a session, in words: one that lives, or one of the last hundred.";
+    "session.trace" Call ["callId"] ua::CallRef => |p| own(Ua::History(ua::History::Trace(p))), Trace SESSION "The SIP of a call that is or was, without credentials, keys and digits.";
+    "session.report" Observe ["callId"] ua::CallRef => |p| own(Ua::History(ua::History::Report(p))), History SESSION "What is known of a call that is or was: figures over time, events, devices, its record.";
     "session.destroy" Call ["callId"] ua::CallRef => |p| own(Ua::Destroy(p)), True SESSION "Ends the session if it lives, and forgets it.";
 
     "events.subscribe" Observe ["topics", "callId", "account", "fromSeq", "snapshot", "epoch"] EventsSubscribe => subscribe, Begin SUBSCRIBE "Subscribes to events, with no gap after the snapshot, or after what the log has from fromSeq on.";

@@ -1,9 +1,11 @@
 //! Commands: what a user can ask of the phone. One variant a method; `rpc` fills them, `Ua` does them.
 
 mod audio;
+mod history;
 mod record;
 
 pub use audio::*;
+pub use history::*;
 pub use record::*;
 
 use schemars::JsonSchema;
@@ -128,6 +130,8 @@ pub enum Command {
     Recordings(Recordings),
     /// `webhook.*`: not for the phone, but for the CRM's side.
     Webhooks(Webhooks),
+    /// `session.trace`, `session.report`: for the keeper of what was, not for `Ua`.
+    History(History),
     /// The beginning of a subscription: replies `{seq, snapshot: {accounts, sessions, devices}}`.
     /// With a callId that session must exist (-211).
     Snapshot(Snapshot),

@@ -203,6 +203,7 @@ impl Ua {
             Command::SetRecordPermissions(set) => Ok(Some(self.set_record_permissions(set))),
             Command::Webhooks(_) => Err(Error::new(Code::Unknown, "webhooks are not the phone's")),
             Command::Preflight(_) => Err(Error::new(Code::Unknown, "devices are not the phone's")),
+            Command::History(_) => Err(Error::new(Code::Unknown, "what was is not the phone's")),
             Command::Reload => Err(Error::new(Code::Unknown, "files are not the phone's")),
             Command::Configure(what) => self.configure(*what).map(Some),
             Command::Drain(drain) => Ok(Some(self.close(drain))),

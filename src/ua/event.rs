@@ -38,12 +38,14 @@ impl Event {
 }
 
 /// Which events are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Heard {
     /// None.
     Nothing,
     /// Those that are counted: for the log.
     Lasting,
+    /// Those, and `callReport`.
+    Reports,
     /// Samples too.
     All,
 }

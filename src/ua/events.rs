@@ -21,7 +21,7 @@ impl Ua {
         data: Data,
     ) {
         self.count(sample, name, call_id.as_deref());
-        if !self.hears(sample) {
+        if !self.hears(sample, name) {
             return;
         }
         let event = Event { seq: self.seq, sample, wall: self.now.wall, name: name.into(), call_id, account, data };
@@ -36,8 +36,13 @@ impl Ua {
     }
 
     /// Somebody wants to know: what nobody hears is not made.
-    pub(super) fn hears(&self, sample: bool) -> bool {
-        self.heard != Heard::Nothing && (!sample || self.heard == Heard::All)
+    pub(super) fn hears(&self, sample: bool, name: &str) -> bool {
+        match self.heard {
+            Heard::Nothing => false,
+            Heard::Lasting => !sample,
+            Heard::Reports => !sample || name == "callReport",
+            Heard::All => true,
+        }
     }
 
     /// An event of the phone.
@@ -72,7 +77,7 @@ impl Ua {
         data: impl FnOnce(&Ua, &Session) -> Data,
     ) {
         let Some(session) = self.sessions.get(&id) else { return };
-        if !self.hears(sample) {
+        if !self.hears(sample, name) {
             let call_id = session.call_id.clone();
             return self.count(sample, name, Some(&call_id));
         }

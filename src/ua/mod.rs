@@ -211,6 +211,11 @@ impl Ua {
         self.heard = heard;
     }
 
+    /// The callId of a session that is there.
+    pub fn call_id(&self, id: SessionId) -> Option<&str> {
+        self.sessions.get(&id).map(|session| session.call_id.as_str())
+    }
+
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.out.pop_front()

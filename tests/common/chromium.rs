@@ -112,6 +112,12 @@ impl Chromium {
         }
     }
 
+    /// The colours that it asks pages for: light or dark.
+    pub fn prefers(&mut self, scheme: &str) {
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.command("Emulation.setEmulatedMedia", features, secs(10));
+    }
+
     /// What it shows, as PNG.
     pub fn screenshot(&mut self) -> Vec<u8> {
         let shot = self.command("Page.captureScreenshot", json!({ "format": "png" }), secs(30));

@@ -5,11 +5,15 @@
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod agent;
 #[allow(dead_code, clippy::unwrap_used)]
+pub mod bad_line;
+#[allow(dead_code, clippy::unwrap_used)]
 pub mod baresip;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod chromium;
 #[allow(dead_code)]
 pub mod contract;
+#[allow(dead_code, clippy::unwrap_used)]
+pub mod ctl;
 #[allow(dead_code, clippy::unwrap_used)]
 pub mod daemon;
 #[allow(dead_code, clippy::unwrap_used)]

@@ -123,7 +123,10 @@ fn every_method_of_a_session_is_in_the_table() {
         let takes_one = method.params.iter().any(|param| matches!(*param, "callId" | "callIds" | "transferId"));
         method.name.starts_with("session.") || (method.name.starts_with("phone.") && takes_one)
     });
-    let there: BTreeSet<&str> = of_a_session.map(|method| method.name).collect();
+    // These are answered by what is remembered of calls, whatever their state: tests/call_trace.rs, tests/call_report.rs.
+    let remembered = ["session.trace", "session.report"];
+    let there: BTreeSet<&str> =
+        of_a_session.map(|method| method.name).filter(|name| !remembered.contains(name)).collect();
     let here: BTreeSet<&str> = TABLE.iter().map(|(method, ..)| *method).collect();
     assert_eq!(there, here);
 }

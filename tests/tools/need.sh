@@ -34,6 +34,7 @@ sip-tester|command -v sipp
 baresip-core|command -v baresip
 coturn|command -v turnserver
 nats-server|command -v nats-server
+tshark|command -v tshark
 chromium|command -v chromium
 iproute2|command -v ip
 npm|command -v npm
