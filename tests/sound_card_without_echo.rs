@@ -16,7 +16,7 @@ use common::tone::Sound;
 use common::wait::{secs, until};
 use serde_json::json;
 use speech::{make_speech, write_wav};
-use vcards::{RATE, beside_cards};
+use vcards::{RATE, beside_cards, sine};
 
 /// Until the call is up, and until the canceller has found the echo, s.
 const LEAD: usize = 2;
@@ -69,17 +69,22 @@ fn the_far_end_does_not_hear_itself() {
         let began = until("the far end gets the microphone's stream", secs(10), || {
             Sound::read(&file).map(|sound| sound.seconds()).filter(|seconds| *seconds > 0.1)
         });
-        until("it has heard all", secs(length as u64 + 10), || {
+        let heard = until("it has heard all", secs(length as u64 + 10), || {
             Sound::read(&file).filter(|sound| sound.seconds() > began + length as f64 + 1.0)
         });
         // How loud the loudspeaker is is seen while the device is open.
         let levels = a.call("device.get", json!({ "id": "pulse:spk1" })).unwrap();
         assert!(levels["outputLevel"]["rmsDbov"].is_number() && levels["outputVolume"] == 100, "{levels}");
         let given = microphone.take(Duration::from_secs(length as u64 + 1));
+        // The agent is another matter.
+        let _own = cards.say("mic1", sine(1_000.0, 4.0));
+        until("the agent is heard", secs(10), || {
+            let sound = Sound::read(&file)?;
+            sound.samples[heard.samples.len()..].iter().any(|s| s.abs() > 0.01).then_some(())
+        });
         f.verb("hangup", &at_far);
         a.wait_event("deleteSession", |_| true);
         let given: Vec<f64> = given.iter().map(|s| f64::from(*s) / 32_768.0).collect();
-        let heard = Sound::read(&file).unwrap();
         assert_eq!(heard.rate, RATE, "the file has the codec's rate");
         // Both have silence for the lead; then what is learned from, then what counts.
         let first = |pcm: &[f64]| pcm.iter().position(|s| s.abs() > 0.003).expect("the echo is in the room");
