@@ -20,6 +20,10 @@ use phoned::media::rtp;
 use phoned::sdp::CodecKind;
 use phoned::ua::media::MediaCommand;
 use socket2::{Domain, Socket, Type};
+use thread_priority::ThreadPriority;
+use thread_priority::unix::{
+    RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
 
 /// RTP timestamps and the times (ns) at which they came, of each SSRC.
 type Arrivals = BTreeMap<u32, Vec<(u32, i64)>>;
@@ -106,9 +110,15 @@ fn timing(arrivals: &Arrivals, excused: &[i64]) -> Timing {
 }
 
 /// Ticks each 10 ms like a worker, with nothing to do; gives the wall times (ns) around which it was more than 5 ms late.
-fn bare_clock(stop: Arc<AtomicBool>) -> thread::JoinHandle<Vec<i64>> {
+/// `preferred`: with the workers' own real-time priority, where the system gives it.
+fn bare_clock(stop: Arc<AtomicBool>, preferred: bool) -> thread::JoinHandle<Vec<i64>> {
     let now = |clock| clock_gettime(clock).map(|t| t.tv_sec() * 1_000_000_000 + t.tv_nsec()).unwrap();
     thread::spawn(move || {
+        if preferred {
+            let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+            let priority = ThreadPriority::Crossplatform(10u8.try_into().unwrap());
+            let _ = set_thread_priority_and_policy(thread_native_id(), priority, policy);
+        }
         let (mut late, mut next) = (Vec::new(), now(ClockId::CLOCK_MONOTONIC));
         while !stop.load(Ordering::Relaxed) {
             next += 10_000_000;
@@ -137,7 +147,7 @@ fn open(phone: &Phone, ids: std::ops::Range<u64>, echo: SocketAddr, kind: CodecK
 fn many_sessions_keep_time() {
     let (count, seconds) = if std::env::var_os("PHONED_SOAK").is_some() { (500, 60) } else { (100, 4) };
     let (mut phone, echo, stop) = (Phone::new(), Echo::start(), Arc::new(AtomicBool::new(false)));
-    let clock = bare_clock(stop.clone());
+    let clock = bare_clock(stop.clone(), false);
     open(&phone, 1..2, echo.addr, CodecKind::Pcmu, "null");
     phone.pass(0.3);
     let with_one = threads();
@@ -161,7 +171,7 @@ fn twenty_calls_keep_time_under_load() {
     let cores = thread::available_parallelism().unwrap().get();
     let load: Vec<Busy> = (0..2 * cores).map(|_| Busy::start()).collect();
     let (mut phone, echo, stop) = (Phone::new(), Echo::start(), Arc::new(AtomicBool::new(false)));
-    let clock = bare_clock(stop.clone());
+    let clock = bare_clock(stop.clone(), true);
     open(&phone, 1..count + 1, echo.addr, CodecKind::Opus, "tone:440");
     phone.pass(seconds);
     stop.store(true, Ordering::Relaxed);
