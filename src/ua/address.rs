@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Ua;
 use super::account::Account;
 use super::clock::Timer;
+use super::flow::Flow;
 use super::io::{FlowId, Host, SessionId, Target};
 use super::media::{LocalMedia, MediaCommand};
 use super::route::Query;
@@ -59,8 +60,15 @@ impl Ua {
         }
         let ice = media.dtls.ice.is_some();
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        let flow = session.link.map(|link| link.hop.flow);
         if let Some(link) = session.link.as_mut().filter(|_| !public) {
             link.local.set_ip(ip);
+        }
+        // Its stream, opened again, begins here.
+        let gone =
+            |flow: &Flow, addresses: &BTreeSet<IpAddr>| flow.remote.is_some() && !addresses.contains(&flow.local.ip());
+        if let Some(flow) = flow.and_then(|id| self.flows.get_mut(&id)).filter(|f| gone(f, &self.addresses)) {
+            flow.local = SocketAddr::new(ip, 0);
         }
         self.media(id, MediaCommand::Move { local_ip: ip, ice });
     }
