@@ -228,7 +228,8 @@ fn who_cannot_prove_its_name_is_told_nothing() {
         let told = until(wanted, secs(30), || {
             let told = status(&mut client);
             let down = told["lastError"].as_str().is_some_and(|why| why.to_lowercase().contains(wanted));
-            (down || (wanted == "connected" && told["behind"] == 0 && told["published"].as_u64() >= Some(12))).then_some(told)
+            (down || (wanted == "connected" && told["behind"] == 0 && told["published"].as_u64() >= Some(12)))
+                .then_some(told)
         });
         let log = daemon.log();
         assert!(daemon.stop());
