@@ -75,8 +75,8 @@ impl Bridge {
 
     /// Connects, again and again, for ever.
     pub async fn run(&self) {
-        let mut urls = self.config.urls.iter().cycle().skip(usize::from(chance()) % self.config.urls.len().max(1));
-        while let Some(url) = urls.next() {
+        let urls = self.config.urls.iter().cycle().skip(usize::from(chance()) % self.config.urls.len().max(1));
+        for url in urls {
             let why = match connect(&self.config, url).await {
                 Ok((client, ended)) => {
                     self.state.connected(url);

@@ -80,7 +80,7 @@ enum Who {
     User(String, Secret),
     Token(Secret),
     /// A key, with the JWT that says whose it is.
-    Key(KeyPair, Option<String>),
+    Key(Box<KeyPair>, Option<String>),
 }
 
 impl Who {
@@ -110,11 +110,11 @@ fn credentials(config: &FleetConfig) -> Result<Who, String> {
         return Ok(Who::User(user.clone(), secret));
     }
     if config.nkey_file.is_some() {
-        return Ok(Who::Key(key(secret.expose())?, None));
+        return Ok(Who::Key(Box::new(key(secret.expose())?), None));
     }
     if config.creds_file.is_some() {
         let (jwt, seed) = parts(secret.expose())?;
-        return Ok(Who::Key(key(seed)?, Some(jwt.to_owned())));
+        return Ok(Who::Key(Box::new(key(seed)?), Some(jwt.to_owned())));
     }
     Ok(Who::Token(secret))
 }
