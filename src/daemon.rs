@@ -30,7 +30,7 @@ use crate::store::{self, Told};
 use crate::ua::Ua;
 use crate::ua::command::{Command, Drain};
 use crate::ua::contact::Contact;
-use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target};
+use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target, Trial};
 use crate::ua::media::MediaEvent;
 use crate::ua::settings::Settings;
 use reload::{Reading, Reload};
@@ -116,7 +116,9 @@ pub struct Daemon {
     rpc: Vec<JoinHandle<()>>,
     stop_rpc: watch::Sender<bool>,
     /// Lives as long as the daemon: the devices' threads end with it.
-    _devices: Devices,
+    devices: Devices,
+    /// Where tests of devices tell what came of them.
+    tests: mpsc::Sender<(ReplyId, Result<Trial, String>)>,
 }
 
 enum AtOnce {
@@ -133,6 +135,7 @@ struct Inboxes {
     recordings: mpsc::Receiver<Answer>,
     crm: mpsc::Receiver<crm::Told>,
     alerts: mpsc::Receiver<Value>,
+    tested: mpsc::Receiver<(ReplyId, Result<Trial, String>)>,
     configs: mpsc::Receiver<Reading>,
 }
 
@@ -155,6 +158,7 @@ impl Daemon {
         let net = Net::start(&config.sip.listen, &config.tls, to_net).map_err(StartError::Sip)?;
         let (facts, device_inbox) = mpsc::channel(DEVICE_INBOX);
         let devices = Devices::start(audio_config(&config), facts);
+        let (tests, tested) = mpsc::channel(DEVICE_INBOX);
         let (to_media, media_inbox) = mpsc::channel(MEDIA_INBOX);
         let engine =
             Engine::start(media_config(&config, &rule), devices.clone(), to_media).map_err(StartError::Media)?;
@@ -214,6 +218,7 @@ impl Daemon {
                 recordings: recording_inbox,
                 crm: crm_inbox,
                 alerts,
+                tested,
                 configs,
             },
             signals,
@@ -222,7 +227,8 @@ impl Daemon {
             roles,
             rpc,
             stop_rpc,
-            _devices: devices,
+            devices,
+            tests,
         };
         // What an earlier life left open is ended first of all.
         daemon.drain();
@@ -249,6 +255,7 @@ impl Daemon {
                 Some((reply, answer)) = self.inboxes.recordings.recv() => self.hub.reply(reply, answer),
                 Some(told) = self.inboxes.crm.recv() => self.on_crm(told),
                 Some(alert) = self.inboxes.alerts.recv() => self.handle(Input::Alert(alert)),
+                Some((reply, trial)) = self.inboxes.tested.recv() => self.handle(Input::DeviceTested(reply, trial)),
                 Some(read) = self.inboxes.configs.recv() => self.on_config(read),
                 () = sleep_until(wake) => self.on_time(),
                 _ = self.signals.0.recv() => signals += 1,
@@ -408,6 +415,10 @@ impl Daemon {
                     self.at_once.extend(event.map(|event| AtOnce::Media(session, event)));
                 }
                 Output::Tone(command) => self.engine.tone(command),
+                Output::DeviceTest(reply, trial) => {
+                    let tests = self.tests.clone();
+                    self.devices.test(trial, move |trial| drop(tests.blocking_send((reply, trial))));
+                }
                 Output::Reply(reply, result) => {
                     self.stopped |= result.is_ok() && self.stopping.contains(&reply);
                     self.hub.reply(reply, result);

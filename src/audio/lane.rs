@@ -14,7 +14,7 @@ use super::clock::{now, sleep_until};
 use super::directory::{Direction, Directory};
 use super::end::{Sink, Source};
 use super::limiter::Limiter;
-use super::ring::{CAPACITY, RATE, Reader};
+use super::ring::{CAPACITY, Reader};
 use super::stream::{Opening, RingEnd, Stream, open};
 
 const TURN: Duration = Duration::from_millis(10);
@@ -33,10 +33,13 @@ const ARRIVALS: usize = 256;
 
 /// The lanes of all devices in use.
 #[derive(Default)]
-pub(super) struct Lanes(Mutex<BTreeMap<(Direction, String), Inbox>>);
+pub(super) struct Lanes(Mutex<BTreeMap<(Direction, String), (Inbox, Live)>>);
 
 /// Where a lane finds new sessions; none: the lane has ended.
 type Inbox = Arc<Mutex<Option<Vec<End>>>>;
+
+/// The device is open and its callbacks run.
+pub(super) type Live = Arc<AtomicBool>;
 
 /// The lane's end of a session's ring.
 enum End {
@@ -48,35 +51,36 @@ impl Lanes {
     pub(super) fn source(&self, directory: &Arc<Directory>, id: &str) -> Result<Source, String> {
         let (producer, ring) = RingBuffer::new(CAPACITY);
         let reader = Reader::new(ring);
-        self.attach(directory, id, Direction::Input, End::Input { ring: producer, cut: reader.cut() })?;
-        Ok(Source::device(reader))
+        let live = self.attach(directory, id, Direction::Input, End::Input { ring: producer, cut: reader.cut() })?;
+        Ok(Source::device(reader, live))
     }
 
     pub(super) fn sink(&self, directory: &Arc<Directory>, id: &str) -> Result<Sink, String> {
         let (producer, ring) = RingBuffer::new(CAPACITY);
-        self.attach(directory, id, Direction::Output, End::Output(Box::new(Reader::new(ring))))?;
-        Ok(Sink::ring(producer, RATE))
+        let live = self.attach(directory, id, Direction::Output, End::Output(Box::new(Reader::new(ring))))?;
+        Ok(Sink::device(producer, live))
     }
 
-    fn attach(&self, directory: &Arc<Directory>, id: &str, direction: Direction, end: End) -> Result<(), String> {
+    fn attach(&self, directory: &Arc<Directory>, id: &str, direction: Direction, end: End) -> Result<Live, String> {
         let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.retain(|_, inbox| lock(inbox).is_some());
+        lanes.retain(|_, (inbox, _)| lock(inbox).is_some());
         let key = (direction, id.to_owned());
-        if let Some(inbox) = lanes.get(&key)
+        if let Some((inbox, live)) = lanes.get(&key)
             && let Some(arrivals) = lock(inbox).as_mut()
         {
             if arrivals.len() >= ARRIVALS {
                 return Err(format!("{id:?}: too many sessions at once"));
             }
             arrivals.push(end);
-            return Ok(());
+            return Ok(live.clone());
         }
         let inbox: Inbox = Arc::new(Mutex::new(Some(vec![end])));
-        let lane = Lane::new(directory.clone(), id.to_owned(), direction, inbox.clone());
+        let live = Live::default();
+        let lane = Lane::new(directory.clone(), id.to_owned(), direction, inbox.clone(), live.clone());
         let name = if direction == Direction::Input { "audio-in" } else { "audio-out" };
         std::thread::Builder::new().name(name.into()).spawn(move || lane.run()).map_err(|e| format!("{id:?}: {e}"))?;
-        lanes.insert(key, inbox);
-        Ok(())
+        lanes.insert(key, (inbox, live.clone()));
+        Ok(live)
     }
 }
 
@@ -93,6 +97,9 @@ struct Lane {
     state: State,
     /// When the last session left, or now.
     used: Duration,
+    live: Live,
+    /// The directory knows that it is used.
+    named: bool,
     mix: Mix,
 }
 
@@ -108,9 +115,9 @@ enum State {
 }
 
 impl Lane {
-    fn new(directory: Arc<Directory>, id: String, direction: Direction, inbox: Inbox) -> Lane {
-        let state = State::Away(Duration::ZERO);
-        Lane { directory, id, direction, inbox, ends: Vec::new(), state, used: now(), mix: Mix::default() }
+    fn new(directory: Arc<Directory>, id: String, direction: Direction, inbox: Inbox, live: Live) -> Lane {
+        let (state, mix) = (State::Away(Duration::ZERO), Mix::default());
+        Lane { directory, id, direction, inbox, ends: Vec::new(), state, used: now(), live, named: false, mix }
     }
 
     fn run(mut self) {
@@ -152,6 +159,10 @@ impl Lane {
                 Some(present) => {
                     // `default` is chosen once: a call never moves to another device by itself.
                     self.id.clone_from(&present.id);
+                    if !self.named {
+                        self.directory.used(self.direction, &self.id);
+                        self.named = true;
+                    }
                     match open(&self.directory, present) {
                         Ok(opening) => State::Opening(opening, now + START),
                         Err(reason) => self.lost(now, &reason),
@@ -174,10 +185,14 @@ impl Lane {
             State::Open { stream, beats, alive } => {
                 let beat = stream.vitals.beats.load(Ordering::Relaxed);
                 let alive = if beat == beats { alive } else { now + WATCHDOG };
+                self.live.store(beat > 0, Ordering::Relaxed);
                 if !stream.here() {
                     self.lost(now, "it is gone")
                 } else if stream.vitals.failed.load(Ordering::Relaxed) {
                     self.lost(now, "its stream failed")
+                } else if now > alive && self.directory.suspended(self.direction, &self.id) {
+                    // It sleeps, and with it our stream, which wakes with it.
+                    State::Open { stream, beats: beat, alive: now + WATCHDOG }
                 } else if now > alive {
                     self.lost(now, "it has stopped")
                 } else {
@@ -189,6 +204,7 @@ impl Lane {
 
     fn lost(&self, now: Duration, reason: &str) -> State {
         tracing::info!(id = self.id, direction = ?self.direction, reason, "device away: silence");
+        self.live.store(false, Ordering::Relaxed);
         for end in &self.ends {
             // The server may have moved the stream to another microphone some ms before it said so. What came from
             // there still waits in the rings.
@@ -210,6 +226,15 @@ impl Lane {
             }
             // What is said to a device that is away is not said later.
             _ => self.mix.discard(&mut self.ends),
+        }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.live.store(false, Ordering::Relaxed);
+        if self.named {
+            self.directory.unused(self.direction, &self.id);
         }
     }
 }

@@ -13,13 +13,14 @@ mod pulse;
 mod ring;
 mod stream;
 mod tone;
+mod trial;
 mod watch;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ua::io::DeviceInfo;
+use crate::ua::io::{DeviceInfo, DeviceTrial, Trial};
 
 pub use end::{Sink, Source};
 pub use file::{convert, wav_samples};
@@ -104,6 +105,15 @@ impl Devices {
                 Some(id) => self.0.lanes.sink(&self.0.directory, &id),
                 None => Ok(Sink::null(rate)),
             },
+        }
+    }
+
+    /// Tries devices out, on a thread of its own; `tell` gets what came of it.
+    pub fn test(&self, trial: DeviceTrial, tell: impl Fn(Result<Trial, String>) + Clone + Send + 'static) {
+        let (devices, done) = (self.clone(), tell.clone());
+        let run = move || done(trial::run(&devices, trial));
+        if let Err(error) = std::thread::Builder::new().name("audio-test".into()).spawn(run) {
+            tell(Err(format!("no thread for it: {error}")));
         }
     }
 

@@ -437,10 +437,14 @@ impl Engine {
         output: String,
     ) -> Result<(), String> {
         let entry = directory.entries.get_mut(&id).ok_or("no such session")?;
+        // The way that stays as it is goes on without a gap.
+        let (listens, speaks) = (entry.input != input, entry.output != output);
         (entry.input, entry.output) = (input, output);
         let Some(rate) = entry.rate else { return Ok(()) };
-        let (ends, problem) = self.ends(&entry.input, &entry.output, rate)?;
-        self.send(entry.worker, Order::Ends(id, Box::new(ends)))?;
+        let (input, output) = (listens.then_some(&*entry.input), speaks.then_some(&*entry.output));
+        let (ends, problem) = self.ends(input.unwrap_or("null"), output.unwrap_or("null"), rate)?;
+        let change = (listens.then_some(ends.source), speaks.then_some(ends.sink));
+        self.send(entry.worker, Order::Ends(id, Box::new(change)))?;
         problem
     }
 

@@ -40,6 +40,7 @@ impl Ua {
             Command::DeviceList => Ok(Some(self.device_list())),
             Command::DeviceGet(which) => self.device(&which.id).map(Some),
             Command::DeviceSetRole(role) => self.set_role(role).map(Some),
+            Command::DeviceTest(test) => self.device_test(test, reply).map(|()| None),
             Command::AgentSet(set) => self.agent_set(set).map(Some),
             Command::AgentGet(which) => self.agent_get(&which).map(Some),
             Command::Start => {

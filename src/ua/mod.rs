@@ -6,6 +6,7 @@
 pub mod cdr;
 pub mod command;
 pub mod contact;
+mod device_test;
 pub mod dial;
 pub mod e164;
 pub mod error;
@@ -123,6 +124,8 @@ pub struct Ua {
     callers: BTreeMap<u32, VecDeque<Mono>>,
     lookups: Lookups,
     devices: Vec<DeviceInfo>,
+    /// Which devices are being tried out, and for whom.
+    testing: BTreeMap<ReplyId, Vec<String>>,
     /// What is put into the sound of sessions, and what listens to it.
     audio: BTreeMap<SessionId, audio::Audio>,
     /// What agents hear besides their calls.
@@ -168,6 +171,7 @@ impl Ua {
             callers: BTreeMap::new(),
             lookups: Lookups::default(),
             devices: Vec::new(),
+            testing: BTreeMap::new(),
             audio: BTreeMap::new(),
             tones: tone::Tones::default(),
             draining: Vec::new(),
@@ -224,6 +228,7 @@ impl Ua {
             Input::Resolved(query, targets) => self.on_resolved(query, targets),
             Input::Contact(id, contact) => self.on_contact(id, contact),
             Input::Devices(devices) => self.on_devices(devices),
+            Input::DeviceTested(reply, trial) => self.on_device_tested(reply, trial),
             Input::Alert(data) => self.tell_phone("alert", data),
         }
         self.settle();

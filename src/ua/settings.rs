@@ -429,6 +429,8 @@ pub struct AccountSettings {
     pub input: Option<String>,
     /// The loudspeaker of this account's calls.
     pub output: Option<String>,
+    /// Where this account's calls ring.
+    pub ringer: Option<String>,
     /// What those hear whom this account holds: as `[phone] hold_music`, which counts where this is left out; empty: nothing.
     pub hold_music: Option<String>,
     /// As `[video] source`, for this account.
