@@ -34,7 +34,7 @@ use crate::store::{self, Told};
 use crate::ua::Ua;
 use crate::ua::command::{Command, Drain};
 use crate::ua::contact::Contact;
-use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target};
+use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target, Trial};
 use crate::ua::media::MediaEvent;
 use crate::ua::settings::Settings;
 use preflight::{Preflights, Step};
@@ -128,6 +128,8 @@ pub struct Daemon {
     /// Lives as long as the daemon: the devices' threads end with it.
     devices: Devices,
     preflights: Preflights,
+    /// Where tests of devices tell what came of them.
+    tests: mpsc::Sender<(ReplyId, Result<Trial, String>)>,
 }
 
 enum AtOnce {
@@ -144,6 +146,7 @@ struct Inboxes {
     recordings: mpsc::Receiver<Answer>,
     crm: mpsc::Receiver<crm::Told>,
     alerts: mpsc::Receiver<Value>,
+    tested: mpsc::Receiver<(ReplyId, Result<Trial, String>)>,
     configs: mpsc::Receiver<Reading>,
     preflights: mpsc::Receiver<Step>,
 }
@@ -168,6 +171,7 @@ impl Daemon {
         let net = Net::start(&config.sip.listen, &config.tls, to_net).map_err(StartError::Sip)?;
         let (facts, device_inbox) = mpsc::channel(DEVICE_INBOX);
         let devices = Devices::start(audio_config(&config), facts);
+        let (tests, tested) = mpsc::channel(DEVICE_INBOX);
         let (to_media, media_inbox) = mpsc::channel(MEDIA_INBOX);
         let engine =
             Engine::start(media_config(&config, &rule), devices.clone(), to_media).map_err(StartError::Media)?;
@@ -241,6 +245,7 @@ impl Daemon {
                 recordings: recording_inbox,
                 crm: crm_inbox,
                 alerts,
+                tested,
                 configs,
                 preflights,
             },
@@ -252,6 +257,7 @@ impl Daemon {
             stop_rpc,
             devices,
             preflights: Preflights::new(steps),
+            tests,
         };
         // What an earlier life left open is ended first of all.
         daemon.drain();
@@ -282,6 +288,7 @@ impl Daemon {
                 Some((reply, answer)) = self.inboxes.recordings.recv() => self.hub.reply(reply, answer),
                 Some(told) = self.inboxes.crm.recv() => self.on_crm(told),
                 Some(alert) = self.inboxes.alerts.recv() => self.handle(Input::Alert(alert)),
+                Some((reply, trial)) = self.inboxes.tested.recv() => self.handle(Input::DeviceTested(reply, trial)),
                 Some(read) = self.inboxes.configs.recv() => self.on_config(read),
                 Some(step) = self.inboxes.preflights.recv() => self.on_preflight(step),
                 () = sleep_until(wake) => self.on_time(),
@@ -459,6 +466,10 @@ impl Daemon {
                 }
                 Output::Tone(command) => self.engine.tone(command),
                 Output::Volume { id, input, output } => self.devices.set_volume(&id, input, output),
+                Output::DeviceTest(reply, trial) => {
+                    let tests = self.tests.clone();
+                    self.devices.test(trial, move |trial| drop(tests.blocking_send((reply, trial))));
+                }
                 Output::Reply(reply, result) => {
                     self.stopped |= result.is_ok() && self.stopping.contains(&reply);
                     self.hub.reply(reply, result);

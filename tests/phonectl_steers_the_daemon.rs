@@ -128,6 +128,15 @@ async fn each_verb_asks_its_method() {
                 id: "pulse:headset".into(),
                 role: command::DeviceRole::Ringer,
                 account: None,
+                call_id: None,
+            }),
+        ),
+        (
+            &["test-device", "--input", "pulse:mic", "--seconds", "3"],
+            Asked::DeviceTest(command::DeviceTest {
+                input: Some("pulse:mic".into()),
+                seconds: Some(3),
+                ..Default::default()
             }),
         ),
         (

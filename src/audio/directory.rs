@@ -23,6 +23,8 @@ pub(super) struct Found {
     /// The server's number; another one: another device, though it has the same name.
     pub index: u32,
     pub default: bool,
+    /// The server has put it to sleep.
+    pub suspended: bool,
 }
 
 /// A device that was there when it was looked up.
@@ -52,6 +54,8 @@ struct Known {
     ever: bool,
     devices: Vec<(Found, Arc<AtomicBool>)>,
     open: Vec<Present>,
+    /// What sessions use, whether it is there or not.
+    used: Vec<(Direction, String)>,
 }
 
 impl Directory {
@@ -88,6 +92,7 @@ impl Directory {
             output: true,
             default_input: true,
             default_output: true,
+            suspended: false,
         }];
         for (found, _) in &known.devices {
             let (input, output) = (found.direction == Direction::Input, found.direction == Direction::Output);
@@ -96,12 +101,16 @@ impl Directory {
                 list[0].default_output &= !output;
             }
             let (default_input, default_output) = (input && found.default, output && found.default);
+            // Those that nobody uses sleep as they like.
+            let suspended =
+                found.suspended && known.used.iter().any(|(way, id)| *way == found.direction && *id == found.id);
             match list.iter_mut().find(|info| info.id == found.id) {
                 Some(both) => {
                     both.input |= input;
                     both.output |= output;
                     both.default_input |= default_input;
                     both.default_output |= default_output;
+                    both.suspended |= suspended;
                 }
                 None => list.push(DeviceInfo {
                     id: found.id.clone(),
@@ -110,6 +119,7 @@ impl Directory {
                     output,
                     default_input,
                     default_output,
+                    suspended,
                 }),
             }
         }
@@ -149,6 +159,24 @@ impl Directory {
             }
             stays
         });
+    }
+
+    /// Sessions use it from now on.
+    pub(super) fn used(&self, direction: Direction, id: &str) {
+        self.known().used.push((direction, id.to_owned()));
+    }
+
+    /// One that does so less.
+    pub(super) fn unused(&self, direction: Direction, id: &str) {
+        let used = &mut self.known().used;
+        if let Some(i) = used.iter().position(|(way, used)| *way == direction && used == id) {
+            used.swap_remove(i);
+        }
+    }
+
+    /// The sound server has put it to sleep.
+    pub(super) fn suspended(&self, direction: Direction, id: &str) -> bool {
+        self.known().devices.iter().any(|(found, _)| found.direction == direction && found.id == id && found.suspended)
     }
 
     /// A stream is open there from now on.

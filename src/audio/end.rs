@@ -1,9 +1,11 @@
 //! What a session holds of a device: one end of a ring, or something that needs no device at all.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use rtrb::Producer;
 
+use super::lane::Live;
 use super::ring::{RATE, Reader};
 use super::tone::Tone;
 
@@ -17,7 +19,7 @@ enum From {
     Null,
     Tone(Tone),
     File { samples: Arc<OnceLock<Vec<i16>>>, at: usize, again: bool },
-    Device(Reader),
+    Device(Reader, Live),
 }
 
 impl Source {
@@ -34,8 +36,8 @@ impl Source {
         Source { rate, from: From::File { samples, at: 0, again } }
     }
 
-    pub(super) fn device(ring: Reader) -> Source {
-        Source { rate: RATE, from: From::Device(ring) }
+    pub(super) fn device(ring: Reader, live: Live) -> Source {
+        Source { rate: RATE, from: From::Device(ring, live) }
     }
 
     /// Samples a second. The asked rate for `null`, `tone:` and `file:`; 48000 for real devices.
@@ -50,13 +52,21 @@ impl Source {
 
     /// It is a real device.
     pub fn is_device(&self) -> bool {
-        matches!(self.from, From::Device(_))
+        matches!(self.from, From::Device(..))
+    }
+
+    /// It gives sound now: a real device does so once it is open, and until it goes away.
+    pub fn is_live(&self) -> bool {
+        match &self.from {
+            From::Device(_, live) => live.load(Ordering::Relaxed),
+            _ => true,
+        }
     }
 
     /// It gives what its device hears: a real one is open.
     pub fn is_flowing(&self) -> bool {
         match &self.from {
-            From::Device(ring) => ring.is_flowing(),
+            From::Device(ring, _) => ring.is_flowing(),
             From::Null | From::Tone(_) | From::File { .. } => true,
         }
     }
@@ -65,7 +75,7 @@ impl Source {
     /// at full scale, percent. None: it is heard as it is.
     pub fn raw(&self) -> Option<(f64, f64)> {
         match &self.from {
-            From::Device(ring) => ring.window().map(|window| (window.dbov(), f64::from(window.clipped) * 100.0)),
+            From::Device(ring, _) => ring.window().map(|window| (window.dbov(), f64::from(window.clipped) * 100.0)),
             _ => None,
         }
     }
@@ -85,7 +95,7 @@ impl Source {
                     *at = (*at + 1).min(samples.len());
                 }
             }
-            From::Device(ring) => {
+            From::Device(ring, _) => {
                 ring.read(out);
             }
         }
@@ -104,6 +114,8 @@ enum To {
         ring: Producer<i16>,
         /// Samples that did not fit.
         lost: usize,
+        /// Of a real device.
+        live: Option<Live>,
     },
 }
 
@@ -113,7 +125,11 @@ impl Sink {
     }
 
     pub(super) fn ring(ring: Producer<i16>, rate: u32) -> Sink {
-        Sink { rate, to: To::Ring { ring, lost: 0 } }
+        Sink { rate, to: To::Ring { ring, lost: 0, live: None } }
+    }
+
+    pub(super) fn device(ring: Producer<i16>, live: Live) -> Sink {
+        Sink { rate: RATE, to: To::Ring { ring, lost: 0, live: Some(live) } }
     }
 
     /// Samples a second. The asked rate for `null` and `file:`; 48000 for real devices.
@@ -126,9 +142,17 @@ impl Sink {
         matches!(self.to, To::Null)
     }
 
+    /// It can be heard now: a real device once it is open, and until it goes away.
+    pub fn is_live(&self) -> bool {
+        match &self.to {
+            To::Ring { live: Some(live), .. } => live.load(Ordering::Relaxed),
+            _ => true,
+        }
+    }
+
     /// Plays `pcm` after what was written before. What does not fit is dropped and counted. No lock, no allocation, no system call.
     pub fn write(&mut self, pcm: &[i16]) {
-        if let To::Ring { ring, lost } = &mut self.to {
+        if let To::Ring { ring, lost, .. } = &mut self.to {
             let (_, rest) = ring.push_partial_slice(pcm);
             *lost += rest.len();
         }

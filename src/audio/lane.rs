@@ -16,7 +16,7 @@ use super::directory::{Direction, Directory};
 use super::end::{Sink, Source};
 use super::gauge::{Gauge, Gauges, Meter, Window};
 use super::limiter::Limiter;
-use super::ring::{CAPACITY, RATE, Reader};
+use super::ring::{CAPACITY, Reader};
 use super::stream::{Opening, RingEnd, Stream, open};
 
 const TURN: Duration = Duration::from_millis(10);
@@ -34,10 +34,13 @@ const LINGER: Duration = Duration::from_secs(1);
 const ARRIVALS: usize = 256;
 
 /// The lanes of all devices in use.
-pub(super) struct Lanes(Mutex<BTreeMap<(Direction, String), Inbox>>, Arc<Gauges>);
+pub(super) struct Lanes(Mutex<BTreeMap<(Direction, String), (Inbox, Live)>>, Arc<Gauges>);
 
 /// Where a lane finds new sessions; none: the lane has ended.
 type Inbox = Arc<Mutex<Option<Vec<End>>>>;
+
+/// The device is open and its callbacks run.
+pub(super) type Live = Arc<AtomicBool>;
 
 /// The lane's end of a session's ring.
 enum End {
@@ -90,21 +93,25 @@ impl Lanes {
         let (ring, consumer) = RingBuffer::new(CAPACITY);
         let reader = Reader::new(consumer);
         let (cut, raw) = (reader.cut(), reader.raw());
-        self.attach(directory, id, Direction::Input, End::Input { ring, cut, wish, raw, far })?;
-        Ok(Source::device(reader))
+        let live = self.attach(directory, id, Direction::Input, End::Input { ring, cut, wish, raw, far })?;
+        Ok(Source::device(reader, live))
     }
 
     pub(super) fn sink(&self, directory: &Arc<Directory>, id: &str) -> Result<Sink, String> {
         let (producer, ring) = RingBuffer::new(CAPACITY);
-        self.attach(directory, id, Direction::Output, End::Output(Box::new(Reader::new(ring))))?;
-        Ok(Sink::ring(producer, RATE))
+        let live = self.attach(directory, id, Direction::Output, End::Output(Box::new(Reader::new(ring))))?;
+        Ok(Sink::device(producer, live))
     }
 
     /// Opens a loudspeaker and closes it again, unless sessions have it.
     pub(super) fn try_sink(&self, directory: &Arc<Directory>, id: &str) -> Result<(), String> {
         let key = (Direction::Output, id.to_owned());
-        let in_use =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).is_some_and(|lane| lock(lane).is_some());
+        let in_use = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .is_some_and(|(lane, _)| lock(lane).is_some());
         if in_use {
             return Ok(());
         }
@@ -119,26 +126,26 @@ impl Lanes {
         }
     }
 
-    fn attach(&self, directory: &Arc<Directory>, id: &str, direction: Direction, end: End) -> Result<(), String> {
+    fn attach(&self, directory: &Arc<Directory>, id: &str, direction: Direction, end: End) -> Result<Live, String> {
         let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.retain(|_, inbox| lock(inbox).is_some());
+        lanes.retain(|_, (inbox, _)| lock(inbox).is_some());
         let key = (direction, id.to_owned());
-        if let Some(inbox) = lanes.get(&key)
+        if let Some((inbox, live)) = lanes.get(&key)
             && let Some(arrivals) = lock(inbox).as_mut()
         {
             if arrivals.len() >= ARRIVALS {
                 return Err(format!("{id:?}: too many sessions at once"));
             }
             arrivals.push(end);
-            return Ok(());
+            return Ok(live.clone());
         }
         let inbox: Inbox = Arc::new(Mutex::new(Some(vec![end])));
-        let gauges = self.1.clone();
-        let lane = Lane::new(directory.clone(), gauges, id.to_owned(), direction, inbox.clone());
+        let (gauges, live) = (self.1.clone(), Live::default());
+        let lane = Lane::new(directory.clone(), gauges, id.to_owned(), direction, inbox.clone(), live.clone());
         let name = if direction == Direction::Input { "audio-in" } else { "audio-out" };
         std::thread::Builder::new().name(name.into()).spawn(move || lane.run()).map_err(|e| format!("{id:?}: {e}"))?;
-        lanes.insert(key, inbox);
-        Ok(())
+        lanes.insert(key, (inbox, live.clone()));
+        Ok(live)
     }
 }
 
@@ -155,6 +162,9 @@ struct Lane {
     state: State,
     /// When the last session left, or now.
     used: Duration,
+    live: Live,
+    /// The directory knows that it is used.
+    named: bool,
     mix: Mix,
     cleaners: Cleaners,
     gauges: Arc<Gauges>,
@@ -173,7 +183,14 @@ enum State {
 }
 
 impl Lane {
-    fn new(directory: Arc<Directory>, gauges: Arc<Gauges>, id: String, direction: Direction, inbox: Inbox) -> Lane {
+    fn new(
+        directory: Arc<Directory>,
+        gauges: Arc<Gauges>,
+        id: String,
+        direction: Direction,
+        inbox: Inbox,
+        live: Live,
+    ) -> Lane {
         Lane {
             gauge: gauges.of(direction, &id),
             gauges,
@@ -184,6 +201,8 @@ impl Lane {
             ends: Vec::new(),
             state: State::Away(Duration::ZERO),
             used: now(),
+            live,
+            named: false,
             mix: Mix::default(),
             cleaners: Cleaners::default(),
         }
@@ -242,6 +261,10 @@ impl Lane {
                     // `default` is chosen once: a call never moves to another device by itself.
                     self.id.clone_from(&present.id);
                     self.gauge = self.gauges.of(self.direction, &self.id);
+                    if !self.named {
+                        self.directory.used(self.direction, &self.id);
+                        self.named = true;
+                    }
                     match open(&self.directory, present) {
                         Ok(opening) => State::Opening(opening, now + START),
                         Err(reason) => self.lost(now, &reason),
@@ -264,10 +287,14 @@ impl Lane {
             State::Open { stream, beats, alive } => {
                 let beat = stream.vitals.beats.load(Ordering::Relaxed);
                 let alive = if beat == beats { alive } else { now + WATCHDOG };
+                self.live.store(beat > 0, Ordering::Relaxed);
                 if !stream.here() {
                     self.lost(now, "it is gone")
                 } else if stream.vitals.failed.load(Ordering::Relaxed) {
                     self.lost(now, "its stream failed")
+                } else if now > alive && self.directory.suspended(self.direction, &self.id) {
+                    // It sleeps, and with it our stream, which wakes with it.
+                    State::Open { stream, beats: beat, alive: now + WATCHDOG }
                 } else if now > alive {
                     self.lost(now, "it has stopped")
                 } else {
@@ -280,6 +307,7 @@ impl Lane {
     fn lost(&self, now: Duration, reason: &str) -> State {
         tracing::info!(id = self.id, direction = ?self.direction, reason, "device away: silence");
         self.gauge.close();
+        self.live.store(false, Ordering::Relaxed);
         for end in &self.ends {
             // The server may have moved the stream to another microphone some ms before it said so. What came from
             // there still waits in the rings.
@@ -313,6 +341,10 @@ impl Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         self.gauge.close();
+        self.live.store(false, Ordering::Relaxed);
+        if self.named {
+            self.directory.unused(self.direction, &self.id);
+        }
     }
 }
 

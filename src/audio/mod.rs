@@ -16,13 +16,14 @@ mod pulse;
 mod ring;
 mod stream;
 mod tone;
+mod trial;
 mod watch;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ua::io::{DeviceGauge, DeviceInfo};
+use crate::ua::io::{DeviceGauge, DeviceInfo, DeviceTrial, Trial};
 use crate::ua::settings::Cleaning;
 
 pub use end::{Sink, Source};
@@ -195,6 +196,15 @@ impl Devices {
             }
         };
         real.map(gauge).collect()
+    }
+
+    /// Tries devices out, on a thread of its own; `tell` gets what came of it.
+    pub fn test(&self, trial: DeviceTrial, tell: impl Fn(Result<Trial, String>) + Clone + Send + 'static) {
+        let (devices, done) = (self.clone(), tell.clone());
+        let run = move || done(trial::run(&devices, trial));
+        if let Err(error) = std::thread::Builder::new().name("audio-test".into()).spawn(run) {
+            tell(Err(format!("no thread for it: {error}")));
+        }
     }
 
     /// All devices there are now, `null` first.

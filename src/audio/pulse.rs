@@ -12,9 +12,9 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pulseaudio::protocol::{
     AuthParams, AuthReply, ClientInfo, Command, CommandReply, MAX_MEMBLOCKQ_LENGTH, MAX_VERSION, Prop, Props,
-    ProtocolError, ServerInfo, SetClientNameReply, SinkInfo, SinkInputInfo, SourceInfo, SourceOutputInfo,
-    SubscriptionEvent, SubscriptionEventFacility, SubscriptionEventType, SubscriptionMask, TagStructReader,
-    read_descriptor, write_command_message,
+    ProtocolError, ServerInfo, SetClientNameReply, SinkInfo, SinkInputInfo, SinkState, SourceInfo, SourceOutputInfo,
+    SourceState, SubscriptionEvent, SubscriptionEventFacility, SubscriptionEventType, SubscriptionMask,
+    TagStructReader, read_descriptor, write_command_message,
 };
 
 use super::directory::{Direction, Found};
@@ -88,6 +88,7 @@ impl Server {
             direction: Direction::Output,
             index: sink.index,
             default: server.default_sink_name.as_ref() == Some(&sink.name),
+            suspended: sink.state == SinkState::Suspended,
         });
         let sources = sources.into_iter().filter(|source| source.monitor_of_sink_index.is_none());
         let sources = sources.map(|source| Found {
@@ -96,6 +97,7 @@ impl Server {
             direction: Direction::Input,
             index: source.index,
             default: server.default_source_name.as_ref() == Some(&source.name),
+            suspended: source.state == SourceState::Suspended,
         });
         Ok(sources.chain(sinks).collect())
     }

@@ -135,7 +135,7 @@ fn alsa_devices(even_without_card: bool) -> Vec<Found> {
         ] {
             if can {
                 let (id, default) = (format!("alsa:{}", id.id()), id.id() == "default");
-                found.push(Found { id, name: name.clone(), direction, index: 0, default });
+                found.push(Found { id, name: name.clone(), direction, index: 0, default, suspended: false });
             }
         }
     }

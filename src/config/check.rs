@@ -224,7 +224,7 @@ pub fn account_faults(name: &str, account: &AccountSettings, whole: bool) -> Vec
     }
     fault("trusted", account.trusted.iter().try_for_each(|peer| trusted(peer)));
     fault("codecs", codecs(&account.codecs));
-    for (key, id) in [("input", &account.input), ("output", &account.output)] {
+    for (key, id) in [("input", &account.input), ("output", &account.output), ("ringer", &account.ringer)] {
         fault(key, id.as_deref().map_or(Ok(()), device));
     }
     for (key, end) in [("video_source", &account.video_source), ("video_sink", &account.video_sink)] {

@@ -198,6 +198,26 @@ enum Verb {
         /// For one account only
         #[arg(long, short)]
         account: Option<String>,
+        /// For one call only
+        #[arg(long, short, value_name = "CALLID")]
+        call: Option<String>,
+    },
+    /// Play a sound on a loudspeaker and listen to a microphone
+    TestDevice {
+        /// Both ways of one device, as devices lists it; left out: the host's defaults
+        device: Option<String>,
+        /// A microphone
+        #[arg(long, conflicts_with = "device")]
+        input: Option<String>,
+        /// A loudspeaker
+        #[arg(long, conflicts_with = "device")]
+        output: Option<String>,
+        /// How long, 1 to 5 seconds (2)
+        #[arg(long)]
+        seconds: Option<u32>,
+        /// Also while a call uses it
+        #[arg(long)]
+        force: bool,
     },
     /// Show the agents, or say whether one takes calls
     Agent(agent::Arguments),
@@ -385,9 +405,19 @@ fn perform(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
             params["volume"] = percent.into();
             out.done(&client.call("device.setVolume", params)?)
         }
-        Verb::Use { device, role, account } => {
-            let params = given([("id", Some(device)), ("role", Some(role)), ("account", account)]);
-            out.done(&client.call("device.setRole", params)?)
+        Verb::Use { device, role, account, call } => {
+            let params = [("id", Some(device)), ("role", Some(role)), ("account", account), ("callId", call)];
+            out.done(&client.call("device.setRole", given(params))?)
+        }
+        Verb::TestDevice { device, mut input, mut output, seconds, force } => {
+            if device.is_none() && input.is_none() && output.is_none() {
+                (input, output) = (Some("default".into()), Some("default".into()));
+            }
+            let mut params = given([("id", device), ("input", input), ("output", output)]);
+            params["seconds"] = seconds.into();
+            params["force"] = force.into();
+            let tested = client.call("device.test", params)?;
+            out.document(&tested, |tested| vec![tested["message"].as_str().unwrap_or_default().to_owned()])
         }
         Verb::Agent(arguments) => agent::run(&mut client, out, arguments),
         Verb::Top => top::run(arguments.socket, client),

@@ -68,6 +68,7 @@ pub(super) fn devices(devices: &[Value], colour: bool) -> Vec<String> {
             ("output", "output"),
             ("defaultInput", "default input"),
             ("defaultOutput", "default output"),
+            ("suspended", "asleep"),
         ];
         let can: Vec<&str> = can.iter().filter(|(key, _)| device[key] == true).map(|(_, word)| *word).collect();
         vec![text(&device["id"]), text(&device["name"]), can.join(", ")]

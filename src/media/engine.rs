@@ -383,7 +383,7 @@ impl Engine {
             self.send(worker, Order::Remote(id, Box::new((negotiated, None))))?;
         } else {
             let rate = negotiated.codec.kind.rate();
-            let (ends, problem) = self.ends(entry, rate)?;
+            let (ends, problem) = self.ends(&entry.input, &entry.output, entry.cleaning, rate)?;
             self.send(worker, Order::Remote(id, Box::new((negotiated, Some(ends)))))?;
             entry.rate = Some(rate);
             result = problem;
@@ -483,16 +483,30 @@ impl Engine {
         output: String,
     ) -> Result<(), String> {
         let entry = directory.entries.get_mut(&id).ok_or("no such session")?;
+        // The way that stays as it is goes on without a gap.
+        let (listens, speaks) = (entry.input != input, entry.output != output);
         (entry.input, entry.output) = (input, output);
         let Some(rate) = entry.rate else { return Ok(()) };
-        let (ends, problem) = self.ends(entry, rate)?;
-        self.send(entry.worker, Order::Ends(id, Box::new(ends)))?;
+        // What is not asked for is not opened again: a file would begin anew.
+        let name = |id: &str, asked: bool| if asked || is_card(id) { id.to_owned() } else { "null".to_owned() };
+        // A microphone is cleaned of what the loudspeaker beside it plays.
+        let listens = listens || (speaks && entry.cleaning.echo_cancellation && is_card(&entry.input));
+        let (ends, problem) =
+            self.ends(&name(&entry.input, listens), &name(&entry.output, speaks), entry.cleaning, rate)?;
+        let change = (listens.then_some(ends.source), speaks.then_some(ends.sink));
+        self.send(entry.worker, Order::Ends(id, Box::new(change)))?;
         problem
     }
 
     /// The devices; `null` in place of one that is not there, and what is wrong with it.
-    fn ends(&self, entry: &Entry, rate: u32) -> Result<(Ends, Result<(), String>), String> {
-        let (mut source, mut sink) = self.devices.pair(&entry.input, &entry.output, rate, entry.cleaning);
+    fn ends(
+        &self,
+        input: &str,
+        output: &str,
+        cleaning: Cleaning,
+        rate: u32,
+    ) -> Result<(Ends, Result<(), String>), String> {
+        let (mut source, mut sink) = self.devices.pair(input, output, rate, cleaning);
         let problem = source.as_ref().err().or(sink.as_ref().err()).cloned();
         if source.is_err() {
             source = self.devices.source("null", rate);
@@ -514,6 +528,11 @@ impl Engine {
             TrySendError::Disconnected(_) => "the media engine is gone".to_owned(),
         })
     }
+}
+
+/// A device that is opened, and may be used by others too.
+fn is_card(id: &str) -> bool {
+    id != "null" && !id.starts_with("tone:") && !id.starts_with("file:")
 }
 
 /// Fresh start values of a stream.

@@ -201,10 +201,10 @@ impl Session {
         self.streams.as_mut().map_or(Ok(()), |streams| streams.set_conference(conference))
     }
 
-    /// Other devices.
-    pub fn set_ends(&mut self, ends: Ends) -> Result<(), String> {
+    /// Other devices: those that are given.
+    pub fn change_ends(&mut self, source: Option<Source>, sink: Option<Sink>) -> Result<(), String> {
         if let Some(streams) = &mut self.streams {
-            streams.set_ends(ends)?;
+            streams.change_ends(source, sink)?;
         }
         Ok(())
     }

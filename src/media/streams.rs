@@ -18,6 +18,7 @@ use super::session::{Ends, Loan};
 use super::transport::{Packet, Times, Transport};
 use super::video::VideoLeg;
 use super::video_ends::VideoEnds;
+use crate::audio::{Sink, Source};
 
 /// No RTP for this long is told, µs.
 const STALL_US: u64 = 2_000_000;
@@ -28,10 +29,16 @@ const SPEECH: f64 = -42.0;
 /// Capture, playback and codec look-ahead: what our own end adds to the way from mouth to ear, ms.
 const OWN_DELAY_MS: f64 = 30.0;
 
+/// Steps that a device may take to open before a call moves to it all the same.
+const PATIENCE: u64 = 25;
+
 /// The streams of a session.
 pub struct Streams {
     negotiated: Negotiated,
     ends: Ends,
+    /// Where it is about to move, and the step from which on it does not wait for that device any longer.
+    next_source: Option<(Source, u64)>,
+    next_sink: Option<(Sink, u64)>,
     inbound: Inbound,
     outbound: Outbound,
     steps: u64,
@@ -66,6 +73,8 @@ impl Streams {
             step_ms: 20,
             negotiated,
             ends,
+            next_source: None,
+            next_sink: None,
         })
     }
 
@@ -114,11 +123,24 @@ impl Streams {
         self.playing && self.inbound.level.frame_dbov() > SPEECH
     }
 
-    /// Other devices.
-    pub fn set_ends(&mut self, ends: Ends) -> Result<(), String> {
-        self.inbound.set_rate(ends.sink.rate())?;
-        self.outbound.set_rate(ends.source.rate())?;
-        self.ends = ends;
+    /// Other devices: those that are given. The old ones go on until the new ones are open, so that nothing of the call is lost.
+    pub fn change_ends(&mut self, source: Option<Source>, sink: Option<Sink>) -> Result<(), String> {
+        let until = self.steps + PATIENCE;
+        self.next_source = source.map(|source| (source, until)).or(self.next_source.take());
+        self.next_sink = sink.map(|sink| (sink, until)).or(self.next_sink.take());
+        self.move_on()
+    }
+
+    fn move_on(&mut self) -> Result<(), String> {
+        let steps = self.steps;
+        if let Some((source, _)) = self.next_source.take_if(|(next, until)| next.is_live() || steps >= *until) {
+            self.outbound.set_rate(source.rate())?;
+            self.ends.source = source;
+        }
+        if let Some((sink, _)) = self.next_sink.take_if(|(next, until)| next.is_live() || steps >= *until) {
+            self.inbound.set_rate(sink.rate())?;
+            self.ends.sink = sink;
+        }
         Ok(())
     }
 
@@ -166,6 +188,9 @@ impl Streams {
     ) {
         let direction = self.negotiated.direction.and(gate);
         self.step_ms = self.ticks() as u32 * 10;
+        if let Err(reason) = self.move_on() {
+            loan.told.push((id, MediaEvent::Failed(reason)));
+        }
         if missed > 0 && self.steps > 0 {
             self.outbound.skip(missed as u32 * 10);
             if let Some(tap) = &mut self.tap {

@@ -12,6 +12,7 @@ use thread_priority::unix::{
 use thread_priority::{ThreadPriority, ThreadPriorityValue};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
+use crate::audio::{Sink, Source};
 use crate::sdp::{Direction, Negotiated};
 use crate::ua::command::PlayTo;
 use crate::ua::io::SessionId;
@@ -47,7 +48,7 @@ pub enum Order {
     /// What was negotiated; the devices with the first one.
     Remote(SessionId, Box<(Negotiated, Option<Ends>)>),
     /// Other devices.
-    Ends(SessionId, Box<Ends>),
+    Ends(SessionId, Box<(Option<Source>, Option<Sink>)>),
     /// The ends of its video are open.
     Video(SessionId, Box<(VideoEnds, Start)>),
     /// Cuts or restores.
@@ -255,7 +256,7 @@ impl Worker {
                 let (tick, now) = (self.loan.tick, clock::mono_ns() / 1_000);
                 self.change(id, |session| session.remote(tick, now, plan.0, plan.1));
             }
-            Order::Ends(id, ends) => self.change(id, |session| session.set_ends(*ends)),
+            Order::Ends(id, ends) => self.change(id, |session| session.change_ends(ends.0, ends.1)),
             Order::Video(id, plan) => {
                 let now = self.loan.now;
                 self.with(id, |session| session.set_video(now, plan.0, plan.1));

@@ -205,6 +205,44 @@ pub struct Devices {
     pub roles: Roles,
 }
 
+/// What a test of devices found.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceTested {
+    /// The microphone that was tried; null: none.
+    pub input: Option<String>,
+    /// The loudspeaker that was tried; null: none.
+    pub output: Option<String>,
+    /// The loudspeaker was open, and the sound was given to it.
+    pub played: bool,
+    /// The microphone gave more than silence.
+    pub heard: bool,
+    /// What it gave, dBov (-127: silence); null: nothing was recorded.
+    pub level_dbov: Option<f64>,
+    /// So much later than it was played the sound came back through the microphone, ms; null: it did not.
+    pub delay_ms: Option<f64>,
+    /// What that means.
+    pub finding: DeviceFinding,
+    /// The same in plain words.
+    pub message: String,
+}
+
+/// The outcome of a test of devices.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DeviceFinding {
+    /// They work, as far as the phone can tell.
+    Ok,
+    /// They work, and the microphone hears the loudspeaker.
+    LoopHeard,
+    /// The microphone gives nothing but silence.
+    SilentMicrophone,
+    /// The microphone did not open.
+    NothingRecorded,
+    /// The loudspeaker did not open.
+    NothingPlayed,
+}
+
 /// Which device does what.
 #[derive(Debug, JsonSchema)]
 #[serde(rename_all = "camelCase")]

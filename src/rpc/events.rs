@@ -127,8 +127,8 @@ events! {
         { "device": super::examples::device() };
     event "device.removed" DeviceMoved "A sound device is gone."
         { "device": super::examples::device() };
-    event "device.changed" DeviceChanged "`device.setRole` was called."
-        { "id": "pulse:headset", "role": "input", "account": null };
+    event "device.changed" DeviceChanged "`device.setRole` was called, or the host has changed something about a device that stays."
+        { "id": "pulse:headset", "role": "input", "account": null, "callId": null };
     event "device.volume" DeviceVolume "`device.setVolume` was called."
         { "id": "pulse:headset", "inputVolume": 80, "outputVolume": null };
     event "daemon.reloaded" Reloaded "The configuration was read anew, and taken over."

@@ -51,6 +51,8 @@ examples! {
     "device.list" {} => { "devices": [gauged()], "roles": { "input": "default", "output": "default", "ringer": "default" } };
     "device.get" { "id": "pulse:headset" } => (gauged());
     "device.setVolume" { "id": "pulse:headset", "volume": 80, "role": "input" } => true;
+    "device.test" { "input": "pulse:headset", "output": "pulse:headset", "seconds": 2 }
+        => { "input": "pulse:headset", "output": "pulse:headset", "played": true, "heard": true, "levelDbov": -52.3, "delayMs": null, "finding": "ok", "message": "The microphone works: -52 dBov. The test sound was played; it does not come back through the microphone." };
     "device.setRole" { "id": "pulse:headset", "role": "input", "account": "office" } => true;
 
     "agent.set" { "state": "notReady", "reason": "lunch" } => (agent("notReady"));
@@ -285,7 +287,7 @@ pub(super) fn agent(state: &str) -> Value {
 
 /// A sound device.
 pub(super) fn device() -> Value {
-    json!({ "id": "pulse:headset", "name": "USB headset", "input": true, "output": true, "defaultInput": true, "defaultOutput": false })
+    json!({ "id": "pulse:headset", "name": "USB headset", "input": true, "output": true, "defaultInput": true, "defaultOutput": false, "suspended": false })
 }
 
 /// The same, with its levels.

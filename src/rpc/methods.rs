@@ -80,8 +80,9 @@ const NONE: &[Code] = &[];
 const ACCOUNT: &[Code] = &[Code::NoAccount];
 const AGENT: &[Code] = &[Code::NoAccount, Code::InvalidNumber];
 const REGISTER: &[Code] = &[Code::NoAccount, Code::RegistryFailed, Code::RegisterAttempts];
-const DEVICE: &[Code] = &[Code::NoInput, Code::NoAccount, Code::DeviceRefused, Code::DeviceFailed];
+const DEVICE: &[Code] = &[Code::NoInput, Code::NoAccount, Code::NoSession, Code::DeviceRefused, Code::DeviceFailed];
 const PREFLIGHT: &[Code] = &[Code::NoAccount, Code::WrongState];
+const TEST: &[Code] = &[Code::NoInput, Code::DeviceBusy, Code::DeviceFailed];
 const SESSION: &[Code] = &[Code::NoSession];
 const STATE: &[Code] = &[Code::NoSession, Code::WrongState];
 const FAR: &[Code] = &[Code::NoSession, Code::WrongState, Code::PeerRefused, Code::Glare, Code::LocalMedia];
@@ -135,7 +136,8 @@ methods! {
     "device.list" Observe [] Nothing => |_| own(Ua::DeviceList), Devices NONE "The sound devices of the host.";
     "device.get" Observe ["id"] ua::DeviceRef => |p| own(Ua::DeviceGet(p)), Device DEVICE "One sound device.";
     "device.setVolume" Call ["id", "volume", "role"] ua::SetVolume => |p| own(Ua::DeviceSetVolume(p)), True DEVICE "Turns a device up or down, in the phone's own path, until the daemon stops.";
-    "device.setRole" Call ["id", "role", "account"] ua::SetRole => |p| own(Ua::DeviceSetRole(p)), True DEVICE "Says what a device is used for.";
+    "device.setRole" Call ["id", "role", "account", "callId"] ua::SetRole => |p| own(Ua::DeviceSetRole(p)), True DEVICE "Says what a device is used for.";
+    "device.test" Call ["id", "input", "output", "seconds", "force"] ua::DeviceTest => |p| own(Ua::DeviceTest(p)), DeviceTested TEST "Plays a sound on a loudspeaker and listens to a microphone; returns when it is done.";
 
     "agent.set" Call ["state", "reason", "dnd", "seconds", "forward", "seat", "account"] ua::AgentSet => |p| own(Ua::AgentSet(p)), Agent AGENT "Says whether the agent of a seat takes calls.";
     "agent.get" Observe ["seat", "account"] ua::AgentRef => |p| own(Ua::AgentGet(p)), Agent ACCOUNT "Whether the agent of a seat takes calls.";

@@ -14,6 +14,7 @@ use super::error::{Code, Error};
 use super::event::rfc3339;
 use super::io::{Mono, SessionId};
 use super::number::dialable;
+use super::session::Chosen;
 
 /// The longest wrap-up, s.
 const LONGEST: u64 = 86_400;
@@ -147,7 +148,7 @@ impl Ua {
 
     /// The seat of an account's agent: by name, or by the microphone; without a real one the account is alone.
     fn agent_seat(&self, account: &Account) -> String {
-        let (input, _) = self.devices_for(account, None);
+        let (input, _) = self.devices_for(account, &Chosen::default());
         let seat = self.seat_of(account, &input, SessionId(0));
         if seat.starts_with("session:") { format!("account:{}", account.name) } else { seat }
     }

@@ -56,10 +56,11 @@ impl Ua {
                 .hint("device.list names them"));
         }
         let Some(account) = self.sessions.get(&id).and_then(|s| self.accounts.get(&s.account)) else { return Ok(()) };
-        let (input, output) = self.devices_for(account, Some(device));
+        let chosen = self.chosen(Some(device));
+        let (input, output) = self.devices_for(account, &chosen);
         let seat = self.seat_of(account, &input, id);
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.seat = seat;
+            (session.seat, session.chosen) = (seat, chosen);
             session.input.clone_from(&input);
             session.output.clone_from(&output);
             if session.media.is_some() {

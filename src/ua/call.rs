@@ -42,7 +42,8 @@ impl Ua {
         }
         let id = SessionId(self.fresh_id());
         let account = self.account(&name)?;
-        let (input, output) = self.devices_for(account, option.device.as_deref());
+        let chosen = self.chosen(option.device.as_deref());
+        let (input, output) = self.devices_for(account, &chosen);
         let seat = self.seat_of(account, &input, id);
         let unanswered = |s: &&Session| s.seat == seat && matches!(s.state, State::Preparing(_) | State::Calling(_));
         if let Some(other) = self.sessions.values().find(unanswered) {
@@ -67,6 +68,7 @@ impl Ua {
             called_number: call.number.clone(),
             transfer_parent: parent,
             video: self.video_wish(&name, &option, false),
+            chosen,
             ..session
         };
         let preparing = Preparing {
@@ -181,6 +183,7 @@ impl Ua {
             refers: Default::default(),
             input: devices.0,
             output: devices.1,
+            chosen: Default::default(),
             sip_call_id: call_id(&mut self.rng),
             local_tag: tag(&mut self.rng),
             link: None,

@@ -42,6 +42,8 @@ pub enum Command {
     DeviceSetVolume(SetVolume),
     /// `device.setRole`
     DeviceSetRole(SetRole),
+    /// `device.test`
+    DeviceTest(DeviceTest),
     /// `agent.set`
     AgentSet(AgentSet),
     /// `agent.get`
@@ -242,6 +244,31 @@ pub struct SetRole {
     pub role: DeviceRole,
     /// For one account only; left out: the default of all.
     pub account: Option<String>,
+    /// For one session only, which keeps it whatever its account is given later.
+    #[serde(default)]
+    pub call_id: Option<String>,
+}
+
+/// Tries devices out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceTest {
+    /// A device, both ways where it can.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// A microphone.
+    #[serde(default)]
+    pub input: Option<String>,
+    /// A loudspeaker.
+    #[serde(default)]
+    pub output: Option<String>,
+    /// How long, s (default: 2).
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 5))]
+    pub seconds: Option<u32>,
+    /// Also while a call uses it: the call goes on, and hears the test.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// What an agent does.

@@ -41,6 +41,7 @@ impl Ua {
             Command::DeviceGet(which) => self.device(&which.id).map(Some),
             Command::DeviceSetVolume(set) => self.set_volume(set).map(Some),
             Command::DeviceSetRole(role) => self.set_role(role).map(Some),
+            Command::DeviceTest(test) => self.device_test(test, reply).map(|()| None),
             Command::AgentSet(set) => self.agent_set(set).map(Some),
             Command::AgentGet(which) => self.agent_get(&which).map(Some),
             Command::Start => {

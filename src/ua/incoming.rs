@@ -12,7 +12,7 @@ use super::error::{Code, Error};
 use super::identity::{answers_after, caller, shown_headers, user_of};
 use super::io::{Hop, SessionId};
 use super::media::MediaCommand;
-use super::session::{Incoming, Session, State};
+use super::session::{Chosen, Incoming, Session, State};
 use super::status::{CommunicationType, StaticCallStatus};
 use super::wrong_state;
 use crate::sdp::{
@@ -43,7 +43,7 @@ impl Ua {
         }
         let id = SessionId(self.fresh_id());
         let Some(account) = self.accounts.get(&name) else { return };
-        let devices = self.devices_for(account, None);
+        let devices = self.devices_for(account, &Chosen::default());
         let seat = self.seat_of(account, &devices.0, id);
         let auto_answer = answers_after(account.settings.auto_answer, &msg);
         let local_ip = account.local_ip(hop.addr).or_else(|| literal_host(msg.uri()));

@@ -115,6 +115,8 @@ pub enum Input<'a> {
     Addresses(BTreeSet<IpAddr>),
     /// How loud the devices are: before `device.list` and `device.get`.
     Gauges(Vec<DeviceGauge>),
+    /// The answer to `Output::DeviceTest`; an error: it could not be done, and why.
+    DeviceTested(ReplyId, Result<Trial, String>),
     /// An edge has something to tell that wants a look: the data of an `alert`.
     Alert(Value),
 }
@@ -159,10 +161,40 @@ pub enum Output {
         /// Its loudspeaker.
         output: Option<u16>,
     },
+    /// Try devices out; the answer is `Input::DeviceTested`.
+    DeviceTest(ReplyId, DeviceTrial),
     /// The answer to a `Command`.
     Reply(ReplyId, Result<Value, Error>),
     /// Something happened: for every subscriber.
     Event(Event),
+}
+
+/// Devices to be tried out: a sound is played, and looked for in what is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceTrial {
+    /// The microphone; none: nothing is recorded.
+    pub input: Option<String>,
+    /// The loudspeaker; none: nothing is played.
+    pub output: Option<String>,
+    /// For so long.
+    pub seconds: u32,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// The microphone.
+    pub input: Option<String>,
+    /// The loudspeaker.
+    pub output: Option<String>,
+    /// The loudspeaker was open; none: there was none to try.
+    pub played: Option<bool>,
+    /// The microphone was open.
+    pub recorded: Option<bool>,
+    /// What it gave, dBov (−127: silence).
+    pub level_dbov: Option<f64>,
+    /// So much later than it was played the sound was recorded, ms; none: it was not.
+    pub delay_ms: Option<f64>,
 }
 
 /// A sound device of the host, or one of the built-in ones.
@@ -181,6 +213,8 @@ pub struct DeviceInfo {
     pub default_input: bool,
     /// The sound server's default for playing.
     pub default_output: bool,
+    /// It is in use, and the sound server has put it to sleep: silence until it wakes it.
+    pub suspended: bool,
 }
 
 /// How loud a device is, and shall be.

@@ -6,6 +6,7 @@
 pub mod cdr;
 pub mod command;
 pub mod contact;
+mod device_test;
 pub mod diagnose;
 pub mod dial;
 pub mod e164;
@@ -133,6 +134,8 @@ pub struct Ua {
     addresses: BTreeSet<IpAddr>,
     /// How loud they were when they were last asked about.
     gauges: Vec<DeviceGauge>,
+    /// Which devices are being tried out, and for whom.
+    testing: BTreeMap<ReplyId, Vec<String>>,
     /// What is put into the sound of sessions, and what listens to it.
     audio: BTreeMap<SessionId, audio::Audio>,
     /// What agents hear besides their calls.
@@ -182,6 +185,7 @@ impl Ua {
             devices: Vec::new(),
             addresses: BTreeSet::new(),
             gauges: Vec::new(),
+            testing: BTreeMap::new(),
             audio: BTreeMap::new(),
             tones: tone::Tones::default(),
             draining: Vec::new(),
@@ -246,6 +250,7 @@ impl Ua {
             Input::Devices(devices) => self.on_devices(devices),
             Input::Addresses(addresses) => self.on_addresses(addresses),
             Input::Gauges(gauges) => self.gauges = gauges,
+            Input::DeviceTested(reply, trial) => self.on_device_tested(reply, trial),
             Input::Alert(data) => self.tell_phone("alert", data),
         }
         self.settle();

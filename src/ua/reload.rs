@@ -101,10 +101,11 @@ impl Ua {
 
 /// Nothing differs that the registrar, the way to it, or the digest has to do with.
 fn same_binding(old: &AccountSettings, new: &AccountSettings) -> bool {
-    let AccountSettings { display_name, realms, register_max_attempts, auto_answer, input, output, .. } = new.clone();
+    let AccountSettings { display_name, realms, register_max_attempts, auto_answer, input, output, ringer, .. } =
+        new.clone();
     let AccountSettings { seat, hold_music, codecs, dial, password_file, password_credential, .. } = new.clone();
     let old = AccountSettings { display_name, realms, register_max_attempts, auto_answer, ..old.clone() };
-    let old = AccountSettings { input, output, hold_music, ..old };
+    let old = AccountSettings { input, output, ringer, hold_music, ..old };
     let AccountSettings { echo_cancellation, noise_suppression, gain_control, .. } = *new;
     let old = AccountSettings { echo_cancellation, noise_suppression, gain_control, ..old };
     let old = AccountSettings { seat, codecs, dial, password_file, password_credential, ..old };

@@ -8,16 +8,22 @@ use super::command::{DeviceRole, SetRole};
 use super::error::{Code, Error};
 use super::io::{DeviceInfo, SessionId};
 use super::media::MediaCommand;
-use super::session::{Op, Session, State, Verb};
+use super::session::{Chosen, Op, Session, State, Verb};
 
 impl Ua {
-    /// The microphone and the loudspeaker of a new session.
-    pub(super) fn devices_for(&self, account: &Account, wanted: Option<&str>) -> (String, String) {
-        let input = wanted.or(account.settings.input.as_deref()).unwrap_or(&self.settings.audio.input).to_owned();
-        let own = account.settings.output.as_deref().unwrap_or(&self.settings.audio.output);
-        let plays = |id: &str| self.devices.iter().any(|d| d.id == id && d.output) || id == "null";
-        let output = wanted.filter(|id| plays(id)).unwrap_or(own).to_owned();
-        (input, output)
+    /// The microphone and the loudspeaker of a session: its own, its account's, or those of all.
+    pub(super) fn devices_for(&self, account: &Account, chosen: &Chosen) -> (String, String) {
+        let (settings, audio) = (&account.settings, &self.settings.audio);
+        let input = chosen.input.as_ref().or(settings.input.as_ref()).unwrap_or(&audio.input);
+        let output = chosen.output.as_ref().or(settings.output.as_ref()).unwrap_or(&audio.output);
+        (input.clone(), output.clone())
+    }
+
+    /// The device that a call or an answer names: its microphone, and its loudspeaker where the device is both.
+    pub(super) fn chosen(&self, device: Option<&str>) -> Chosen {
+        let plays = |id: &&str| self.devices.iter().any(|d| d.id == *id && d.output) || *id == "null";
+        let own = |id: &str| id.to_owned();
+        Chosen { input: device.map(own), output: device.filter(plays).map(own), ringer: None }
     }
 
     /// The seat of a session: the account's by name, else its microphone; built-in sources are alone.
@@ -144,8 +150,14 @@ impl Ua {
         let old = std::mem::replace(&mut self.devices, devices);
         let is_in = |list: &[DeviceInfo], id: &str| list.iter().any(|d| d.id == id);
         let added: Vec<DeviceInfo> = self.devices.iter().filter(|d| !is_in(&old, &d.id)).cloned().collect();
+        // `null` is the default as long as there is no other: that is not worth a word.
+        let differs = |new: &&DeviceInfo| new.id != "null" && old.iter().any(|old| old.id == new.id && old != *new);
+        let changed: Vec<DeviceInfo> = self.devices.iter().filter(differs).cloned().collect();
         let removed: Vec<DeviceInfo> = old.into_iter().filter(|d| !is_in(&self.devices, &d.id)).collect();
         added.into_iter().for_each(|d| self.tell_phone("device.added", json!({"device": d})));
+        changed.into_iter().for_each(|d| {
+            self.tell_phone("device.changed", json!({"id": d.id, "account": null, "callId": null, "device": d}))
+        });
         removed.into_iter().for_each(|d| self.tell_phone("device.removed", json!({"device": d})));
         self.agents_follow(&seats);
     }
@@ -157,37 +169,44 @@ impl Ua {
             return Err(Error::new(Code::NoInput, format!("no device {:?} can do that", role.id))
                 .hint("device.list names them"));
         }
+        if role.account.is_some() && role.call_id.is_some() {
+            return Err(
+                Error::new(Code::InvalidParams, "for an account, or for a session").hint("leave one of them out")
+            );
+        }
         if let Some(name) = &role.account {
             self.account(name)?;
         }
+        let call = role.call_id.as_ref().map(|call_id| self.find(call_id)).transpose()?;
         let (id, seats) = (role.id.clone(), self.seats_of_agents());
-        match role.account.as_ref().and_then(|name| self.accounts.get_mut(name)) {
-            Some(account) => match role.role {
-                DeviceRole::Input => account.settings.input = Some(id),
-                DeviceRole::Output => account.settings.output = Some(id),
-                DeviceRole::Ringer => {
-                    return Err(Error::new(Code::InvalidParams, "a ringer is the host's").hint("leave account out"));
-                }
-            },
-            None => match role.role {
-                DeviceRole::Input => self.settings.audio.input = id,
-                DeviceRole::Output => self.settings.audio.output = id,
-                DeviceRole::Ringer => self.settings.audio.ringer = id,
-            },
+        if let Some(session) = call.and_then(|call| self.sessions.get_mut(&call)) {
+            let Chosen { input, output, ringer } = &mut session.chosen;
+            *[input, output, ringer][role.role as usize] = Some(id);
+        } else if let Some(account) = role.account.as_ref().and_then(|name| self.accounts.get_mut(name)) {
+            let settings = &mut account.settings;
+            *[&mut settings.input, &mut settings.output, &mut settings.ringer][role.role as usize] = Some(id);
+        } else {
+            let audio = &mut self.settings.audio;
+            *[&mut audio.input, &mut audio.output, &mut audio.ringer][role.role as usize] = id;
         }
-        self.move_sessions(role.account.as_deref());
-        self.tell_phone("device.changed", json!({"id": role.id, "role": role.role, "account": role.account}));
+        let concerned = |s: &&Session| {
+            call.is_none_or(|call| call == s.id) && role.account.as_ref().is_none_or(|a| *a == s.account)
+        };
+        self.move_sessions(self.sessions.values().filter(concerned).map(|s| s.id).collect());
+        let told = json!({"id": role.id, "role": role.role, "account": role.account, "callId": role.call_id});
+        match call {
+            Some(call) => self.tell_session(call, "device.changed", told),
+            None => self.tell_phone("device.changed", told),
+        }
         self.agents_follow(&seats);
         Ok(serde_json::Value::Bool(true))
     }
 
-    fn move_sessions(&mut self, account: Option<&str>) {
-        let concerned = self.sessions.values().filter(|s| account.is_none_or(|a| a == s.account));
-        let ids: Vec<SessionId> = concerned.map(|s| s.id).collect();
+    fn move_sessions(&mut self, ids: Vec<SessionId>) {
         for id in ids {
             let Some(session) = self.sessions.get(&id) else { continue };
             let Some(owner) = self.accounts.get(&session.account) else { continue };
-            let (input, output) = self.devices_for(owner, None);
+            let (input, output) = self.devices_for(owner, &session.chosen);
             if (&input, &output) == (&session.input, &session.output) {
                 continue;
             }

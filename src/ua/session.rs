@@ -47,6 +47,8 @@ pub(super) struct Session {
     pub refers: Refers,
     pub input: String,
     pub output: String,
+    /// Devices of its own: nothing that its account is given changes them.
+    pub chosen: Chosen,
     pub sip_call_id: String,
     pub local_tag: String,
     pub link: Option<Link>,
@@ -95,6 +97,14 @@ pub(super) struct Session {
     /// The status that the last event told.
     pub told: Option<CallStatus>,
     pub state: State,
+}
+
+/// The devices that a user chose for one session.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Chosen {
+    pub input: Option<String>,
+    pub output: Option<String>,
+    pub ringer: Option<String>,
 }
 
 /// Where a call stands. Each variant holds what makes sense there and nowhere else.

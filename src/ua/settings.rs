@@ -478,6 +478,8 @@ pub struct AccountSettings {
     pub noise_suppression: Option<NoiseSuppression>,
     /// As `[audio] gain_control`, for this account's calls.
     pub gain_control: Option<bool>,
+    /// Where this account's calls ring.
+    pub ringer: Option<String>,
     /// What those hear whom this account holds: as `[phone] hold_music`, which counts where this is left out; empty: nothing.
     pub hold_music: Option<String>,
     /// As `[video] source`, for this account.

@@ -13,7 +13,7 @@ use super::Ua;
 use super::clock::{SECOND, Timer};
 use super::io::{Mono, Output, SessionId};
 use super::media::{Tone, ToneCommand};
-use super::session::{Session, State};
+use super::session::{Chosen, Session, State};
 use super::status::CommunicationType;
 
 /// How long busy and congestion are heard.
@@ -162,7 +162,8 @@ impl Ua {
 
     /// Where a call rings: at the ringer, but never in the ear of an agent whom it is not for. None: nowhere.
     fn ringer_of<'a>(&'a self, session: &'a Session) -> Option<&'a str> {
-        let ringer = &self.settings.audio.ringer;
+        let own = self.accounts.get(&session.account).and_then(|account| account.settings.ringer.as_ref());
+        let ringer = session.chosen.ringer.as_ref().or(own).unwrap_or(&self.settings.audio.ringer);
         if ringer.starts_with("file:") {
             return Some(ringer);
         }
@@ -171,7 +172,7 @@ impl Ua {
             return Some(ringer);
         }
         let is_anothers = self.accounts.values().any(|account| {
-            let (input, output) = self.devices_for(account, None);
+            let (input, output) = self.devices_for(account, &Chosen::default());
             self.real_output(&output) == Some(place) && self.seat_of(account, &input, session.id) != session.seat
         });
         let device = if is_anothers { &session.output } else { ringer };

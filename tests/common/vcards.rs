@@ -8,6 +8,7 @@
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use phoned::audio::{Sink, Source};
@@ -22,12 +23,13 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// A sound server with cards.
 pub struct Cards {
     dir: PathBuf,
+    env: OnceLock<Vec<(String, String)>>,
 }
 
 /// Runs `body` in a child process whose sound server has `n` cards. `test` is the test's own name.
 pub fn with_cards(n: usize, test: &str, body: impl FnOnce(&Cards)) {
     if let Ok(dir) = std::env::var(PLACE) {
-        return body(&Cards { dir: dir.into() });
+        return body(&Cards { dir: dir.into(), env: OnceLock::new() });
     }
     beside_cards(n, |cards| {
         let child = Command::new(std::env::current_exe().unwrap())
@@ -46,7 +48,7 @@ pub fn beside_cards(n: usize, body: impl FnOnce(&Cards)) {
     let turn = std::fs::File::create(concat!(env!("CARGO_TARGET_TMPDIR"), "/vcards.lock")).unwrap();
     turn.lock().unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let cards = Cards { dir: dir.path().to_owned() };
+    let cards = Cards { dir: dir.path().to_owned(), env: OnceLock::new() };
     let _stop = Stop(&cards);
     cards.start(n);
     body(&cards);
@@ -96,8 +98,11 @@ impl Cards {
 
     /// What a client needs in its environment.
     pub fn env(&self) -> Vec<(String, String)> {
-        let lines = self.script("env", &[]);
-        lines.lines().map(|line| line.split_once('=').unwrap()).map(|(k, v)| (k.into(), v.into())).collect()
+        let ask = || {
+            let lines = self.script("env", &[]);
+            lines.lines().map(|line| line.split_once('=').unwrap()).map(|(k, v)| (k.into(), v.into())).collect()
+        };
+        self.env.get_or_init(ask).clone()
     }
 
     /// Takes `spkI` or `micI` away.
@@ -143,6 +148,24 @@ impl Cards {
         Recording(self.client("parec", "--record", &format!("{speaker}.monitor"), Stdio::null(), Stdio::piped()))
     }
 
+    /// Hears what a loudspeaker plays from now on, while the test does something else.
+    pub fn listen(&self, speaker: &str) -> Listening {
+        let mut client = self.client("parec", "--record", &format!("{speaker}.monitor"), Stdio::null(), Stdio::piped());
+        let (mut pipe, heard) = (client.stdout.take().unwrap(), Arc::default());
+        let into: Heard = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 960];
+            while pipe.read_exact(&mut bytes).is_ok() {
+                let (began, heard) = &mut *into.lock().unwrap();
+                heard.extend(bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])));
+                // The reading that was least late tells when the first sample was there.
+                let first = Instant::now() - duration(heard.len());
+                *began = Some(began.map_or(first, |began| began.min(first)));
+            }
+        });
+        Listening { heard, client }
+    }
+
     fn client(&self, program: &str, mode: &str, device: &str, input: Stdio, output: Stdio) -> Child {
         Command::new(program)
             .args([mode, "--raw", "--format=s16le", "--channels=1", "--latency-msec=20", "--rate=48000"])
@@ -182,6 +205,43 @@ impl Drop for Recording {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// When the first sample was there, and all of them.
+type Heard = Arc<Mutex<(Option<Instant>, Vec<i16>)>>;
+
+/// An ear at a loudspeaker.
+pub struct Listening {
+    heard: Heard,
+    client: Child,
+}
+
+impl Listening {
+    /// Samples so far.
+    pub fn len(&self) -> usize {
+        self.heard.lock().unwrap().1.len()
+    }
+
+    /// What was heard from that sample on.
+    pub fn since(&self, at: usize) -> Vec<i16> {
+        self.heard.lock().unwrap().1[at..].to_vec()
+    }
+
+    /// When that sample was heard.
+    pub fn time_of(&self, sample: usize) -> Instant {
+        self.heard.lock().unwrap().0.unwrap() + duration(sample)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = self.client.kill();
+        let _ = self.client.wait();
+    }
+}
+
+fn duration(samples: usize) -> Duration {
+    Duration::from_secs_f64(samples as f64 / f64::from(RATE))
 }
 
 /// A sine of −12 dBFS.

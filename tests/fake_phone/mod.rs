@@ -183,7 +183,7 @@ fn answer(command: Command, seq: u64, seen: &Mutex<Vec<Command>>) -> Option<Resu
         }
         Command::AccountList => Ok(json!([{ "name": "a", "uri": "sip:a@h", "register": true, "isRegistered": true }])),
         Command::DeviceList => Ok(
-            json!({ "devices": [{ "id": "null", "name": "silence", "input": true, "output": true, "defaultInput": false, "defaultOutput": false }], "roles": {} }),
+            json!({ "devices": [{ "id": "null", "name": "silence", "input": true, "output": true, "defaultInput": false, "defaultOutput": false, "suspended": false }], "roles": {} }),
         ),
         Command::GetSession(one) => {
             Ok(one.call_id.map_or_else(|| json!([session("1"), session("2")]), |id| session(&id)))

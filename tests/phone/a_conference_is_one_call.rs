@@ -419,7 +419,7 @@ fn who_sits_elsewhere_leaves() {
     });
     merge(&mut net, agent, &[&calls[0], &calls[1]]).unwrap();
     assert_eq!(states(&mut net, agent, [&calls[0], &calls[1]]), [IN, IN]);
-    let role = SetRole { id: "null".into(), role: DeviceRole::Input, account: None };
+    let role = SetRole { id: "null".into(), role: DeviceRole::Input, account: None, call_id: None };
     net.ask(agent, Command::DeviceSetRole(role)).unwrap();
     assert_eq!(states(&mut net, agent, [&calls[0], &calls[1]]), [OUT, OUT], "each is alone on `null`");
     let left = net.phone_of(agent).media.iter().filter(|(_, c)| *c == MediaCommand::Conference(None)).count();
@@ -450,7 +450,8 @@ fn seats_that_become_one_have_two_conferences_until_they_are_merged() {
     merge(&mut net, agent, &[a, b]).unwrap();
     merge(&mut net, agent, &[c, d]).unwrap();
     assert_eq!((states(&mut net, agent, [a, b, c, d]), live(&net, agent)), ([IN; 4], 2), "two seats");
-    let role = SetRole { id: "pulse:one".into(), role: DeviceRole::Input, account: Some("second".into()) };
+    let role =
+        SetRole { id: "pulse:one".into(), role: DeviceRole::Input, account: Some("second".into()), call_id: None };
     net.ask(agent, Command::DeviceSetRole(role)).unwrap();
     assert_eq!(live(&net, agent), 1, "in this very turn");
     net.run_for(500);

@@ -281,6 +281,7 @@ fn the_agent_outlives_changes_of_accounts_and_devices() {
         output: true,
         default_input: true,
         default_output: true,
+        suspended: false,
     };
     net.tell(agent, Input::Devices(vec![device("pulse:headset")]));
     let view = set(&mut net, agent, json!({"state": "notReady", "reason": "lunch", "seat": "pulse:headset"}));

@@ -196,7 +196,7 @@ fn accounts_and_devices() -> Told {
     net.ask(alice, Command::AccountUpdate(add)).unwrap();
     net.ask(alice, Command::AccountRemove(AccountRef { name: "second".into() })).unwrap();
     net.plug_in(alice, &["pulse:headset"]);
-    let role = SetRole { id: "pulse:headset".into(), role: DeviceRole::Input, account: None };
+    let role = SetRole { id: "pulse:headset".into(), role: DeviceRole::Input, account: None, call_id: None };
     net.ask(alice, Command::DeviceSetRole(role)).unwrap();
     let volume = SetVolume { id: "pulse:headset".into(), volume: 80, role: None };
     net.ask(alice, Command::DeviceSetVolume(volume)).unwrap();

@@ -15,6 +15,7 @@ mod attended_transfer_joins_the_far_ends;
 mod blind_transfer_follows_its_outcome;
 mod blind_transfer_keeps_the_call;
 mod cancel_races_are_won;
+mod devices_have_roles;
 mod digests_only_to_whom_we_registered_with;
 mod digits_go_out_in_order;
 mod each_session_leaves_one_record;

@@ -165,6 +165,7 @@ fn nothing_rings_in_another_agents_ear() {
         output: true,
         default_input: default,
         default_output: default,
+        suspended: false,
     };
     for (default, wanted) in [("pulse:other", "pulse:headset"), ("pulse:room", "default"), ("pulse:headset", "default")]
     {

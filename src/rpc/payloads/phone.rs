@@ -243,10 +243,16 @@ pub struct DeviceMoved {
 pub struct DeviceChanged {
     /// The device.
     pub id: String,
-    /// What it does now.
-    pub role: DeviceRole,
+    /// What it does now, where `device.setRole` was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<DeviceRole>,
     /// For which account; null: for all.
     pub account: Option<String>,
+    /// For which session; null: for all.
+    pub call_id: Option<String>,
+    /// The device as it is now, where its host has changed it: another default, put to sleep, awake again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceInfo>,
 }
 
 /// `device.volume`

@@ -8,7 +8,7 @@ use phoned::ua::command::{Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Reje
 use phoned::ua::contact::{Contact, Wanted};
 use phoned::ua::error::Error;
 use phoned::ua::event::Event;
-use phoned::ua::io::{DeviceInfo, Input, ReplyId, SessionId, Transport};
+use phoned::ua::io::{DeviceInfo, DeviceTrial, Input, ReplyId, SessionId, Transport};
 use phoned::ua::media::{MediaCommand, MediaEvent, MediaStats, Tone};
 use phoned::ua::settings::{AccountSettings, AudioSettings, Settings};
 use rand_chacha::rand_core::Rng;
@@ -34,6 +34,8 @@ pub struct Phone {
     pub media: Vec<(SessionId, MediaCommand)>,
     /// What sounds at its devices, by the name of each.
     pub tones: BTreeMap<u64, (Tone, String, bool)>,
+    /// Devices that it wants tried out.
+    pub trials: Vec<(ReplyId, DeviceTrial)>,
     /// The digits that its agents heard.
     pub keys: Vec<char>,
     /// The media engine's sessions that are open.
@@ -112,6 +114,7 @@ impl Net {
             wanted: Vec::new(),
             media: Vec::new(),
             tones: BTreeMap::new(),
+            trials: Vec::new(),
             keys: Vec::new(),
             streams: BTreeMap::new(),
             figures: MediaStats::default(),
@@ -148,6 +151,7 @@ impl Net {
             output: true,
             default_input: false,
             default_output: false,
+            suspended: false,
         };
         self.feed(who, Input::Devices(ids.iter().map(device).collect()));
     }
