@@ -15,8 +15,8 @@ use crate::ua::io::{Now, ReplyId, SessionId};
 use crate::ua::media::{MediaCommand, MediaEvent, MediaStats};
 use crate::ua::preflight::{Measured, Microphone, Plan, judge};
 
-/// The two ends of the loop: the phone's own numbers never come so far.
-const LOOP: [SessionId; 2] = [SessionId(u64::MAX - 1), SessionId(u64::MAX)];
+/// The ends of loops have numbers from here on, each its own: those of the phone's sessions never come so far.
+const LOOPS: u64 = 1 << 63;
 /// What each says.
 const TONES: [&str; 2] = ["tone:500", "tone:800"];
 /// The engine answers within this.
@@ -52,6 +52,11 @@ impl Preflights {
     pub fn new(steps: mpsc::Sender<Step>) -> Preflights {
         Preflights { running: None, count: 0, steps, began: now() }
     }
+
+    /// The two ends of the loop under way.
+    fn ends(&self) -> [SessionId; 2] {
+        [0, 1].map(|end| SessionId(LOOPS + 2 * self.count + end))
+    }
 }
 
 impl Daemon {
@@ -65,10 +70,10 @@ impl Daemon {
         };
         let (devices, steps) = (self.devices.clone(), self.preflights.steps.clone());
         let (input, output) = (plan.input.id.clone(), plan.output.id.clone());
-        let fault = self.open_loop(&plan).err();
-        self.preflights.running = Some(Running { reply, plan, tried: None, fault, figures: [None, None] });
         self.preflights.count += 1;
         let number = self.preflights.count;
+        let fault = self.open_loop(&plan).err();
+        self.preflights.running = Some(Running { reply, plan, tried: None, fault, figures: [None, None] });
         let work = move || try_devices(&devices, &input, &output, &steps, number);
         if let Err(error) = std::thread::Builder::new().name("preflight".into()).spawn(work) {
             tracing::warn!(%error, "no thread to try the devices");
@@ -78,12 +83,12 @@ impl Daemon {
 
     /// What the engine says of the loop; true: it was about that.
     pub(super) fn is_of_preflight(&mut self, session: SessionId, event: &MediaEvent) -> bool {
-        let Some(end) = LOOP.iter().position(|id| *id == session) else { return false };
-        if let (Some(running), MediaEvent::Report(stats)) = (&mut self.preflights.running, event) {
+        let end = self.preflights.ends().iter().position(|id| *id == session);
+        if let (Some(end), Some(running), MediaEvent::Report(stats)) = (end, &mut self.preflights.running, event) {
             running.figures[end] = Some((**stats).clone());
             self.end_preflight(false);
         }
-        true
+        session.0 >= LOOPS
     }
 
     /// It goes on.
@@ -92,7 +97,7 @@ impl Daemon {
         match step {
             Step::Tried(input, output) => {
                 running.tried = Some((input, output));
-                for id in LOOP {
+                for id in self.preflights.ends() {
                     let _ = self.engine.command(id, MediaCommand::Report);
                 }
                 self.end_preflight(false);
@@ -113,8 +118,9 @@ impl Daemon {
                 _ => Err("the media engine gave no port".to_owned()),
             }
         };
-        let ends: [SocketAddr; 2] = [open(LOOP[0], TONES[0])?, open(LOOP[1], TONES[1])?];
-        for (id, peer) in [(LOOP[0], ends[1]), (LOOP[1], ends[0])] {
+        let [one, other] = self.preflights.ends();
+        let ends: [SocketAddr; 2] = [open(one, TONES[0])?, open(other, TONES[1])?];
+        for (id, peer) in [(one, ends[1]), (other, ends[0])] {
             if let Some(MediaEvent::Failed(why)) =
                 self.engine.command(id, MediaCommand::Remote(loopback(peer, plan.codec)))
             {
@@ -130,7 +136,7 @@ impl Daemon {
             running.tried.is_some() && (running.fault.is_some() || running.figures.iter().all(Option::is_some))
         };
         let Some(running) = self.preflights.running.take_if(|running| late || complete(running)) else { return };
-        for id in LOOP {
+        for id in self.preflights.ends() {
             let _ = self.engine.command(id, MediaCommand::Close);
         }
         let Running { reply, plan, tried, fault, figures } = running;
