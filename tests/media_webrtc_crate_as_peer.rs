@@ -153,7 +153,7 @@ async fn connection(ears: Ears) -> (Arc<dyn PeerConnection>, Arc<TrackLocalStati
         rtcp_feedback: vec![],
     };
     let mut engine = MediaEngine::default();
-    let parameters = RTCRtpCodecParameters { rtp_codec: codec.clone(), payload_type: 0, ..Default::default() };
+    let parameters = RTCRtpCodecParameters { rtp_codec: codec.clone(), payload_type: 0 };
     engine.register_codec(parameters, RtpCodecKind::Audio).unwrap();
     let registry = register_default_interceptors(rtc::interceptor::Registry::new(), &mut engine).unwrap();
     let connection = PeerConnectionBuilder::new()
