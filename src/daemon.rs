@@ -1,5 +1,6 @@
 //! The shell: builds the edges and runs one loop around the phone: input → [`Ua`] → outputs. It decides nothing.
 
+mod edges;
 mod history;
 mod preflight;
 mod reload;
@@ -17,15 +18,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::audio::{self, Devices};
+use crate::audio::Devices;
 use crate::config::{Config, FleetRole, Origin, Roles};
 use crate::crm::{self, Crm};
 use crate::fleet::{self, Fleet};
 use crate::history::History;
 use crate::journal;
-use crate::media::recorder::{Format, RecordConfig};
-use crate::media::sockets::SocketConfig;
-use crate::media::{Answer, Engine, MediaConfig, Recordings};
+use crate::media::{Answer, Engine, Recordings};
 use crate::net::{self, Net, NetEvent};
 use crate::rpc::metrics::{Kind, Page};
 use crate::rpc::{self, Door, Hub, Listener, Request, Role, Server};
@@ -37,6 +36,7 @@ use crate::ua::contact::Contact;
 use crate::ua::io::{DeviceInfo, Input, Now, Output, QueryId, ReplyId, SessionId, Target, Trial};
 use crate::ua::media::MediaEvent;
 use crate::ua::settings::Settings;
+use edges::{audio_config, media_config, record_config};
 use preflight::{Preflights, Step};
 use reload::{Reading, Reload};
 
@@ -523,46 +523,6 @@ fn gauges(net: &Net, engine: &Engine) -> rpc::Gauges {
         let help = "How late the media engine's ticks began.";
         page.histogram("phoned_media_tick_lateness_seconds", help, &late.buckets, late.sum, late.count);
     })
-}
-
-fn audio_config(config: &Config) -> audio::Config {
-    let host = match config.audio.host.as_str() {
-        "pulse" => audio::HostChoice::Pulse,
-        "alsa" => audio::HostChoice::Alsa,
-        "none" => audio::HostChoice::None,
-        _ => audio::HostChoice::Auto,
-    };
-    audio::Config { host, input_volume: config.audio.input_volume, output_volume: config.audio.output_volume }
-}
-
-fn media_config(config: &Config, roles: &watch::Receiver<Roles>) -> MediaConfig {
-    MediaConfig {
-        rtp_ports: config.media.ports(),
-        dscp: config.media.dscp,
-        record: record_config(config),
-        ice: config.webrtc.servers(),
-        signals: config.tones.signals(),
-        hold_music: config.hold_music(),
-        play_dirs: config.audio.play_dirs.clone(),
-        sockets: SocketConfig {
-            dir: config.rpc.socket_path().with_extension("audio"),
-            admit: rpc::who_may_call(roles.clone()),
-        },
-        ..MediaConfig::default()
-    }
-}
-
-fn record_config(config: &Config) -> RecordConfig {
-    let record = &config.record;
-    RecordConfig {
-        dir: record.directory(),
-        pattern: record.pattern.clone(),
-        format: if record.format == "ogg" { Format::Ogg } else { Format::Wav },
-        beep: record.beep,
-        max_age_days: record.max_age_days,
-        max_total_mb: record.max_total_mb,
-        min_free_mb: record.min_free_mb,
-    }
 }
 
 /// The time: the phone has no clock of its own.

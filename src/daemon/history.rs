@@ -22,7 +22,7 @@ impl Daemon {
             }
             NetEvent::Up { flow, transport, local, .. } => self.history.flow_up(*flow, *transport, *local),
             NetEvent::Closed { flow, .. } => self.history.flow_closed(*flow),
-            NetEvent::Resolved(..) => {}
+            NetEvent::Resolved(..) | NetEvent::Addresses(_) => {}
         }
     }
 
