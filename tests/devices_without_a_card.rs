@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use phoned::audio::{Config, Devices, HostChoice, Sink, Source};
 
 fn devices() -> Devices {
-    Devices::start(Config { host: HostChoice::None }, tokio::sync::mpsc::channel(4).0)
+    Devices::start(Config { host: HostChoice::None, ..Config::default() }, tokio::sync::mpsc::channel(4).0)
 }
 
 fn read(source: &mut Source, samples: usize) -> Vec<i16> {

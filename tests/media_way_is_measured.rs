@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use line::{Line, say};
 use media_support::{Peer, Phone, negotiated};
+use phoned::media::codec::Effort;
 use phoned::media::echo::EchoFinder;
 use phoned::media::level::Level;
 use phoned::media::reception::Block;
@@ -41,7 +42,7 @@ fn speech_is_known_again_over_any_codec_and_line() {
     for (kind, line) in lines {
         let rate = kind.rate() as usize;
         let pcm = make_speech(kind.rate());
-        let (sent, back) = (levels(&pcm, rate), levels(&say(kind, &pcm, line).pcm, rate));
+        let (sent, back) = (levels(&pcm, rate), levels(&say(kind, &pcm, line, Effort::Best).pcm, rate));
         for (later, quieter) in [(5, 3.0), (20, 20.0)] {
             let (mut echo, mut found) = (EchoFinder::default(), 0);
             for n in 0..sent.len() {

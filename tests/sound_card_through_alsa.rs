@@ -15,7 +15,7 @@ use vcards::{RATE, run, sine, steady_level, with_cards};
 fn heard_both_ways_through_alsa() {
     with_cards(1, "heard_both_ways_through_alsa", |cards| {
         let (facts, mut told) = tokio::sync::mpsc::channel(8);
-        let devices = Devices::start(Config { host: HostChoice::Alsa }, facts);
+        let devices = Devices::start(Config { host: HostChoice::Alsa, ..Config::default() }, facts);
         let list = told.blocking_recv().unwrap();
         assert!(list.iter().any(|d| d.id == "alsa:default" && d.default_input && d.default_output), "{list:?}");
 

@@ -70,7 +70,7 @@ fn call(cards: &Cards, far: &Daemon, a: &mut Client, f: &mut Client) -> f64 {
     let end = given.len().min(start + (JUDGED - 1) * rate);
     let echo = loudness(&given[start..end]);
     // What the far end has heard since then; its file ends a second of silence later.
-    let samples: Vec<f64> = heard.samples.iter().map(|s| f64::from(*s)).collect();
+    let samples = heard.samples;
     let back = samples.len().saturating_sub((JUDGED + 1) * rate);
     let left = loudness(&samples[back..back + JUDGED * rate]).max(1e-9);
     let down = 10.0 * (echo / left).log10();

@@ -280,6 +280,6 @@ mod tests {
         let text =
             "You hear each other 310 ms late: 520 ms for a round trip and 30 ms in the jitter buffer, by a relay";
         assert_eq!(says("long-delay", far).as_deref(), Some(text));
-        assert!(says("poor-sound", |facts| facts.stats.mos = 3.14).unwrap().starts_with("The call rates 3.1 of 4.5"));
+        assert!(says("poor-sound", |facts| facts.stats.mos = 3.12).unwrap().starts_with("The call rates 3.1 of 4.5"));
     }
 }
