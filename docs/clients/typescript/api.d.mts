@@ -59,14 +59,20 @@ export type AccountSettings = {
   dial?: AccountDial | null;
   /** The name shown to others. */
   display_name?: string | null;
+  /** As `[audio] echo_cancellation`, for this account's calls. */
+  echo_cancellation?: boolean | null;
   /** The expiry to ask for, s (default 300). */
   expires?: number | null;
+  /** As `[audio] gain_control`, for this account's calls. */
+  gain_control?: boolean | null;
   /** What those hear whom this account holds: as `[phone] hold_music`, which counts where this is left out; empty: nothing. */
   hold_music?: string | null;
   /** The microphone of this account's calls. */
   input?: string | null;
   /** By what its media travels: `rtp`, `webrtc`, or `auto` (the default): WebRTC over WebSocket and for who offers it. */
   media?: MediaKind;
+  /** As `[audio] noise_suppression`, for this account's calls. */
+  noise_suppression?: NoiseSuppression | null;
   /** The loudspeaker of this account's calls. */
   output?: string | null;
   /** The digest password. */
@@ -85,6 +91,8 @@ export type AccountSettings = {
   register_max_attempts?: number | null;
   /** Where to register: a `sip:` URI; left out: the URI's domain. */
   registrar?: string | null;
+  /** Where this account's calls ring. */
+  ringer?: string | null;
   /** Groups accounts into a seat; left out: by the input device. */
   seat?: string | null;
   /** Encrypted audio by keys in the session description: `off` (the default), `prefer` or `require`. */
@@ -145,7 +153,7 @@ export type Agent = {
 export type AgentState = "ready" | "notReady" | "wrapUp";
 
 /** What wants a look. */
-export type AlertKind = "disk" | "dtmfRefused" | "recordingFailed" | "recordingStalled" | "recordingGap" | "mutedTalking" | "silentMicrophone" | "clipping";
+export type AlertKind = "disk" | "dtmfRefused" | "recordingFailed" | "recordingStalled" | "recordingGap" | "mutedTalking" | "silentMicrophone" | "clipping" | "echo" | "farEndSilent";
 
 /** Samples of 16 bits, little-endian, mono. */
 export type AudioFormat = "s16le-8000" | "s16le-16000" | "s16le-48000";
@@ -190,6 +198,46 @@ export type Begin = {
 
 /** Who ended a session. */
 export type By = "local" | "remote" | "system";
+
+/** What is known of a call: `session.report`. */
+export type CallHistory = {
+  /** The dialog and its media, as the last event showed them. */
+  RTCSession: RTCSession | null;
+  /** Its account. */
+  account: string;
+  /** When it was answered. */
+  answeredAt: string | null;
+  /** Which call. */
+  callId: string;
+  /** Its record; null before its end. */
+  cdr: Cdr | null;
+  /** Its company. */
+  company: string;
+  /** The devices that it used, one after the other. */
+  devices: DeviceUse[];
+  /** `inbound` or `outbound`. */
+  direction: CommunicationType;
+  /** When it was over. */
+  endedAt: string | null;
+  /** Its events, without samples. */
+  events: ReportEvent[];
+  /** One of so many `callReport`s is here: 1 until there were 1200. */
+  every: number;
+  /** So many are missing behind the 16th, since there were too many. */
+  leftOut: number;
+  /** It is not over yet. */
+  live: boolean;
+  /** How many messages `session.trace` has. */
+  messages: number;
+  /** The other side's name. */
+  name: string;
+  /** The other side's number. */
+  number: string;
+  /** A row per `callReport`. */
+  samples: ReportSample[];
+  /** When it began. */
+  startedAt: string;
+};
 
 /** Options of a call or an answer. */
 export type CallOption = {
@@ -403,6 +451,18 @@ export type Cdrs = {
   total: number;
 };
 
+/** One thing that was looked at. */
+export type Check = {
+  /** `microphone`, `loudspeaker`, `registration:ACCOUNT`, `loop`, `pace` or `clock`. */
+  check: string;
+  /** What may help; empty where nothing has to. */
+  hint: string;
+  /** It is as it should be. */
+  ok: boolean;
+  /** What was found, in plain words and figures. */
+  text: string;
+};
+
 /** Who called whom. */
 export type CommunicationType = "outbound" | "inbound";
 
@@ -458,6 +518,35 @@ export type DeadLetter = {
   time: string;
 };
 
+/** A sound device, and how loud it is. */
+export type Device = {
+  /** The sound server's default for recording. */
+  defaultInput: boolean;
+  /** The sound server's default for playing. */
+  defaultOutput: boolean;
+  /** What `device.setRole` and the configuration call it (`pulse:NAME`, `alsa:NAME`, `null`). */
+  id: string;
+  /** It can record. */
+  input: boolean;
+  /** What the microphone gives, with its volume; null: it is not open. */
+  inputLevel: DeviceLevel | null;
+  /** Its microphone's volume, percent (`device.setVolume`); null: it has none. */
+  inputVolume: number | null;
+  /** A name for people. */
+  name: string;
+  /** It can play. */
+  output: boolean;
+  /** What the loudspeaker plays of the phone's, with its volume; null: it is not open. */
+  outputLevel: DeviceLevel | null;
+  /** Its loudspeaker's volume, percent. */
+  outputVolume: number | null;
+  /** It is in use, and the sound server has put it to sleep: silence until it wakes it. */
+  suspended: boolean;
+};
+
+/** The outcome of a test of devices. */
+export type DeviceFinding = "ok" | "loopHeard" | "silentMicrophone" | "nothingRecorded" | "nothingPlayed";
+
 /** A sound device of the host, or one of the built-in ones. */
 export type DeviceInfo = {
   /** The sound server's default for recording. */
@@ -472,6 +561,16 @@ export type DeviceInfo = {
   name: string;
   /** It can play. */
   output: boolean;
+  /** It is in use, and the sound server has put it to sleep: silence until it wakes it. */
+  suspended: boolean;
+};
+
+/** A level over the last 200 ms, in dBov: 0 is the loudest there can be, -127 silence. */
+export type DeviceLevel = {
+  /** The greatest sample. */
+  peakDbov: number;
+  /** The effective value. */
+  rmsDbov: number;
 };
 
 /** What a device is used for. */
@@ -487,12 +586,50 @@ export type DeviceRoles = {
   ringer: string;
 };
 
+/** What a test of devices found. */
+export type DeviceTested = {
+  /** So much later than it was played the sound came back through the microphone, ms; null: it did not. */
+  delayMs: number | null;
+  /** What that means. */
+  finding: DeviceFinding;
+  /** The microphone gave more than silence. */
+  heard: boolean;
+  /** The microphone that was tried; null: none. */
+  input: string | null;
+  /** What it gave, dBov (-127: silence); null: nothing was recorded. */
+  levelDbov: number | null;
+  /** The same in plain words. */
+  message: string;
+  /** The loudspeaker that was tried; null: none. */
+  output: string | null;
+  /** The loudspeaker was open, and the sound was given to it. */
+  played: boolean;
+};
+
+/** The devices of a call from a time on. */
+export type DeviceUse = {
+  /** The microphone. */
+  input: string;
+  /** The loudspeaker. */
+  output: string;
+  /** From when on. */
+  time: string;
+};
+
 /** The sound devices, and what they are used for. */
 export type Devices = {
   /** The devices of the host. */
-  devices: DeviceInfo[];
+  devices: Device[];
   /** The default of all accounts. */
   roles: DeviceRoles;
+};
+
+/** What is wrong with a session. */
+export type Diagnosis = {
+  /** The session. */
+  callId: string;
+  /** What was found, the worst first; empty: nothing is wrong as far as is known. */
+  findings: Finding[];
 };
 
 /** A drain that has begun. */
@@ -527,6 +664,20 @@ export type Event = {
   seq: number;
   /** When it happened: RFC 3339, UTC, ms. */
   time: string;
+};
+
+/** One thing that was found. */
+export type Finding = {
+  /** The figures that the text speaks of, and what they belong to. */
+  facts: Record<string, unknown>;
+  /** What may help. */
+  hint: string;
+  /** Its name, always the same. */
+  rule: string;
+  /** How bad it is. */
+  severity: Severity;
+  /** What is so, in plain words and figures. */
+  text: string;
 };
 
 /** The bridge to a broker of many hosts, and how far it is. Without `[fleet] urls` all but the state is null. */
@@ -670,7 +821,10 @@ export type MarkerKind = "pause" | "resume" | "gap";
 export type MediaKind = "rtp" | "webrtc" | "auto";
 
 /** What a session's media does. */
-export type MediaState = "stalled" | "flowing" | "parked" | "failed";
+export type MediaState = "stalled" | "flowing" | "unheard" | "parked" | "failed" | "moved";
+
+/** Seen from here. */
+export type MessageDirection = "in" | "out";
 
 /** How a call sounds, in numbers. */
 export type Metrics = {
@@ -695,6 +849,9 @@ export type Metrics = {
   /** Level of what went out over the last second, dBov. */
   txLevelDbov: number | null;
 };
+
+/** How much of steady noise is left. */
+export type NoiseSuppression = "off" | "low" | "moderate" | "high";
 
 /** The phone as a whole. */
 export type Phone = {
@@ -723,6 +880,14 @@ export type PlayEnd = "end" | "stopped" | "replaced" | "callEnded";
 
 /** Who hears an announcement. */
 export type PlayTo = "remote" | "local" | "both";
+
+/** Whether all is there for the shift. */
+export type Preflight = {
+  /** What was looked at. */
+  checks: Check[];
+  /** Every check is. */
+  ok: boolean;
+};
 
 /** The SIP dialog of a session and its media, as data. */
 export type RTCSession = {
@@ -867,6 +1032,28 @@ export type Replayed = {
   nextSeq: number | null;
 };
 
+/** An event of a call, shortened. */
+export type ReportEvent = {
+  /** As the event's name says, without the snapshots of the session. */
+  data: Record<string, unknown>;
+  /** Its name. */
+  event: string;
+  /** Its seq. */
+  seq: number;
+  /** When. */
+  time: string;
+};
+
+/** How a call sounded at one time. */
+export type ReportSample = {
+  /** The codec. */
+  codec: string;
+  /** The figures of that `callReport`. */
+  metrics: Metrics;
+  /** When. */
+  time: string;
+};
+
 /** A password: it never shows itself. */
 export type Secret = string;
 
@@ -894,8 +1081,27 @@ export type Session = {
   timer: Timer;
 };
 
+/** How bad it is. */
+export type Severity = "error" | "warning" | "info";
+
 /** Which end of a call. */
 export type Side = "local" | "remote";
+
+/** A SIP message of a call. */
+export type SipMessage = {
+  /** `in` or `out`. */
+  direction: MessageDirection;
+  /** Our address. */
+  local: string;
+  /** The message, with asterisks for credentials, keys, passwords and digits. */
+  message: string;
+  /** The other one. */
+  remote: string;
+  /** When it came or went. */
+  time: string;
+  /** `udp`, `tcp`, `tls`, `ws` or `wss`. */
+  transport: string;
+};
 
 /** All there is, at one seq. */
 export type Snapshot = {
@@ -970,6 +1176,18 @@ export type Timer = {
   holdDuration: number;
   /** Ringing, either direction. */
   ringDuration: number;
+};
+
+/** The SIP of a call: `session.trace`. */
+export type Trace = {
+  /** Which call. */
+  callId: string;
+  /** So many are missing behind the 16th, since there were too many. */
+  leftOut: number;
+  /** It is not over yet. */
+  live: boolean;
+  /** Its messages in their order. */
+  messages: SipMessage[];
 };
 
 /** A track of a stream. */
@@ -1264,7 +1482,7 @@ export interface Methods {
       /** Its id (`device.list`). */
       id: string;
     };
-    result: DeviceInfo;
+    result: Device;
   };
   /** The sound devices of the host. */
   "device.list": {
@@ -1280,8 +1498,38 @@ export interface Methods {
       role: DeviceRole;
       /** For one account only; left out: the default of all. */
       account?: string | null;
+      /** For one session only, which keeps it whatever its account is given later. */
+      callId?: string | null;
     };
     result: true;
+  };
+  /** Turns a device up or down, in the phone's own path, until the daemon stops. */
+  "device.setVolume": {
+    params: {
+      /** The device's id. */
+      id: string;
+      /** Percent, 0 to 150. */
+      volume: number;
+      /** `input` or `output`; left out: whatever the device can do. */
+      role?: DeviceRole | null;
+    };
+    result: true;
+  };
+  /** Plays a sound on a loudspeaker and listens to a microphone; returns when it is done. */
+  "device.test": {
+    params: {
+      /** A device, both ways where it can. */
+      id?: string | null;
+      /** A microphone. */
+      input?: string | null;
+      /** A loudspeaker. */
+      output?: string | null;
+      /** How long, s (default: 2). */
+      seconds?: number | null;
+      /** Also while a call uses it: the call goes on, and hears the test. */
+      force?: boolean;
+    };
+    result: DeviceTested;
   };
   /** Events out of the log; ask again from nextSeq until it is null. */
   "events.replay": {
@@ -1390,6 +1638,14 @@ export interface Methods {
     };
     result: true;
   };
+  /** What is wrong with a session, in words: one that lives, or one of the last hundred. */
+  "phone.diagnose": {
+    params: {
+      /** Which session. */
+      callId: string;
+    };
+    result: Diagnosis;
+  };
   /** Unregisters every account. */
   "phone.disconnect": {
     params: Record<string, never>;
@@ -1485,6 +1741,18 @@ export interface Methods {
     };
     result: true;
   };
+  /** Whether all is there for the shift: devices, registrations, the media engine, the clock; takes some 3 s and touches no call. */
+  "phone.preflight": {
+    params: {
+      /** The account whose devices and registration it is about; left out: the default devices (those of the account, where there is only one), and all registrations. */
+      account?: string | null;
+      /** Another microphone. */
+      input?: string | null;
+      /** Another loudspeaker. */
+      output?: string | null;
+    };
+    result: Preflight;
+  };
   /** Sends 180, or 183 with early media, on a ringing session. */
   "phone.progress": {
     params: {
@@ -1517,6 +1785,14 @@ export interface Methods {
       callId: string;
     };
     result: true;
+  };
+  /** What is known of a call that is or was: figures over time, events, devices, its record. */
+  "phone.report": {
+    params: {
+      /** Which session. */
+      callId: string;
+    };
+    result: CallHistory;
   };
   /** Makes a session the current one of its seat. */
   "phone.setCurrentSession": {
@@ -1616,6 +1892,14 @@ export interface Methods {
       type?: TerminateType;
     };
     result: true;
+  };
+  /** The SIP of a call that is or was, without credentials, keys and digits. */
+  "phone.trace": {
+    params: {
+      /** Which session. */
+      callId: string;
+    };
+    result: Trace;
   };
   /** Resumes; the seat's talking session is held first. */
   "phone.unhold": {
@@ -1732,6 +2016,14 @@ export interface Methods {
     };
     result: true;
   };
+  /** What is wrong with a session, in words: one that lives, or one of the last hundred. */
+  "session.diagnose": {
+    params: {
+      /** Which session. */
+      callId: string;
+    };
+    result: Diagnosis;
+  };
   /** Queues digits. */
   "session.dtmf": {
     params: {
@@ -1834,6 +2126,14 @@ export interface Methods {
     };
     result: true;
   };
+  /** What is known of a call that is or was: figures over time, events, devices, its record. */
+  "session.report": {
+    params: {
+      /** Which session. */
+      callId: string;
+    };
+    result: CallHistory;
+  };
   /** Merges name, avatar, company; true stops automatic updates. */
   "session.setStaticStatus": {
     params: {
@@ -1891,6 +2191,14 @@ export interface Methods {
       type?: TerminateType;
     };
     result: true;
+  };
+  /** The SIP of a call that is or was, without credentials, keys and digits. */
+  "session.trace": {
+    params: {
+      /** Which session. */
+      callId: string;
+    };
+    result: Trace;
   };
   /** Resumes; the seat's talking session is held first. */
   "session.unhold": {
@@ -2112,7 +2420,7 @@ export interface Events {
   "media": {
     /** The session. */
     callId: string;
-    /** Of `stalled` and `flowing`: we send and hear nothing. */
+    /** Of `stalled`, `unheard` and `flowing`: sound goes one way only, and it should go both. */
     oneWay?: boolean;
     /** Why. */
     reason?: string;
@@ -2127,15 +2435,17 @@ export interface Events {
     callId?: string;
     /** Of `dtmfRefused`: the SIP status. */
     code?: number;
+    /** Of `echo`: how long after we sent it. */
+    delayMs?: number;
     /** What about. */
     kind: AlertKind;
     /** Of `recordingGap`: how much. */
     lengthMs?: number;
-    /** Of a microphone: its level over the last second, dBov. */
+    /** Of a microphone or a far end: its level over the last second, dBov. */
     levelDbov?: number;
     /** Why, in plain words. */
     reason?: string;
-    /** Of `disk`: `stalled`, `full`, `failed` or `ok`; of `silentMicrophone`: `silent` or `ok`. */
+    /** Of `disk`: `stalled`, `full`, `failed` or `ok`; of `silentMicrophone` and `farEndSilent`: `silent` or `ok`. */
     state?: string;
   };
   /** Our transfer goes on. */
@@ -2416,14 +2726,27 @@ export interface Events {
     /** The device. */
     device: DeviceInfo;
   };
-  /** `device.setRole` was called. */
+  /** `device.setRole` was called, or the host has changed something about a device that stays. */
   "device.changed": {
     /** For which account; null: for all. */
     account: string | null;
+    /** For which session; null: for all. */
+    callId: string | null;
+    /** The device as it is now, where its host has changed it: another default, put to sleep, awake again. */
+    device?: DeviceInfo;
     /** The device. */
     id: string;
-    /** What it does now. */
-    role: DeviceRole;
+    /** What it does now, where `device.setRole` was called. */
+    role?: DeviceRole;
+  };
+  /** `device.setVolume` was called. */
+  "device.volume": {
+    /** The device. */
+    id: string;
+    /** Its microphone's volume from now on, percent; null: as before. */
+    inputVolume: number | null;
+    /** Its loudspeaker's volume from now on, percent; null: as before. */
+    outputVolume: number | null;
   };
   /** The configuration was read anew, and taken over. */
   "daemon.reloaded": {
