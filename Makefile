@@ -1,5 +1,5 @@
 # make demo    builds phoned and carries a call between two of them: the timeline, and what was heard
-# make test    all tests, against real peers (under 30 minutes)
+# make test    all tests, against real peers (half an hour or so on two cores)
 # make bench   load, and speech over bad lines, phoned beside baresip, into docs/BENCHMARKS.md
 # make run     the daemon in the foreground with config/phoned.toml, socket target/phoned.sock
 # make deb     target/debian/phoned_*.deb: both programs, units, man pages, completions; checked by lintian

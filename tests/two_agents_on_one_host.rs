@@ -23,7 +23,10 @@ fn account(name: &str, input: &str, output: &str) -> String {
 }
 
 fn agents(cards: &Cards) -> Daemon {
-    let tables = account("one", "pulse:mic1", "pulse:spk1") + &account("two", "pulse:mic2", "pulse:spk2");
+    // Noise is what they say: steady noise would be taken out.
+    let raw = "echo_cancellation = false\nnoise_suppression = \"off\"\n";
+    let one = account("one", "pulse:mic1", "pulse:spk1") + raw;
+    let tables = one + &account("two", "pulse:mic2", "pulse:spk2") + raw;
     let agents = Daemon::start(&Setup { tables, env: cards.env(), ..Setup::default() });
     let mut client = agents.connect();
     until("the daemon has seen its cards", secs(10), || {
