@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::audio::Devices;
+use crate::audio::headset::{self, Headsets, Places};
 use crate::config::{Config, FleetRole, Origin, Roles};
 use crate::crm::{self, Crm};
 use crate::fleet::{self, Fleet};
@@ -127,6 +128,8 @@ pub struct Daemon {
     stop_rpc: watch::Sender<bool>,
     /// Lives as long as the daemon: the devices' threads end with it.
     devices: Devices,
+    /// None: their buttons are not wanted.
+    headsets: Option<Headsets>,
     preflights: Preflights,
     /// Where tests of devices tell what came of them.
     tests: mpsc::Sender<(ReplyId, Result<Trial, String>)>,
@@ -143,6 +146,7 @@ struct Inboxes {
     requests: mpsc::Receiver<Request>,
     media: mpsc::Receiver<(SessionId, MediaEvent)>,
     devices: mpsc::Receiver<Vec<DeviceInfo>>,
+    headsets: mpsc::Receiver<headset::Told>,
     recordings: mpsc::Receiver<Answer>,
     crm: mpsc::Receiver<crm::Told>,
     alerts: mpsc::Receiver<Value>,
@@ -171,6 +175,9 @@ impl Daemon {
         let net = Net::start(&config.sip.listen, &config.tls, to_net).map_err(StartError::Sip)?;
         let (facts, device_inbox) = mpsc::channel(DEVICE_INBOX);
         let devices = Devices::start(audio_config(&config), facts);
+        let (buttons, headset_inbox) = mpsc::channel(DEVICE_INBOX);
+        let headsets = config.audio.headset_buttons.then(|| Headsets::start(Places::default(), buttons)).transpose();
+        let headsets = headsets.map_err(StartError::System)?;
         let (tests, tested) = mpsc::channel(DEVICE_INBOX);
         let (to_media, media_inbox) = mpsc::channel(MEDIA_INBOX);
         let engine =
@@ -242,6 +249,7 @@ impl Daemon {
                 requests: request_inbox,
                 media: media_inbox,
                 devices: device_inbox,
+                headsets: headset_inbox,
                 recordings: recording_inbox,
                 crm: crm_inbox,
                 alerts,
@@ -256,6 +264,7 @@ impl Daemon {
             rpc,
             stop_rpc,
             devices,
+            headsets,
             preflights: Preflights::new(steps),
             tests,
         };
@@ -285,6 +294,7 @@ impl Daemon {
                     }
                 }
                 Some(list) = self.inboxes.devices.recv() => self.handle(Input::Devices(list)),
+                Some(told) = self.inboxes.headsets.recv() => self.on_headset(told),
                 Some((reply, answer)) = self.inboxes.recordings.recv() => self.hub.reply(reply, answer),
                 Some(told) = self.inboxes.crm.recv() => self.on_crm(told),
                 Some(alert) = self.inboxes.alerts.recv() => self.handle(Input::Alert(alert)),
@@ -441,6 +451,13 @@ impl Daemon {
         }
     }
 
+    fn on_headset(&mut self, told: headset::Told) {
+        self.handle(match told {
+            headset::Told::Present(present) => Input::Headsets(present),
+            headset::Told::Pressed { hardware, button } => Input::Button { hardware, button },
+        });
+    }
+
     /// The one place where what the phone decided leaves it.
     fn drain(&mut self) {
         while let Some(output) = self.ua.poll_output() {
@@ -466,6 +483,9 @@ impl Daemon {
                 }
                 Output::Tone(command) => self.engine.tone(command),
                 Output::Volume { id, input, output } => self.devices.set_volume(&id, input, output),
+                Output::Lights { hardware, lights } => {
+                    self.headsets.iter().for_each(|headsets| headsets.light(&hardware, lights));
+                }
                 Output::DeviceTest(reply, trial) => {
                     let tests = self.tests.clone();
                     self.devices.test(trial, move |trial| drop(tests.blocking_send((reply, trial))));

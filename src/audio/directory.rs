@@ -25,6 +25,7 @@ pub(super) struct Found {
     pub default: bool,
     /// The server has put it to sleep.
     pub suspended: bool,
+    pub hardware: Option<String>,
 }
 
 /// A device that was there when it was looked up.
@@ -93,6 +94,7 @@ impl Directory {
             default_input: true,
             default_output: true,
             suspended: false,
+            hardware: None,
         }];
         for (found, _) in &known.devices {
             let (input, output) = (found.direction == Direction::Input, found.direction == Direction::Output);
@@ -120,6 +122,7 @@ impl Directory {
                     default_input,
                     default_output,
                     suspended,
+                    hardware: found.hardware.clone(),
                 }),
             }
         }

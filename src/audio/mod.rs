@@ -10,6 +10,8 @@ mod directory;
 mod end;
 mod file;
 mod gauge;
+mod hardware;
+pub mod headset;
 mod lane;
 mod limiter;
 mod pulse;

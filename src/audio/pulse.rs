@@ -18,6 +18,7 @@ use pulseaudio::protocol::{
 };
 
 use super::directory::{Direction, Found};
+use super::hardware;
 
 /// A server that is silent for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -89,6 +90,7 @@ impl Server {
             index: sink.index,
             default: server.default_sink_name.as_ref() == Some(&sink.name),
             suspended: sink.state == SinkState::Suspended,
+            hardware: hardware(&sink.props),
         });
         let sources = sources.into_iter().filter(|source| source.monitor_of_sink_index.is_none());
         let sources = sources.map(|source| Found {
@@ -98,6 +100,7 @@ impl Server {
             index: source.index,
             default: server.default_source_name.as_ref() == Some(&source.name),
             suspended: source.state == SourceState::Suspended,
+            hardware: hardware(&source.props),
         });
         Ok(sources.chain(sinks).collect())
     }
@@ -209,6 +212,16 @@ impl Server {
         let (seq, command) = Command::read_tag_prefixed(&mut body, self.version)?;
         Ok((seq, command, body))
     }
+}
+
+/// Of the sound card behind a device: by its place in `/sys`, or by its number.
+fn hardware(props: &Props) -> Option<String> {
+    let said = |key: &CStr| {
+        let value = props.get_bytes(key)?;
+        Some(String::from_utf8_lossy(value.strip_suffix(&[0]).unwrap_or(value)).into_owned())
+    };
+    let place = said(c"sysfs.path").or_else(|| said(c"device.sysfs.path")).and_then(|path| hardware::of_sysfs(&path));
+    place.or_else(|| hardware::of_card(&said(c"alsa.card").or_else(|| said(c"api.alsa.pcm.card"))?))
 }
 
 fn text(name: &CStr) -> String {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::clock::now;
 use super::directory::{Direction, Directory, Found};
-use super::{HostChoice, pulse};
+use super::{HostChoice, hardware, pulse};
 use crate::ua::io::DeviceInfo;
 
 /// The list is read again at least this often.
@@ -127,6 +127,8 @@ fn alsa_devices(even_without_card: bool) -> Vec<Found> {
         if !named && id.id() != "default" {
             continue;
         }
+        let card = id.id().strip_prefix("plughw:CARD=").and_then(|card| card.split(',').next());
+        let hardware = card.and_then(hardware::of_card);
         let name = device.description().map_or_else(|_| id.id().to_owned(), |about| about.name().to_owned());
         let about = device.description().ok();
         for (direction, can) in [
@@ -135,7 +137,8 @@ fn alsa_devices(even_without_card: bool) -> Vec<Found> {
         ] {
             if can {
                 let (id, default) = (format!("alsa:{}", id.id()), id.id() == "default");
-                found.push(Found { id, name: name.clone(), direction, index: 0, default, suspended: false });
+                let (name, hardware) = (name.clone(), hardware.clone());
+                found.push(Found { id, name, direction, index: 0, default, suspended: false, hardware });
             }
         }
     }

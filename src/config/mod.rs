@@ -259,6 +259,8 @@ pub struct AudioConfig {
     pub input_volume: u16,
     /// The volume of loudspeakers.
     pub output_volume: u16,
+    /// The buttons of USB headsets answer, hang up, mute and hold, and their lights show it.
+    pub headset_buttons: bool,
     /// Directories of the files that `audio.play` may play; none: it plays nothing.
     pub play_dirs: Vec<PathBuf>,
 }
@@ -276,6 +278,7 @@ impl Default for AudioConfig {
             gain_control: devices.cleaning.gain_control,
             input_volume: 100,
             output_volume: 100,
+            headset_buttons: true,
             play_dirs: Vec::new(),
         }
     }

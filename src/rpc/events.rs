@@ -131,6 +131,8 @@ events! {
         { "id": "pulse:headset", "role": "input", "account": null, "callId": null };
     event "device.volume" DeviceVolume "`device.setVolume` was called."
         { "id": "pulse:headset", "inputVolume": 80, "outputVolume": null };
+    event "device.button" DeviceButton "A button of a headset was pressed; told before the phone does what it means."
+        { "id": "pulse:headset", "hardware": "/sys/devices/pci0000:00/0000:00:14.0/usb1/1-2", "button": "offHook", "action": "answer", "callId": CALL };
     event "daemon.reloaded" Reloaded "The configuration was read anew, and taken over."
         { "changed": ["accounts.office.password", "phone.ring_timeout"], "needsRestart": ["sip.listen"] };
     event "daemon.reloadFailed" ReloadFailed "The configuration was read anew and has a fault; what was before holds on."

@@ -287,7 +287,8 @@ pub(super) fn agent(state: &str) -> Value {
 
 /// A sound device.
 pub(super) fn device() -> Value {
-    json!({ "id": "pulse:headset", "name": "USB headset", "input": true, "output": true, "defaultInput": true, "defaultOutput": false, "suspended": false })
+    json!({ "id": "pulse:headset", "name": "USB headset", "input": true, "output": true, "defaultInput": true, "defaultOutput": false, "suspended": false,
+        "hardware": "/sys/devices/pci0000:00/0000:00:14.0/usb1/1-2" })
 }
 
 /// The same, with its levels.

@@ -225,7 +225,7 @@ impl Ua {
         })
     }
 
-    fn mute(&mut self, call_id: &str, muted: bool) -> Result<Option<Value>, Error> {
+    pub(super) fn mute(&mut self, call_id: &str, muted: bool) -> Result<Option<Value>, Error> {
         let id = self.find(call_id)?;
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(None) };
         if !matches!(session.state, State::Talking(_) | State::Accepting(_) | State::Calling(_)) {

@@ -10,6 +10,7 @@ use super::command::Command;
 use super::contact::{Contact, Wanted};
 use super::error::Error;
 use super::event::Event;
+use super::headset::{Button, Headset, Lights};
 use super::media::{MediaCommand, MediaEvent, ToneCommand};
 use super::settings::Access;
 
@@ -113,6 +114,15 @@ pub enum Input<'a> {
     Devices(Vec<DeviceInfo>),
     /// The addresses of the host's interfaces, whenever they change.
     Addresses(BTreeSet<IpAddr>),
+    /// The headsets with buttons, whenever they change.
+    Headsets(Vec<Headset>),
+    /// A button of one was pressed.
+    Button {
+        /// Which headset: [`Headset::hardware`].
+        hardware: String,
+        /// Which button.
+        button: Button,
+    },
     /// How loud the devices are: before `device.list` and `device.get`.
     Gauges(Vec<DeviceGauge>),
     /// The answer to `Output::DeviceTest`; an error: it could not be done, and why.
@@ -160,6 +170,13 @@ pub enum Output {
         input: Option<u16>,
         /// Its loudspeaker.
         output: Option<u16>,
+    },
+    /// A headset's lights change.
+    Lights {
+        /// Which one: [`Headset::hardware`].
+        hardware: String,
+        /// All that it shows from now on.
+        lights: Lights,
     },
     /// Try devices out; the answer is `Input::DeviceTested`.
     DeviceTest(ReplyId, DeviceTrial),
@@ -215,6 +232,10 @@ pub struct DeviceInfo {
     pub default_output: bool,
     /// It is in use, and the sound server has put it to sleep: silence until it wakes it.
     pub suspended: bool,
+    /// The USB device that it is part of, as `/sys` has it: the microphone, the loudspeaker and the buttons of a headset share it. Null:
+    /// it is none, or it is not known.
+    #[serde(default)]
+    pub hardware: Option<String>,
 }
 
 /// How loud a device is, and shall be.

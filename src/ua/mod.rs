@@ -38,6 +38,7 @@ mod ending;
 mod events;
 mod far_end;
 mod flow;
+pub mod headset;
 mod hold;
 mod identity;
 mod incoming;
@@ -132,6 +133,8 @@ pub struct Ua {
     devices: Vec<DeviceInfo>,
     /// The addresses of this host; empty as long as nobody has told.
     addresses: BTreeSet<IpAddr>,
+    /// The headsets with buttons, and what they show.
+    headsets: headset::Headsets,
     /// How loud they were when they were last asked about.
     gauges: Vec<DeviceGauge>,
     /// Which devices are being tried out, and for whom.
@@ -184,6 +187,7 @@ impl Ua {
             lookups: Lookups::default(),
             devices: Vec::new(),
             addresses: BTreeSet::new(),
+            headsets: headset::Headsets::default(),
             gauges: Vec::new(),
             testing: BTreeMap::new(),
             audio: BTreeMap::new(),
@@ -249,12 +253,15 @@ impl Ua {
             Input::Contact(id, contact) => self.on_contact(id, contact),
             Input::Devices(devices) => self.on_devices(devices),
             Input::Addresses(addresses) => self.on_addresses(addresses),
+            Input::Headsets(present) => self.on_headsets(&present),
+            Input::Button { hardware, button } => self.on_button(&hardware, button),
             Input::Gauges(gauges) => self.gauges = gauges,
             Input::DeviceTested(reply, trial) => self.on_device_tested(reply, trial),
             Input::Alert(data) => self.tell_phone("alert", data),
         }
         self.settle();
         self.sound();
+        self.shine();
     }
 
     /// Hands what the transactions say to its owners until they have nothing left to say.

@@ -232,10 +232,14 @@ impl Ua {
         let local_ip = current.local.ip();
         let up = |f: &&Flow| f.is_up() && f.transport == transport;
         let exact = self.flows.iter().find(|(_, f)| up(f) && f.remote == Some(addr));
-        if exact.is_none() && !lost && transport == current.hop.transport {
-            return current;
-        }
         let same_host = || self.flows.iter().find(|(_, f)| up(f) && f.remote.is_some_and(|r| r.ip() == addr.ip()));
+        if exact.is_none() && !lost && transport == current.hop.transport {
+            // A Contact behind a NAT is reached by the stream that is there; one who has moved, by the stream that came from there.
+            let leads_there = known.and_then(|f| f.remote).is_some_and(|remote| remote.ip() == addr.ip());
+            if leads_there || same_host().is_none() {
+                return current;
+            }
+        }
         let flow = exact.or_else(|| same_host().filter(|_| transport.reliable())).map(|(id, _)| *id);
         let flow = match flow {
             Some(flow) => flow,

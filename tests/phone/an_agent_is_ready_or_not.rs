@@ -282,6 +282,7 @@ fn the_agent_outlives_changes_of_accounts_and_devices() {
         default_input: true,
         default_output: true,
         suspended: false,
+        hardware: None,
     };
     net.tell(agent, Input::Devices(vec![device("pulse:headset")]));
     let view = set(&mut net, agent, json!({"state": "notReady", "reason": "lunch", "seat": "pulse:headset"}));

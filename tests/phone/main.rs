@@ -25,6 +25,7 @@ mod every_method_in_every_state;
 mod every_timeline_is_told_in_order;
 mod flows_come_back;
 mod glare_is_resolved;
+mod headsets_have_buttons;
 mod hold_plays_music;
 mod hold_refused_keeps_the_call;
 mod identity_follows_the_peer;

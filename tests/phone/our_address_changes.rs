@@ -81,6 +81,32 @@ fn a_call_of_plain_rtp_goes_on_from_the_new_address() {
     }
 }
 
+/// The end of its old stream reaches nobody: the other side has to notice that the newer one leads to the new Contact.
+#[test]
+fn a_call_over_a_stream_is_found_again_by_the_other_side() {
+    let mut net = Net::new(38);
+    let (alice, bob) = (phone(&mut net, "alice", MediaKind::Rtp), phone(&mut net, "bob", MediaKind::Rtp));
+    net.listen_tcp(alice);
+    let number = format!("{};transport=tcp", net.uri(bob));
+    let out = net.call(alice, json!({ "number": number }));
+    let theirs = net.wait(bob, "incoming").call_id.unwrap();
+    net.answer(bob, &theirs).unwrap();
+    net.wait(alice, "confirmed");
+    for last in [1, 2] {
+        net.move_phone(alice, Some(ip(last)));
+        net.wait(bob, "reinvite");
+        net.run_for(100);
+        net.hold(bob, &theirs).unwrap();
+        net.unhold(bob, &theirs).unwrap();
+        net.hold(alice, &out).unwrap();
+        net.unhold(alice, &out).unwrap();
+    }
+    net.hangup(bob, &theirs).unwrap();
+    assert_eq!(net.wait(alice, "ended").data["by"], "remote");
+    net.run_for(40_000);
+    assert!(net.phone_of(alice).ua.is_idle() && net.phone_of(bob).ua.is_idle());
+}
+
 #[test]
 fn webrtc_looks_for_its_path_anew_and_keeps_its_certificate() {
     let mut net = Net::new(32);

@@ -166,6 +166,7 @@ fn nothing_rings_in_another_agents_ear() {
         default_input: default,
         default_output: default,
         suspended: false,
+        hardware: None,
     };
     for (default, wanted) in [("pulse:other", "pulse:headset"), ("pulse:room", "default"), ("pulse:headset", "default")]
     {

@@ -6,6 +6,7 @@ use super::{By, Cause};
 use crate::rpc::data::Agent;
 pub use crate::rpc::data::{Draining, Reloaded};
 use crate::ua::command::{ConfigFault, DeviceRole};
+use crate::ua::headset::{Button, ButtonAction};
 use crate::ua::io::DeviceInfo;
 
 /// `alert`
@@ -265,6 +266,22 @@ pub struct DeviceVolume {
     pub input_volume: Option<u16>,
     /// Its loudspeaker's volume from now on, percent; null: as before.
     pub output_volume: Option<u16>,
+}
+
+/// `device.button`
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceButton {
+    /// A sound device of the headset; null: it has none now.
+    pub id: Option<String>,
+    /// The headset ([`DeviceInfo::hardware`]).
+    pub hardware: String,
+    /// Which button.
+    pub button: Button,
+    /// What it does: that of the method of this name; null: nothing, there is no call that it could mean.
+    pub action: Option<ButtonAction>,
+    /// With which session.
+    pub call_id: Option<String>,
 }
 
 /// `daemon.reloadFailed`

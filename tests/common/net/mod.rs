@@ -298,6 +298,7 @@ impl Net {
             Output::Media(session, command) => self.on_media_command(who, session, command),
             Output::Tone(command) => self.on_tone(who, command),
             Output::Volume { .. } => {}
+            Output::Lights { hardware, lights } => drop(self.phone_mut(who).lights.insert(hardware, lights)),
             Output::DeviceTest(reply, trial) => self.phone_mut(who).trials.push((reply, trial)),
             Output::Reply(id, result) => {
                 let before = self.phone_mut(who).replies.insert(id, result);

@@ -8,6 +8,7 @@ use phoned::ua::command::{Answer, Call, CallRef, Command, Dtmf, DtmfMethod, Reje
 use phoned::ua::contact::{Contact, Wanted};
 use phoned::ua::error::Error;
 use phoned::ua::event::Event;
+use phoned::ua::headset::Lights;
 use phoned::ua::io::{DeviceInfo, DeviceTrial, Input, ReplyId, SessionId, Transport};
 use phoned::ua::media::{MediaCommand, MediaEvent, MediaStats, Tone};
 use phoned::ua::settings::{AccountSettings, AudioSettings, Settings};
@@ -36,6 +37,8 @@ pub struct Phone {
     pub tones: BTreeMap<u64, (Tone, String, bool)>,
     /// Devices that it wants tried out.
     pub trials: Vec<(ReplyId, DeviceTrial)>,
+    /// What its headsets show.
+    pub lights: BTreeMap<String, Lights>,
     /// The digits that its agents heard.
     pub keys: Vec<char>,
     /// The media engine's sessions that are open.
@@ -115,6 +118,7 @@ impl Net {
             media: Vec::new(),
             tones: BTreeMap::new(),
             trials: Vec::new(),
+            lights: BTreeMap::new(),
             keys: Vec::new(),
             streams: BTreeMap::new(),
             figures: MediaStats::default(),
@@ -152,6 +156,7 @@ impl Net {
             default_input: false,
             default_output: false,
             suspended: false,
+            hardware: None,
         };
         self.feed(who, Input::Devices(ids.iter().map(device).collect()));
     }

@@ -258,7 +258,9 @@ impl Net {
 
     fn on_stream(&mut self, who: Who, flow: FlowId, packet: &Packet, late: u64) {
         let delay = *self.weather.delay.end() * 1000 + late;
-        let Some(end) = self.streams.get_mut(&(who, flow)).filter(|_| !packet.lost) else { return };
+        let Some(other) = self.streams.get(&(who, flow)).filter(|_| !packet.lost).map(|end| end.other) else { return };
+        let there = self.streams.contains_key(&other);
+        let Some(end) = self.streams.get_mut(&(who, flow)).filter(|_| there) else { return };
         end.busy = end.busy.max(self.now + delay) + 1;
         let (wait, (to, flow), from) = (end.busy - self.now, end.other, end.local);
         self.plan(wait, Happening::Arrives { to, flow, from, bytes: packet.bytes.clone() });
@@ -288,6 +290,9 @@ impl Net {
     pub(super) fn close_stream(&mut self, who: Who, flow: FlowId) {
         let Some(end) = self.streams.remove(&(who, flow)) else { return };
         self.plan(1_000, Happening::FlowClosed { who, flow });
+        if end.local.ip() != self.addr(who).ip() {
+            return; // The end of a stream whose address is gone reaches nobody.
+        }
         let (who, flow) = end.other;
         self.streams.remove(&end.other);
         let wait = (end.busy + 1).saturating_sub(self.now).max(*self.weather.delay.end() * 1000);
