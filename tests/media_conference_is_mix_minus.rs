@@ -7,7 +7,7 @@ mod media_support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use media_support::{Peer, Phone, amplitude, heard, negotiated, peak};
+use media_support::{Peer, Phone, amplitude, heard, negotiated, peak, undisturbed};
 use phoned::media::MediaConfig;
 use phoned::media::recorder::RecordConfig;
 use phoned::sdp::CodecKind::{self, Opus, Pcma, Pcmu};
@@ -90,6 +90,10 @@ const NO: bool = false;
 
 #[test]
 fn everyone_hears_all_others_and_not_himself() {
+    undisturbed(everyone_hears_all_others);
+}
+
+fn everyone_hears_all_others() {
     let mut call = Call::new([Pcmu, Opus, Pcma]);
     // Apart at first: each talks to the agent only.
     let heard = call.listen();
@@ -127,12 +131,16 @@ fn everyone_hears_all_others_and_not_himself() {
     }
     for id in IDS {
         let stats = call.phone.report(id);
-        assert!(stats.rx_lost == 0 && stats.concealed_pct < 3.0, "{id}: {stats:?}");
+        assert!(stats.rx_lost == 0 && stats.concealed_pct < 5.0, "{id}: {stats:?}");
     }
 }
 
 #[test]
 fn who_holds_us_plays_its_music_to_the_agent_alone() {
+    undisturbed(who_holds_us);
+}
+
+fn who_holds_us() {
     let mut call = Call::new([Pcmu, Pcmu, Opus]);
     call.meet(&[1, 2, 3], Some(7));
     // The music comes from somewhere else, as that of a PBX does: a peer played by hand.
@@ -156,11 +164,17 @@ fn who_holds_us_plays_its_music_to_the_agent_alone() {
 
 #[test]
 fn a_recording_of_a_member_has_what_it_hears_and_what_it_says() {
+    undisturbed(a_recording);
+}
+
+fn a_recording() {
     let mut call = Call::new([Opus, Pcmu, Pcma]);
     call.meet(&[1, 2, 3], Some(7));
     call.phone.pass(1.0);
     let info = RecordInfo { call_id: "two".into(), ..RecordInfo::default() };
     call.phone.tell(2, MediaCommand::Record(RecordCommand::Start(info)));
+    let started = |e: &MediaEvent| matches!(e, MediaEvent::Record(RecordEvent::Started { .. }));
+    assert!(call.phone.wait(2, 10.0, started).is_some(), "{:?}", call.phone.past);
     call.phone.pass(2.5);
     call.phone.tell(2, MediaCommand::Record(RecordCommand::Stop));
     let stopped = |e: &MediaEvent| matches!(e, MediaEvent::Record(RecordEvent::Stopped { .. }));
@@ -178,6 +192,10 @@ fn a_recording_of_a_member_has_what_it_hears_and_what_it_says() {
 
 #[test]
 fn who_moves_to_another_worker_misses_no_order() {
+    undisturbed(who_moves);
+}
+
+fn who_moves() {
     let mut call = Call::new([Pcmu, Opus, Pcma]);
     for round in 0..40 {
         // The first who comes decides where all meet.
@@ -203,6 +221,10 @@ fn who_moves_to_another_worker_misses_no_order() {
 
 #[test]
 fn loud_voices_are_turned_down_and_not_clipped() {
+    undisturbed(loud_voices);
+}
+
+fn loud_voices() {
     // Four tones of a quarter of full scale each are too loud for a fifth.
     let mut call = Call::new([Opus, Opus, Opus]);
     for (n, hz) in [(4u64, 500.0), (5, 620.0), (6, 740.0), (7, 860.0), (8, 940.0)] {

@@ -6,7 +6,7 @@ mod media_support;
 
 use std::path::Path;
 
-use media_support::{Phone, amplitude, heard, negotiated};
+use media_support::{Phone, amplitude, finished, heard, negotiated, undisturbed};
 use phoned::media::MediaConfig;
 use phoned::media::recorder::RecordConfig;
 use phoned::sdp::{CodecKind, Direction};
@@ -56,7 +56,7 @@ fn digits(pcm: &[i16], rate: u32) -> Vec<Key> {
 fn send(phone: &mut Phone, digits: &str) {
     for digit in digits.chars() {
         phone.tell(1, MediaCommand::Tones { digit, duration_ms: 100 });
-        assert!(phone.wait(1, 3.0, |e| *e == MediaEvent::DtmfSent { digit }).is_some(), "{digit} is not sent");
+        assert!(phone.wait(1, 10.0, |e| *e == MediaEvent::DtmfSent { digit }).is_some(), "{digit} is not sent");
         phone.pass(0.1);
     }
 }
@@ -70,13 +70,13 @@ fn each_is_heard(kind: CodecKind, muted: bool) {
     let mut phone = Phone::new();
     phone.pair(kind, ["tone:440", "null"], ["null", &file(dir.path(), "heard.wav")]);
     phone.tell(1, MediaCommand::Mute(muted));
-    assert!(phone.wait(2, 3.0, |e| matches!(e, MediaEvent::Started { .. })).is_some());
+    assert!(phone.wait(2, 10.0, |e| matches!(e, MediaEvent::Started { .. })).is_some());
     phone.pass(0.5);
     send(&mut phone, KEYS);
     phone.pass(0.5);
     phone.tell(2, MediaCommand::Close);
     phone.pass(0.3);
-    let (pcm, rate) = heard(&dir.path().join("heard.wav"));
+    let (pcm, rate) = finished(&dir.path().join("heard.wav"));
     let keys = digits(&pcm, rate);
     let made_out: String = keys.iter().map(|key| key.digit).collect();
     assert_eq!(made_out, KEYS, "{kind:?}: {keys:?}");
@@ -93,38 +93,42 @@ fn each_is_heard(kind: CodecKind, muted: bool) {
 
 #[test]
 fn with_pcmu() {
-    each_is_heard(CodecKind::Pcmu, false);
+    undisturbed(|| each_is_heard(CodecKind::Pcmu, false));
 }
 
 #[test]
 fn with_opus() {
-    each_is_heard(CodecKind::Opus, false);
+    undisturbed(|| each_is_heard(CodecKind::Opus, false));
 }
 
 #[test]
 fn muted() {
-    each_is_heard(CodecKind::Pcma, true);
+    undisturbed(|| each_is_heard(CodecKind::Pcma, true));
 }
 
 #[test]
 fn a_digit_waits_while_nothing_is_sent() {
+    undisturbed(a_digit_waits);
+}
+
+fn a_digit_waits() {
     let dir = tempfile::tempdir().unwrap();
     let mut phone = Phone::new();
     phone.pair(CodecKind::Pcmu, ["null", "null"], ["null", &file(dir.path(), "heard.wav")]);
-    assert!(phone.wait(2, 3.0, |e| matches!(e, MediaEvent::Started { .. })).is_some());
+    assert!(phone.wait(2, 10.0, |e| matches!(e, MediaEvent::Started { .. })).is_some());
     phone.tell(1, MediaCommand::Gate(Direction::RecvOnly));
     phone.tell(1, MediaCommand::Tones { digit: '5', duration_ms: 100 });
     let sent = |e: &MediaEvent| matches!(e, MediaEvent::DtmfSent { .. });
     assert_eq!(phone.wait(1, 0.5, sent), None, "it would not be heard");
     // Another one meanwhile is none, and says so at once.
     phone.tell(1, MediaCommand::Tones { digit: '6', duration_ms: 100 });
-    assert_eq!(phone.wait(1, 1.0, sent), Some(MediaEvent::DtmfSent { digit: '6' }));
+    assert_eq!(phone.wait(1, 10.0, sent), Some(MediaEvent::DtmfSent { digit: '6' }));
     phone.tell(1, MediaCommand::Gate(Direction::SendRecv));
-    assert_eq!(phone.wait(1, 2.0, sent), Some(MediaEvent::DtmfSent { digit: '5' }));
+    assert_eq!(phone.wait(1, 10.0, sent), Some(MediaEvent::DtmfSent { digit: '5' }));
     phone.pass(0.5);
     phone.tell(2, MediaCommand::Close);
     phone.pass(0.3);
-    let (pcm, rate) = heard(&dir.path().join("heard.wav"));
+    let (pcm, rate) = finished(&dir.path().join("heard.wav"));
     assert_eq!(digits(&pcm, rate).iter().map(|key| key.digit).collect::<String>(), "5");
 }
 
@@ -137,11 +141,15 @@ fn a_digit_goes_on_when_the_codec_changes() {
     phone.tell(1, MediaCommand::Tones { digit: '1', duration_ms: 400 });
     phone.pass(0.1);
     phone.tell(1, MediaCommand::Remote(negotiated(b.rtp, CodecKind::Opus)));
-    assert!(phone.wait(1, 2.0, |e| *e == MediaEvent::DtmfSent { digit: '1' }).is_some());
+    assert!(phone.wait(1, 10.0, |e| *e == MediaEvent::DtmfSent { digit: '1' }).is_some());
 }
 
 #[test]
 fn no_recording_of_ours_has_them() {
+    undisturbed(no_recording);
+}
+
+fn no_recording() {
     let dir = tempfile::tempdir().unwrap();
     let record = RecordConfig { dir: dir.path().into(), min_free_mb: 0, ..RecordConfig::default() };
     let mut phone = Phone::with(MediaConfig { record, ..MediaConfig::default() });
@@ -151,7 +159,7 @@ fn no_recording_of_ours_has_them() {
         assert!(phone.wait(id, 3.0, |e| matches!(e, MediaEvent::Started { .. })).is_some() || id == 2);
         let info = RecordInfo { call_id: format!("call{id}"), ..RecordInfo::default() };
         phone.tell(id, MediaCommand::Record(RecordCommand::Start(info)));
-        let started = phone.wait(id, 3.0, |e| matches!(e, MediaEvent::Record(RecordEvent::Started { .. })));
+        let started = phone.wait(id, 10.0, |e| matches!(e, MediaEvent::Record(RecordEvent::Started { .. })));
         let Some(MediaEvent::Record(RecordEvent::Started { path })) = started else { panic!("{started:?}") };
         files.push(path);
     }
@@ -160,7 +168,7 @@ fn no_recording_of_ours_has_them() {
     phone.pass(0.5);
     for id in [1, 2] {
         phone.tell(id, MediaCommand::Record(RecordCommand::Stop));
-        assert!(phone.wait(id, 5.0, |e| matches!(e, MediaEvent::Record(RecordEvent::Stopped { .. }))).is_some());
+        assert!(phone.wait(id, 20.0, |e| matches!(e, MediaEvent::Record(RecordEvent::Stopped { .. }))).is_some());
     }
     let side = |path: &str, n: usize| -> (Vec<i16>, u32) {
         let (all, rate) = heard(Path::new(path));

@@ -6,7 +6,7 @@ mod media_support;
 
 use std::path::{Path, PathBuf};
 
-use media_support::{Peer, Phone, amplitude, heard, negotiated, peak};
+use media_support::{Peer, Phone, amplitude, heard, negotiated, peak, undisturbed};
 use phoned::sdp::{CodecKind, Direction};
 use phoned::ua::media::{MediaCommand, MediaEvent};
 
@@ -73,12 +73,12 @@ fn holds_with_music(kind: CodecKind) {
 
 #[test]
 fn it_is_heard_with_g711() {
-    holds_with_music(CodecKind::Pcmu);
+    undisturbed(|| holds_with_music(CodecKind::Pcmu));
 }
 
 #[test]
 fn it_is_heard_with_opus() {
-    holds_with_music(CodecKind::Opus);
+    undisturbed(|| holds_with_music(CodecKind::Opus));
 }
 
 #[test]
@@ -88,21 +88,24 @@ fn a_file_that_is_not_there_is_silence_and_told() {
     phone.tell(1, MediaCommand::Remote(negotiated(peer.addr(), CodecKind::Pcmu)));
     peer.recv().unwrap();
     phone.tell(1, MediaCommand::HoldMusic("/nowhere/at/all.wav".into()));
-    let told = phone.wait(1, 3.0, |e| matches!(e, MediaEvent::Failed(why) if why.contains("hold music")));
+    let told = phone.wait(1, 10.0, |e| matches!(e, MediaEvent::Failed(why) if why.contains("hold music")));
     assert!(told.is_some(), "{:?}", phone.past);
     phone.pass(0.3);
     peer.flush();
     let (_, payload) = peer.recv().expect("packets go on");
     assert!(payload.iter().all(|byte| *byte >= 0xfe || *byte & 0x7f >= 0x7e), "not the microphone: {payload:?}");
     phone.tell(1, MediaCommand::Gate(Direction::SendRecv));
-    phone.pass(0.3);
-    peer.flush();
-    let (_, payload) = peer.recv().unwrap();
-    assert!(payload.iter().any(|byte| *byte & 0x7f < 0x50), "the microphone again");
+    let loud = |payload: &[u8]| payload.iter().any(|byte| *byte & 0x7f < 0x50);
+    let again = (0..500).any(|_| peer.recv().is_some_and(|(_, payload)| loud(&payload)));
+    assert!(again, "the microphone again");
 }
 
 #[test]
 fn nobody_of_a_conference_is_heard_by_who_is_held() {
+    undisturbed(nobody_of_a_conference);
+}
+
+fn nobody_of_a_conference() {
     let dir = tempfile::tempdir().unwrap();
     let (file, out) = (music(dir.path()), dir.path().join("heard.wav"));
     let mut phone = Phone::new();
@@ -117,11 +120,11 @@ fn nobody_of_a_conference_is_heard_by_who_is_held() {
     [1, 2].into_iter().for_each(|n| phone.tell(n, MediaCommand::Conference(Some(7))));
     phone.pass(1.0);
     let all = heard(&out).0.len();
-    assert!(all > 4_000);
+    assert!(all > 2_000);
     phone.tell(1, MediaCommand::HoldMusic(file.to_string_lossy().into()));
     phone.pass(3.0);
     let (pcm, rate) = heard(&out);
-    let held = &pcm[pcm.len() - rate as usize * 2..];
+    let held = &pcm[pcm.len() - rate as usize * 3 / 2..];
     assert!(amplitude(held, rate, MUSIC) > 4_000.0, "music");
     for hz in [440.0, 1_700.0] {
         assert!(amplitude(held, rate, hz) < 60.0, "{hz} Hz is heard on hold: {}", amplitude(held, rate, hz));

@@ -7,15 +7,19 @@ mod media_support;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use media_support::{Peer, Phone, amplitude, heard, negotiated, peak};
+use media_support::{Peer, Phone, amplitude, finished, negotiated, peak, undisturbed};
 use phoned::sdp::{CodecKind, Direction};
 use phoned::ua::media::{MediaCommand, MediaEvent};
 
 #[test]
 fn hold_stops_rtp_and_resumes_it() {
-    let (phone, peer) = (Phone::new(), Peer::new(1));
+    undisturbed(hold_stops_rtp);
+}
+
+fn hold_stops_rtp() {
+    let (mut phone, peer) = (Phone::new(), Peer::new(1));
     let control = UdpSocket::bind("127.0.0.1:0").unwrap();
-    control.set_read_timeout(Some(Duration::from_millis(1_500))).unwrap();
+    control.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     phone.open(1, "tone:440", "null");
     let mut plan = negotiated(peer.addr(), CodecKind::Pcmu);
     plan.remote_rtcp = control.local_addr().unwrap();
@@ -23,7 +27,9 @@ fn hold_stops_rtp_and_resumes_it() {
     let first = peer.recv().unwrap().0;
     assert!(first.marker);
     std::thread::sleep(Duration::from_millis(300));
+    let held = Instant::now();
     phone.tell(1, MediaCommand::Gate(Direction::Inactive));
+    phone.report(1); // the gate is closed before it is answered
     std::thread::sleep(Duration::from_millis(30));
     let last = peer.flush().last().unwrap().0;
     std::thread::sleep(Duration::from_millis(500));
@@ -33,7 +39,8 @@ fn hold_stops_rtp_and_resumes_it() {
     let again = peer.recv().unwrap().0;
     assert_eq!((again.marker, again.seq), (true, last.seq + 1));
     let pause = again.timestamp.wrapping_sub(last.timestamp);
-    assert!((8 * 500..8 * 2_200).contains(&pause), "{pause}");
+    let most = held.elapsed().as_millis() as u32 + 200;
+    assert!((8 * 450..8 * most).contains(&pause), "{pause}");
     let second = peer.recv().unwrap().0;
     assert_eq!(
         (second.marker, second.seq, second.timestamp),
@@ -41,6 +48,7 @@ fn hold_stops_rtp_and_resumes_it() {
     );
     plan.direction = Direction::RecvOnly;
     phone.tell(1, MediaCommand::Remote(plan));
+    phone.report(1);
     std::thread::sleep(Duration::from_millis(30));
     peer.flush();
     std::thread::sleep(Duration::from_millis(200));
@@ -49,6 +57,10 @@ fn hold_stops_rtp_and_resumes_it() {
 
 #[test]
 fn what_may_not_be_heard_is_not_played() {
+    undisturbed(what_may_not_be_heard);
+}
+
+fn what_may_not_be_heard() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("heard.wav");
     let (mut phone, mut peer) = (Phone::new(), Peer::new(1));
@@ -60,7 +72,7 @@ fn what_may_not_be_heard_is_not_played() {
     peer.play(local.rtp, 440.0, 40);
     phone.tell(1, MediaCommand::Close);
     phone.pass(0.2);
-    let (pcm, rate) = heard(&path);
+    let (pcm, rate) = finished(&path);
     assert!(peak(&pcm[..rate as usize * 7 / 10]) == 0, "held");
     assert!(amplitude(&pcm[rate as usize..rate as usize * 14 / 10], rate, 440.0) > 5_000.0, "then heard");
 }
@@ -71,11 +83,11 @@ fn silence_of_the_network_is_told_and_its_end_too() {
     let local = phone.open(1, "null", "null");
     let begun = Instant::now();
     phone.tell(1, MediaCommand::Remote(negotiated(peer.addr(), CodecKind::Pcmu)));
-    assert!(phone.wait(1, 3.0, |e| *e == MediaEvent::Flow { stalled: true }).is_some());
-    assert!((1.95..2.3).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+    assert!(phone.wait(1, 10.0, |e| *e == MediaEvent::Flow { stalled: true }).is_some());
+    assert!((1.95..6.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
     assert!(phone.report(1).one_way);
     peer.play(local.rtp, 440.0, 2);
-    assert!(phone.wait(1, 0.5, |e| *e == MediaEvent::Flow { stalled: false }).is_some());
+    assert!(phone.wait(1, 10.0, |e| *e == MediaEvent::Flow { stalled: false }).is_some());
     assert!(!phone.report(1).one_way);
     assert!(phone.past.iter().any(|(_, e)| *e == MediaEvent::Started { ssrc: 1 }));
 }

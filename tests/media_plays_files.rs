@@ -6,7 +6,7 @@ mod media_support;
 
 use std::path::Path;
 
-use media_support::{Phone, amplitude, heard};
+use media_support::{Phone, amplitude, heard, undisturbed};
 use phoned::media::MediaConfig;
 use phoned::sdp::CodecKind;
 use phoned::ua::command::PlayTo;
@@ -83,6 +83,10 @@ fn hears(levels: [f64; 3], wanted: [bool; 3]) {
 
 #[test]
 fn each_hears_what_is_for_him() {
+    undisturbed(each_hears);
+}
+
+fn each_hears() {
     for kind in [CodecKind::Pcmu, CodecKind::Opus] {
         let mut call = Call::new(kind);
         call.phone.pass(1.0);
@@ -90,12 +94,12 @@ fn each_hears_what_is_for_him() {
             [(1, PlayTo::Remote, false, true), (2, PlayTo::Local, true, false), (3, PlayTo::Both, true, true)]
         {
             call.play(id, "hello.wav", to, false);
-            let begun = call.told(id, 3.0, |e| matches!(e, PlayEvent::Started { .. }));
+            let begun = call.told(id, 10.0, |e| matches!(e, PlayEvent::Started { .. }));
             assert!(matches!(begun, PlayEvent::Started { duration_ms: 1_490..=1_510 }), "{begun:?}");
             call.phone.pass(1.2);
             hears(call.last("agent", 0.3), [false, true, agent]);
             hears(call.last("customer", 0.3), [true, false, customer]);
-            call.told(id, 2.0, |e| *e == PlayEvent::Ended);
+            call.told(id, 10.0, |e| *e == PlayEvent::Ended);
             call.phone.pass(1.0);
             hears(call.last("agent", 0.3), [false, true, false]);
             hears(call.last("customer", 0.3), [true, false, false]);
@@ -105,9 +109,13 @@ fn each_hears_what_is_for_him() {
 
 #[test]
 fn again_and_again_until_it_is_stopped() {
+    undisturbed(again_and_again);
+}
+
+fn again_and_again() {
     let mut call = Call::new(CodecKind::Pcmu);
     call.play(1, "hello.wav", PlayTo::Remote, true);
-    call.told(1, 3.0, |e| matches!(e, PlayEvent::Started { .. }));
+    call.told(1, 10.0, |e| matches!(e, PlayEvent::Started { .. }));
     call.phone.pass(4.0);
     hears(call.last("customer", 2.0), [true, false, true]);
     call.phone.tell(1, MediaCommand::StopPlay);
@@ -118,6 +126,10 @@ fn again_and_again_until_it_is_stopped() {
 
 #[test]
 fn only_what_may_be_played_is() {
+    undisturbed(only_what_may_be_played);
+}
+
+fn only_what_may_be_played() {
     let mut call = Call::new(CodecKind::Pcmu);
     let elsewhere = tempfile::tempdir().unwrap();
     tone(&elsewhere.path().join("secret.wav"), 0.5);
@@ -125,12 +137,12 @@ fn only_what_may_be_played_is() {
     std::os::unix::fs::symlink(&secret, call.dir.path().join("link.wav")).unwrap();
     for (id, file) in [(1, secret.to_str().unwrap()), (2, "link.wav"), (3, "../secret.wav"), (4, "none.wav")] {
         call.play(id, file, PlayTo::Remote, false);
-        let told = call.told(id, 3.0, |_| true);
+        let told = call.told(id, 10.0, |_| true);
         assert!(matches!(&told, PlayEvent::Refused(why) if why.contains("play_dirs")), "{file}: {told:?}");
     }
     std::fs::write(call.dir.path().join("broken.wav"), "not sound").unwrap();
     call.play(5, "broken.wav", PlayTo::Remote, false);
-    assert!(matches!(call.told(5, 3.0, |_| true), PlayEvent::Failed(_)));
+    assert!(matches!(call.told(5, 10.0, |_| true), PlayEvent::Failed(_)));
     call.phone.pass(0.5);
     hears(call.last("customer", 0.3), [true, false, false]);
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use media_support::{Peer, Phone, amplitude, heard, negotiated, peak};
+use media_support::{Peer, Phone, amplitude, finished, negotiated, peak, undisturbed};
 use phoned::media::rtp;
 use phoned::sdp::{CodecKind, MasterKey, Negotiated, Protection, Sdes, Suite};
 use phoned::ua::media::MediaCommand;
@@ -80,6 +80,10 @@ fn path(dir: &tempfile::TempDir, name: &str) -> String {
 
 #[test]
 fn a_tone_arrives_and_the_wire_does_not_tell_it() {
+    undisturbed(a_tone_arrives);
+}
+
+fn a_tone_arrives() {
     for suite in [Suite::AesCm80, Suite::AesCm32, Suite::AeadGcm128] {
         let dir = tempfile::tempdir().unwrap();
         let mut phone = Phone::new();
@@ -89,13 +93,13 @@ fn a_tone_arrives_and_the_wire_does_not_tell_it() {
         phone.tell(1, MediaCommand::Remote(secured(wire.at, suite, 1, 2)));
         phone.tell(2, MediaCommand::Remote(secured(wire.at, suite, 2, 1)));
         phone.pass(2.5);
-        let stats = phone.report(2);
+        let stats = phone.report_when(2, |stats| stats.rtt_ms.is_some());
         assert!(stats.rx_packets > 60, "{stats:?}");
         assert!(stats.rtt_ms.is_some(), "SRTCP came both ways: {stats:?}");
         phone.tell(1, MediaCommand::Close);
         phone.tell(2, MediaCommand::Close);
         phone.pass(0.3);
-        let (pcm, rate) = heard(&dir.path().join("b.wav"));
+        let (pcm, rate) = finished(&dir.path().join("b.wav"));
         let end = &pcm[pcm.len() - rate as usize..];
         assert!(amplitude(end, rate, 440.0) > 2_000.0, "{suite:?} is heard");
         let packets = wire.packets();
@@ -117,6 +121,10 @@ fn a_tone_arrives_and_the_wire_does_not_tell_it() {
 
 #[test]
 fn another_key_is_silence() {
+    undisturbed(another_key);
+}
+
+fn another_key() {
     let dir = tempfile::tempdir().unwrap();
     let mut phone = Phone::new();
     let a = phone.open(1, "tone:440", "null");
@@ -129,11 +137,15 @@ fn another_key_is_silence() {
     assert!(stats.foreign > 30, "{stats:?}");
     phone.tell(2, MediaCommand::Close);
     phone.pass(0.2);
-    assert_eq!(peak(&heard(&dir.path().join("b.wav")).0), 0);
+    assert_eq!(peak(&finished(&dir.path().join("b.wav")).0), 0);
 }
 
 #[test]
 fn clear_replayed_and_foreign_packets_are_never_played() {
+    undisturbed(foreign_packets);
+}
+
+fn foreign_packets() {
     let dir = tempfile::tempdir().unwrap();
     let mut phone = Phone::new();
     let a = phone.open(1, "tone:440", "null");
@@ -159,12 +171,16 @@ fn clear_replayed_and_foreign_packets_are_never_played() {
     assert!(after.foreign >= before.foreign + 100, "{after:?}");
     phone.tell(2, MediaCommand::Close);
     phone.pass(0.2);
-    let (pcm, rate) = heard(&dir.path().join("b.wav"));
+    let (pcm, rate) = finished(&dir.path().join("b.wav"));
     assert!(amplitude(&pcm[pcm.len() - rate as usize / 2..], rate, 1_000.0) < 30.0);
 }
 
 #[test]
 fn new_keys_keep_the_sound() {
+    undisturbed(new_keys);
+}
+
+fn new_keys() {
     let dir = tempfile::tempdir().unwrap();
     let mut phone = Phone::new();
     let a = phone.open(1, "tone:440", "null");
@@ -183,6 +199,6 @@ fn new_keys_keep_the_sound() {
     assert_eq!((stats.rx_lost, stats.foreign), (0, 0), "not one packet was missed");
     phone.tell(2, MediaCommand::Close);
     phone.pass(0.2);
-    let (pcm, rate) = heard(&dir.path().join("b.wav"));
+    let (pcm, rate) = finished(&dir.path().join("b.wav"));
     assert!(amplitude(&pcm[pcm.len() - rate as usize..], rate, 440.0) > 2_000.0);
 }

@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use line::{Line, say};
-use media_support::{Peer, Phone, negotiated};
+use media_support::{Peer, Phone, negotiated, undisturbed};
 use phoned::media::codec::Effort;
 use phoned::media::echo::EchoFinder;
 use phoned::media::level::Level;
@@ -85,6 +85,10 @@ fn parrot(peer: Peer, stop: mpsc::Receiver<()>) {
 
 #[test]
 fn a_parrot_and_a_stranger() {
+    undisturbed(a_parrot);
+}
+
+fn a_parrot() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("speech.wav");
     write_wav(&file, 8_000, &make_speech(8_000));
@@ -118,6 +122,10 @@ fn a_parrot_and_a_stranger() {
 
 #[test]
 fn what_the_peer_counts() {
+    undisturbed(what_is_counted);
+}
+
+fn what_is_counted() {
     let mut phone = Phone::new();
     phone.pair(CodecKind::Pcmu, ["tone:440", "tone:880"], ["null", "null"]);
     let end = Instant::now() + Duration::from_secs(20);

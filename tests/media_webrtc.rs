@@ -4,7 +4,7 @@
 
 mod media_support;
 
-use media_support::{Phone, amplitude, heard, peak};
+use media_support::{Phone, amplitude, finished, peak, undisturbed};
 use phoned::media::{IceConfig, MediaConfig};
 use phoned::sdp::{CodecKind, Direction, Encryption, LocalSide, Negotiated, SessionDescription};
 use phoned::ua::io::SessionId;
@@ -15,7 +15,7 @@ fn open(phone: &mut Phone, id: u64, input: &str, output: &str) -> LocalMedia {
     let (input, output) = (input.to_owned(), output.to_owned());
     let command = MediaCommand::Open { local_ip: [127, 0, 0, 1].into(), input, output, ice: true };
     assert_eq!(phone.engine.command(SessionId(id), command), None);
-    match phone.wait(id, 6.0, |e| matches!(e, MediaEvent::Local(_))) {
+    match phone.wait(id, 20.0, |e| matches!(e, MediaEvent::Local(_))) {
         Some(MediaEvent::Local(local)) => local,
         other => panic!("{other:?}"),
     }
@@ -50,7 +50,7 @@ fn path(dir: &tempfile::TempDir, name: &str) -> String {
 
 /// The last second of a file.
 fn tail(dir: &tempfile::TempDir, name: &str) -> (Vec<i16>, u32) {
-    let (pcm, rate) = heard(&dir.path().join(name));
+    let (pcm, rate) = finished(&dir.path().join(name));
     (pcm[pcm.len().saturating_sub(rate as usize)..].to_vec(), rate)
 }
 
@@ -69,7 +69,7 @@ fn a_call(kind: CodecKind) {
     }
     phone.pass(3.0);
     for id in [1, 2] {
-        let stats = phone.report(id);
+        let stats = phone.report_when(id, |stats| stats.rtt_ms.is_some());
         assert!(stats.rx_packets > 100 && stats.rtt_ms.is_some_and(|rtt| rtt >= 0.0), "{stats:?}");
         assert_eq!(stats.rx_lost, 0);
     }
@@ -96,12 +96,12 @@ fn a_call(kind: CodecKind) {
 
 #[test]
 fn opus_both_ways_hold_and_resume() {
-    a_call(CodecKind::Opus);
+    undisturbed(|| a_call(CodecKind::Opus));
 }
 
 #[test]
 fn pcmu_both_ways_hold_and_resume() {
-    a_call(CodecKind::Pcmu);
+    undisturbed(|| a_call(CodecKind::Pcmu));
 }
 
 fn open_files() -> usize {
@@ -135,7 +135,11 @@ fn legs_that_end_leave_nothing_behind() {
     }
     // Others of this file's tests run beside it: what counts is that nothing grows with the number of legs.
     let (files, tasks) = before.unwrap();
-    phone.pass(0.2);
+    let settled = |phone: &mut Phone| {
+        phone.pass(0.2);
+        open_files() < files + rounds as usize && threads() < tasks + rounds as usize
+    };
+    let _ = (0..150).any(|_| settled(&mut phone));
     assert!(open_files() < files + rounds as usize, "{} files, {files} after the first", open_files());
     assert!(threads() < tasks + rounds as usize, "{} threads, {tasks} after the first", threads());
 }
@@ -146,6 +150,7 @@ fn servers_that_nobody_knows_are_not_waited_for() {
     let mut phone = Phone::with(MediaConfig { ice, ..MediaConfig::default() });
     let begin = std::time::Instant::now();
     let local = open(&mut phone, 1, "null", "null");
-    assert!(begin.elapsed().as_secs_f64() < 3.0, "{:?}", begin.elapsed());
+    // Addresses are searched for 2 s.
+    assert!(begin.elapsed().as_secs_f64() < 6.0, "{:?}", begin.elapsed());
     assert_eq!(local.dtls.ice.unwrap().candidates.len(), 1);
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::tone::Sound;
+use common::wait::{poll, secs};
 use media_support::{Phone, amplitude};
 use phoned::sdp::{CodecKind, Direction, Encryption, LocalSide, SessionDescription};
 use phoned::ua::io::SessionId;
@@ -101,7 +102,7 @@ impl Peer {
         self.ears.0.lock().unwrap().gathered = false;
         self.runtime.block_on(self.connection.set_local_description(description)).unwrap();
         let gathered = || self.runtime.block_on(self.connection.local_description()).unwrap().sdp;
-        let end = std::time::Instant::now() + Duration::from_secs(5);
+        let end = std::time::Instant::now() + Duration::from_secs(20);
         loop {
             let text = gathered();
             if self.ears.0.lock().unwrap().gathered || std::time::Instant::now() > end {
@@ -250,13 +251,14 @@ impl Ours {
         peer.until("connected", |told| told.state == Some(RTCPeerConnectionState::Connected));
         peer.hears(440.0);
         self.phone.pass(1.2);
-        let last = Sound::read(&self.dir.path().join("heard.wav")).unwrap().last(1.0);
+        let last = || Sound::read(&self.dir.path().join("heard.wav")).unwrap().last(1.0);
+        let last = poll(secs(20), || Some(last()).filter(|last| last.has_tone(700.0))).unwrap_or_else(last);
         assert!(last.has_tone(700.0), "we hear the peer: level {}, share {}", last.level(), last.share(700.0));
     }
 }
 
 fn gathered(phone: &mut Phone) -> LocalMedia {
-    match phone.wait(1, 6.0, |event| matches!(event, MediaEvent::Local(_))) {
+    match phone.wait(1, 20.0, |event| matches!(event, MediaEvent::Local(_))) {
         Some(MediaEvent::Local(local)) => local,
         other => panic!("{other:?}"),
     }
