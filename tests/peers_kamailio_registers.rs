@@ -3,10 +3,19 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::daemon::{Daemon, Setup, account};
 use common::kamailio::{DOMAIN, Kamailio, Setup as Registrar, password};
 use common::wait::{secs, until};
 use serde_json::json;
+
+/// How many different requests with these words came: what a busy machine made the phone send again is none.
+fn requests(kamailio: &Kamailio, words: &str) -> usize {
+    let log = kamailio.log();
+    let of = log.lines().filter(|line| line.contains(words)).filter_map(|line| line.split_once("request "));
+    of.map(|(_, request)| request).collect::<BTreeSet<_>>().len()
+}
 
 fn registers(sha256: bool, transport: &str) {
     let kamailio = Kamailio::start(&Registrar { sha256, ..Registrar::users(&["alice"]) });
@@ -14,16 +23,16 @@ fn registers(sha256: bool, transport: &str) {
     let phoned =
         Daemon::start(&Setup { tables: account("alice", DOMAIN, &password("alice"), &uri, 440), ..Setup::default() });
     let mut client = phoned.connect();
-    client.registered("alice", secs(10));
+    client.registered("alice", secs(30));
     let log = kamailio.log();
     assert!(log.contains(&format!("request REGISTER from alice via {transport}")), "{log}");
     assert_eq!(log.contains("algorithm=SHA-256"), sha256, "{log}");
     assert!(phoned.stop(), "SIGTERM ends it with 0");
-    let last = until("the binding is taken away", secs(5), || {
+    let last = until("the binding is taken away", secs(20), || {
         kamailio.log().lines().rfind(|l| l.contains("REGISTER")).map(str::to_string)
     });
     assert!(last.contains("nc=0000000"), "{last}");
-    assert!(kamailio.log().matches("request REGISTER").count() <= 4, "one challenge at most: {}", kamailio.log());
+    assert!(requests(&kamailio, "request REGISTER") <= 4, "one challenge at most: {}", kamailio.log());
 }
 
 #[test]
@@ -52,13 +61,13 @@ fn a_wrong_password_is_told_and_not_hammered() {
     let phoned =
         Daemon::start(&Setup { tables: account("alice", DOMAIN, "wrong", &kamailio.uri(), 440), ..Setup::default() });
     let mut client = phoned.connect();
-    let account = until("the refusal is seen", secs(10), || {
+    let account = until("the refusal is seen", secs(30), || {
         let account = client.call("account.get", json!({"name": "alice"})).unwrap();
         (kamailio.log().matches("Digest username").count() >= 1 && account["isRegistered"] == false).then_some(account)
     });
     assert!(!account.to_string().contains("wrong"), "no password in {account}");
     std::thread::sleep(secs(2));
-    let tries = kamailio.log().matches("Digest username").count();
+    let tries = requests(&kamailio, "Digest username");
     assert!(tries <= 4, "at most two tries a request, and a pause between requests: {tries}");
     assert!(!phoned.log().contains("\"wrong\""), "no password in the log");
 }

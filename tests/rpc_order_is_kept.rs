@@ -55,7 +55,7 @@ async fn a_waiting_hold_does_not_hold_up_a_hangup() {
     let begin = Instant::now();
     let answer = client.call("session.hangup", json!({ "callId": "other" })).await;
     assert_eq!(answer["result"], true);
-    assert!(begin.elapsed() < Duration::from_secs(1));
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     // Nobody answers the hold: -230 after 10 s.
     let answer = client.line().await.unwrap();
     assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(hold), &json!(-230)));
@@ -73,6 +73,10 @@ async fn sixteen_are_outstanding_at_most() {
     client.post("session.hangup", json!({ "callId": "1" })).await;
     // Another connection is served meanwhile, and sees that the hang-up has not come in.
     let mut other = phone.connect().await;
+    let end = Instant::now() + Duration::from_secs(5);
+    while phone.seen.lock().unwrap().len() < 16 && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(other.call("phone.get", json!({})).await["result"]["commands"], 17);
     // After their 10 s the waiting ones are answered, and the hang-up's turn comes.

@@ -4,11 +4,14 @@
 
 mod fake_phone;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fake_phone::{Client, FakePhone, event};
 use phoned::config::StoreConfig;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 fn store(dir: &tempfile::TempDir) -> StoreConfig {
     StoreConfig { dir: Some(dir.path().to_owned()), ..StoreConfig::default() }
@@ -31,24 +34,30 @@ async fn ten_subscribers_one_asleep() {
     let phone = FakePhone::with_store(store(&dir));
     let mut sleeper = phone.connect().await;
     sleeper.call("events.subscribe", json!({})).await;
-    let mut readers = Vec::new();
+    let (mut readers, mut far) = (Vec::new(), Vec::new());
     for _ in 0..9 {
         let mut client = phone.connect().await;
         client.call("events.subscribe", json!({})).await;
+        let read = Arc::new(AtomicU64::new(0));
+        far.push(read.clone());
         readers.push(tokio::spawn(async move {
             let mut last = 0;
             while last < EVENTS {
                 let note = result(&mut client).await;
                 assert_eq!(numbers(&note), (last + 1, last), "{note}");
                 last += 1;
+                read.store(last, Ordering::Relaxed);
             }
         }));
     }
     for seq in 1..=EVENTS {
         phone.events.send(event(seq, "dtmf", Some("1"), json!({ "dtmf": "1", "pad": "x".repeat(200) }))).await.unwrap();
-        // As fast as nine readers can read.
-        if seq % 100 == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        // As fast as nine readers can read; one that has failed is not waited for.
+        let behind = |(read, reader): (&Arc<AtomicU64>, &JoinHandle<()>)| {
+            read.load(Ordering::Relaxed) + 400 < seq && !reader.is_finished()
+        };
+        while far.iter().zip(&readers).any(behind) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
     for reader in readers {
@@ -181,10 +190,10 @@ async fn replies_keep_their_place_among_the_events() {
     }
 }
 
-/// From the phone to a client: what the log costs. A loaded machine makes it slow, so only what would be a fault fails.
+/// From the phone to a client: what the log costs. A loaded machine makes it slow, so the quick ones of each are compared.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_costs_little_time() {
-    let mut medians = Vec::new();
+    let mut quick = Vec::new();
     for logged in [false, true] {
         let dir = tempfile::tempdir().unwrap();
         let phone = if logged { FakePhone::with_store(store(&dir)) } else { FakePhone::start() };
@@ -201,9 +210,9 @@ async fn the_log_costs_little_time() {
         times.sort();
         let at = |share: usize| times[times.len() * share / 1000];
         println!("log {logged}: p50 {:?}, p90 {:?}, p99 {:?}, max {:?}", at(500), at(900), at(990), at(999));
-        medians.push(at(500));
+        quick.push(at(100));
     }
-    assert!(medians[1] < medians[0] + Duration::from_millis(2), "{medians:?}");
+    assert!(quick[1] < quick[0] + Duration::from_millis(2), "{quick:?}");
 }
 
 /// A file of the log that went away: what it held is told as missing, exactly, and what stands behind it comes.
