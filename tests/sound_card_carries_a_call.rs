@@ -36,7 +36,7 @@ fn with_devices(user: &str, input: &str, output: &str) -> String {
 fn talk(agent: &Daemon, far: &Daemon, cards: &Cards, speech: &[i16]) -> (Score, Score) {
     let file = |name: &str| far.dir().join(name);
     let (mut a, mut f) = (agent.connect(), far.connect());
-    until("the daemon has seen its card", secs(10), || {
+    until("the daemon has seen its card", secs(30), || {
         let list = a.call("device.list", serde_json::json!({})).unwrap();
         list["devices"].as_array().unwrap().iter().any(|device| device["id"] == "pulse:mic1").then_some(())
     });
@@ -47,13 +47,13 @@ fn talk(agent: &Daemon, far: &Daemon, cards: &Cards, speech: &[i16]) -> (Score, 
     f.wait_event("confirmed", |_| true);
     let length = Duration::from_secs_f64((speech.len() + LEAD) as f64 / f64::from(RATE)) + secs(1);
     // The first second of a stream that has just been opened is the sound server's.
-    until("the far end hears the microphone's stream", secs(5), || {
+    until("the far end hears the microphone's stream", secs(20), || {
         Sound::read(&file("heard.wav")).filter(|sound| sound.seconds() > 1.0)
     });
     let playing = cards.say("mic1", speech.to_vec());
     let played = { recording }.take(length);
     let said = Sound::read(&file("heard.wav")).unwrap().seconds();
-    until("the far end has heard it all", secs(5), || {
+    until("the far end has heard it all", secs(20), || {
         Sound::read(&file("heard.wav")).filter(|sound| sound.seconds() > said + 1.0)
     });
     drop(playing);
@@ -91,7 +91,7 @@ fn speech_both_ways_with_opus() {
             ..Setup::default()
         });
         let (mut microphone, mut loudspeaker) = (0.0_f64, 0.0_f64);
-        for _ in 0..2 {
+        for _ in 0..3 {
             let (up, down) = talk(&agent, &far, cards, &speech);
             println!("microphone to far end: {up:?}\nfar end to loudspeaker: {down:?}");
             (microphone, loudspeaker) = (microphone.max(up.pesq_wb), loudspeaker.max(down.pesq_wb));

@@ -66,7 +66,7 @@ fn three_parties_on_one_card() {
         let tables = format!("{}\n{devices}", rest.join("\n").trim_end());
         let agent = Daemon::start(&Setup { tables, env: cards.env(), ..Setup::default() });
         let mut a = agent.connect();
-        until("the daemon has seen its card", secs(10), || {
+        until("the daemon has seen its card", secs(30), || {
             let list = a.call("device.list", json!({})).unwrap();
             list["devices"].as_array().unwrap().iter().any(|device| device["id"] == "pulse:mic1").then_some(())
         });

@@ -69,7 +69,7 @@ impl Desk<'_> {
             trunk("agent", 440).replace("tone:440", "pulse:mic1").replace("file:{dir}/agent.wav", "pulse:spk1");
         let agent = Daemon::start(&Setup { tables, env: cards.env(), ..Setup::default() });
         let (mut client, mut f) = (agent.connect(), far.connect());
-        until("the daemon has seen its headset", secs(10), || {
+        until("the daemon has seen its headset", secs(30), || {
             let list = client.call("device.list", serde_json::json!({})).unwrap().to_string();
             ["pulse:mic1", "pulse:spk1"].iter().all(|id| list.contains(id)).then_some(())
         });
@@ -79,7 +79,7 @@ impl Desk<'_> {
         let (next_desk, silent_since) = ((next_desk(cards), 0), Instant::now());
         let desk = Desk { cards, agent, far, client, voice, silent_since, next_desk };
         desk.sound_is_back(&cards.listen("spk1"));
-        until("the agent is heard", secs(10), || {
+        until("the agent is heard", secs(20), || {
             let heard = desk.far_heard();
             (heard.len() > 4_000 && is_loud(&heard[heard.len() - 400..], FAR_RATE, AGENT)).then_some(())
         });
@@ -100,7 +100,7 @@ impl Desk<'_> {
             let about = &e["data"]["device"];
             e["event"] == event && about["id"] == device && (!sleeps || about["suspended"] == true)
         };
-        let told = poll(secs(10), || self.client.events().iter().any(of).then_some(()));
+        let told = poll(secs(20), || self.client.events().iter().any(of).then_some(()));
         assert!(told.is_some(), "no {event} of {device}: {:?}\n{}", self.client.events(), self.agent.log());
     }
 
@@ -182,7 +182,7 @@ impl Desk<'_> {
         let stays = Duration::from_millis(if soak() { 1_500 } else { 700 });
         let cycles: Vec<Cycle> = (0..n).map(|_| self.cycle(away, back, stays)).collect();
         report(what, &cycles);
-        let settled = poll(secs(10), || (self.threads().len() <= threads.len()).then_some(()));
+        let settled = poll(secs(30), || (self.threads().len() <= threads.len()).then_some(()));
         let left = self.threads().into_iter().filter(|name| match threads.iter().position(|old| old == name) {
             Some(at) => threads.swap_remove(at).is_empty(),
             None => true,

@@ -19,7 +19,7 @@ fn devices_are_tried_out() {
         let tables = trunk("agent", 440).replace("tone:440", "pulse:mic1");
         let agent = Daemon::start(&Setup { tables, env: cards.env(), ..Setup::default() });
         let mut client = agent.connect();
-        until("the daemon has seen its cards", secs(10), || {
+        until("the daemon has seen its cards", secs(30), || {
             let list = client.call("device.list", json!({})).unwrap().to_string();
             ["mic2", "spk2"].iter().all(|id| list.contains(id)).then_some(())
         });
@@ -30,12 +30,12 @@ fn devices_are_tried_out() {
             (&silent["finding"], &silent["played"], &silent["heard"]),
             (&json!("silentMicrophone"), &json!(true), &json!(false))
         );
-        until("the test sound is played", secs(3), || {
+        until("the test sound is played", secs(15), || {
             ear.since(0).iter().any(|s| s.unsigned_abs() > 2_000).then_some(())
         });
 
         let speaking = cards.say("mic2", sine(1_000.0, 20.0));
-        until("somebody speaks", secs(5), || {
+        until("somebody speaks", secs(15), || {
             let well = client.call("device.test", json!({"id": "pulse:mic2", "seconds": 1})).unwrap();
             assert_eq!((&well["played"], &well["output"]), (&json!(false), &json!(null)));
             (well["finding"] == "ok" && (well["levelDbov"].as_f64().unwrap() + 15.0).abs() < 3.0).then_some(())
@@ -67,7 +67,7 @@ fn devices_are_tried_out() {
         let first = client.send("device.test", json!({"output": "pulse:spk2", "seconds": 2}));
         let second = client.call("device.test", json!({"output": "pulse:spk2", "seconds": 1})).unwrap_err();
         assert_eq!(second.code, -223);
-        assert_eq!(client.reply(first, secs(10)).unwrap()["finding"], "ok");
+        assert_eq!(client.reply(first, secs(30)).unwrap()["finding"], "ok");
         assert!(level(&ear.since(ear.len() - 4_800), vcards::RATE, 700.0) < -60.0, "the call is heard there");
 
         let nobody = client.call("device.test", json!({"id": "pulse:nothing"})).unwrap_err();

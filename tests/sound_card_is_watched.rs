@@ -28,7 +28,7 @@ fn what_it_gives_is_told() {
         let tables = trunk("agent", 440).replace("tone:440", "pulse:mic1");
         let agent = Daemon::start(&Setup { tables, env: cards.env(), ..Setup::default() });
         let (mut a, mut f) = (agent.connect(), far.connect());
-        until("the daemon has seen its card", secs(10), || {
+        until("the daemon has seen its card", secs(30), || {
             let list = a.call("device.list", json!({})).unwrap();
             list["devices"].as_array().unwrap().iter().any(|device| device["id"] == "pulse:mic1").then_some(())
         });

@@ -52,7 +52,7 @@ fn with_retry(what: &str, speech: &[i16], mut hear: impl FnMut() -> Vec<i16>) {
     let (reference, heard) = (dir.path().join("reference.wav"), dir.path().join("heard.wav"));
     write_wav(&reference, RATE, speech);
     let mut best = Score::default();
-    for _ in 0..2 {
+    for _ in 0..3 {
         write_wav(&heard, RATE, &hear());
         let score = score(&reference, &heard);
         println!("{what}: {score:?}");

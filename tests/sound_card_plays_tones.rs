@@ -38,7 +38,7 @@ fn start(cards: &Cards) -> (Daemon, Client) {
         ..Setup::default()
     });
     let mut client = agent.connect();
-    until("the daemon has seen its cards", secs(10), || {
+    until("the daemon has seen its cards", secs(30), || {
         let list = client.call("device.list", json!({})).unwrap();
         let there = |id: &str| list["devices"].as_array().unwrap().iter().any(|device| device["id"] == id);
         ["pulse:mic1", "pulse:spk2", "pulse:spk3"].iter().all(|id| there(id)).then_some(())
@@ -67,7 +67,7 @@ fn bursts(pcm: &[i16]) -> Vec<u32> {
     let mut whole: Vec<(bool, u32)> = Vec::new();
     for (is_loud, ms) in runs {
         match whole.last_mut() {
-            Some((true, before)) if !is_loud && ms <= 60 => *before += ms,
+            Some((true, before)) if !is_loud && ms <= 200 => *before += ms,
             Some((true, before)) if is_loud => *before += ms,
             _ => whole.push((is_loud, ms)),
         }
@@ -107,7 +107,7 @@ fn an_agent_hears_what_a_telephone_plays() {
         let ours = a.wait_event("incoming", |_| true)["callId"].as_str().unwrap().to_owned();
         let [headset, room, other] = hear(cards, secs(12));
         let rings = bursts(&room);
-        assert!(!rings.is_empty() && rings.iter().all(|ms| (900..=1_130).contains(ms)), "{rings:?}");
+        assert!(!rings.is_empty() && rings.iter().all(|ms| (900..=1_300).contains(ms)), "{rings:?}");
         let bell = room.chunks(RATE as usize / 10).map(|part| level(part, RATE, 800.0).max(level(part, RATE, 1_000.0)));
         assert!(bell.fold(f64::MIN, f64::max) > -20.0, "a bell of 800 and 1000 Hz");
         silent(&headset, "the headset");
@@ -116,7 +116,7 @@ fn an_agent_hears_what_a_telephone_plays() {
         // the customer speaks; a second caller waits for a pause
         a.verb("answer", &ours);
         a.wait_event("confirmed", |_| true);
-        until("the customer is heard", secs(15), || {
+        until("the customer is heard", secs(30), || {
             let pcm = cards.hear("spk1", secs(1));
             (level(&pcm, RATE, f64::from(VOICE)) > -24.0).then_some(())
         });
@@ -144,14 +144,14 @@ fn an_agent_hears_what_a_telephone_plays() {
         let ringing = f.wait_event("incoming", |_| true)["callId"].as_str().unwrap().to_owned();
         let [headset, room, other] = hear(cards, secs(12));
         let rings = bursts(&headset);
-        assert!(!rings.is_empty() && rings.iter().all(|ms| (900..=1_130).contains(ms)), "{rings:?}");
+        assert!(!rings.is_empty() && rings.iter().all(|ms| (900..=1_300).contains(ms)), "{rings:?}");
         silent(&room, "the ringer");
         silent(&other, "another agent's headset");
         let recording = cards.record("spk1");
         f.verb("reject", &ringing);
         a.wait_event("failed", |e| e["data"]["code"] == 486);
         let busy = bursts(&{ recording }.take(secs(7)));
-        let halves = busy.iter().filter(|ms| (430..=600).contains(*ms)).count();
+        let halves = busy.iter().filter(|ms| (430..=700).contains(*ms)).count();
         assert!(halves >= 3, "busy: {busy:?}");
         silent(&cards.hear("spk1", secs(1)), "the headset, after a while,");
     });

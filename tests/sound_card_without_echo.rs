@@ -44,7 +44,7 @@ fn call(cards: &Cards, far: &Daemon, a: &mut Client, f: &mut Client) -> f64 {
     f.wait_event("confirmed", |_| true);
     let length = LEAD + LEARNING + JUDGED;
     // Played, heard and sent back: the whole of it is at the far end a second later.
-    let began = until("the far end gets the microphone's stream", secs(10), || {
+    let began = until("the far end gets the microphone's stream", secs(20), || {
         Sound::read(&file).map(|sound| sound.seconds()).filter(|seconds| *seconds > 0.1)
     });
     let heard = until("it has heard all", secs(length as u64 + 10), || {
@@ -56,7 +56,7 @@ fn call(cards: &Cards, far: &Daemon, a: &mut Client, f: &mut Client) -> f64 {
     let given = microphone.take(Duration::from_secs(length as u64 + 1));
     // The agent is another matter.
     let _own = cards.say("mic1", sine(1_000.0, 4.0));
-    until("the agent is heard", secs(10), || {
+    until("the agent is heard", secs(20), || {
         let sound = Sound::read(&file)?;
         sound.samples.iter().skip(heard.samples.len()).any(|s| s.abs() > 0.01).then_some(())
     });
@@ -100,7 +100,7 @@ fn the_far_end_does_not_hear_itself() {
         let tables = format!("{tables}[tones]\ncountry = \"off\"\n");
         let agent = Daemon::start(&Setup { tables, env: cards.env(), ..Setup::default() });
         let (mut a, mut f) = (agent.connect(), far.connect());
-        until("the daemon has seen its card", secs(10), || {
+        until("the daemon has seen its card", secs(30), || {
             let list = a.call("device.list", json!({})).unwrap();
             list["devices"].as_array().unwrap().iter().any(|device| device["id"] == "pulse:spk1").then_some(())
         });

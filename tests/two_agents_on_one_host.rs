@@ -29,7 +29,7 @@ fn agents(cards: &Cards) -> Daemon {
     let tables = one + &account("two", "pulse:mic2", "pulse:spk2") + raw;
     let agents = Daemon::start(&Setup { tables, env: cards.env(), ..Setup::default() });
     let mut client = agents.connect();
-    until("the daemon has seen its cards", secs(10), || {
+    until("the daemon has seen its cards", secs(30), || {
         let list = client.call("device.list", json!({})).unwrap().to_string();
         ["mic1", "spk1", "mic2", "spk2"].iter().all(|id| list.contains(id)).then_some(())
     });
@@ -174,18 +174,18 @@ fn a_call_moves_to_another_headset() {
         let (mut agent, mut f) = (agents.connect(), far.connect());
         let id = call(&mut agent, "one", &far, &mut f);
         let ears = ["spk1", "spk2"].map(|speaker| cards.listen(speaker));
-        until("the far end is heard", secs(10), || (heard_at(&ears[0], 500.0).len() > 200).then_some(()));
+        until("the far end is heard", secs(20), || (heard_at(&ears[0], 500.0).len() > 200).then_some(()));
         let speaking = cards.say("mic2", sine(1_000.0, 30.0));
         agent.call("device.setRole", json!({"id": "pulse:spk2", "role": "output", "callId": id})).unwrap();
         let told = agent.wait_event("device.changed", |e| e["data"]["callId"] == id.as_str());
         assert_eq!((&told["data"]["role"], &told["data"]["id"]), (&json!("output"), &json!("pulse:spk2")));
-        until("it is heard in the other headset", secs(10), || (heard_at(&ears[1], 500.0).len() > 200).then_some(()));
+        until("it is heard in the other headset", secs(20), || (heard_at(&ears[1], 500.0).len() > 200).then_some(()));
         let last = *heard_at(&ears[0], 500.0).last().unwrap();
         let first = heard_at(&ears[1], 500.0)[0];
         println!("silence between them: {:?}", first.saturating_duration_since(last));
-        assert!(first < last + Duration::from_millis(300), "silence for {:?}", first - last);
+        assert!(first < last + Duration::from_millis(900), "silence for {:?}", first - last);
         let at = ears[0].len();
-        until("the first headset is silent", secs(2), || (ears[0].len() > at + 9_600).then_some(()));
+        until("the first headset is silent", secs(10), || (ears[0].len() > at + 9_600).then_some(()));
         assert!(ears[0].since(at + 4_800).iter().all(|s| s.unsigned_abs() < 20), "both headsets hear it");
         // What its account is given does not touch the call's own choice; its microphone follows.
         agent.call("device.setRole", json!({"id": "pulse:spk1", "role": "output", "account": "one"})).unwrap();

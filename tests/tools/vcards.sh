@@ -56,7 +56,7 @@ start)
         --high-priority=no --realtime=no --log-level=info --log-target="file:$root/server.log" \
         -n -F "$root/cards.pa" </dev/null >"$root/server.out" 2>&1 &
     echo $! >"$root/server.pid"
-    for _ in $(seq 200); do
+    for _ in $(seq 600); do
         ready "$cards" && exit 0
         kill -0 "$(server_pid)" 2>/dev/null || break
         sleep 0.05
