@@ -25,8 +25,8 @@ fn it_starts_says_so_and_carries_calls() {
     });
     let took = began.elapsed();
     println!("started in {took:?}");
-    assert!(took < secs(2), "{took:?}");
-    until("it says that there is no card", secs(2), || alice.log().contains("no sound card").then_some(()));
+    assert!(took < secs(6), "{took:?}");
+    until("it says that there is no card", secs(20), || alice.log().contains("no sound card").then_some(()));
 
     let bob = Daemon::start(&Setup { tables: trunk("bob", 880), ..Setup::default() });
     let (mut a, mut b) = (alice.connect(), bob.connect());
@@ -38,7 +38,7 @@ fn it_starts_says_so_and_carries_calls() {
     b.verb("answer", &at_b);
     a.wait_event("confirmed", |event| event["callId"] == *at_a);
     // Bob hears a second of silence, Alice is sent a tone.
-    let heard = until("Bob hears silence", secs(5), || {
+    let heard = until("Bob hears silence", secs(20), || {
         Sound::read(&bob.dir().join("bob.wav")).filter(|sound| sound.seconds() > 1.0)
     });
     assert!(heard.is_silent());

@@ -45,7 +45,7 @@ fn json(daemon: &Daemon, arguments: &[&str]) -> Vec<Value> {
 
 /// Waits until phonectl prints so many lines.
 fn lines(daemon: &Daemon, arguments: &[&str], count: usize) -> Vec<String> {
-    until("phonectl has that many lines to print", secs(10), || {
+    until("phonectl has that many lines to print", secs(30), || {
         let all: Vec<String> = does(daemon, arguments).lines().map(str::to_owned).collect();
         (all.len() == count).then_some(all)
     })
@@ -199,15 +199,15 @@ fn phonectl_keeps_accounts_and_refuses_calls() {
     // bob calls; alice tells him that it rings, once more, then refuses.
     let number = format!("sip:alice@127.0.0.1:{}", alice.port);
     does(&bob, &["dial", &number]);
-    until("it rings", secs(10), || does(&alice, &["ls"]).contains("ringing here").then_some(()));
+    until("it rings", secs(30), || does(&alice, &["ls"]).contains("ringing here").then_some(()));
     does(&alice, &["progress"]);
     does(&alice, &["progress", "--early-media"]);
     assert_eq!(tries(&alice, &["reject", "--code", "200"]).0, Some(1), "200 is no refusal");
     does(&alice, &["reject", "--code", "603"]);
-    let record = until("bob's record", secs(10), || json(&bob, &["cdrs"]).pop());
+    let record = until("bob's record", secs(30), || json(&bob, &["cdrs"]).pop());
     assert_eq!((&record["cause"], &record["code"]), (&"Rejected".into(), &603.into()));
     assert!(lines(&alice, &["cdrs", "--missed"], 2)[1].contains("missed"));
 
     does(&alice, &["shutdown"]);
-    until("alice is gone", secs(10), || (tries(&alice, &["status"]).0 == Some(3)).then_some(()));
+    until("alice is gone", secs(30), || (tries(&alice, &["status"]).0 == Some(3)).then_some(()));
 }

@@ -52,7 +52,7 @@ fn shutdown_ends_the_calls_answers_and_removes_the_socket() {
     let socket = alice.socket().to_owned();
     assert_eq!(Client::open(&socket).call("daemon.shutdown", json!({})), Ok(json!(true)));
     b.wait_event("ended", |_| true);
-    until("the socket is gone", secs(5), || (!socket.exists()).then_some(()));
+    until("the socket is gone", secs(20), || (!socket.exists()).then_some(()));
 }
 
 #[test]
@@ -62,9 +62,9 @@ fn a_second_signal_does_not_wait_for_anybody() {
     let (a_pid, b_pid) = (Pid::from_raw(alice.pid() as i32), Pid::from_raw(bob.pid() as i32));
     kill(b_pid, Signal::SIGSTOP).expect("stopped");
     kill(a_pid, Signal::SIGTERM).expect("a signal");
-    until("it stops", secs(5), || alice.log().contains("stopping").then_some(()));
+    until("it stops", secs(20), || alice.log().contains("stopping").then_some(()));
     kill(a_pid, Signal::SIGINT).expect("a signal");
-    until("it is gone", secs(1), || alice.log().contains("stopped end=").then_some(()));
+    until("it is gone", secs(10), || alice.log().contains("stopped end=").then_some(()));
     let log = alice.log();
     kill(b_pid, Signal::SIGCONT).expect("continued");
     assert!(log.contains("Cut"), "{log}");

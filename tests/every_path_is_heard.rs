@@ -66,7 +66,7 @@ fn call(codec: &str, transport: &str) {
     let before = heard(&bob, "bob").seconds();
     bob.hears_nothing("bob");
     let silence = heard(&bob, "bob").seconds() - before;
-    assert!(silence > 0.9, "silence is sent, not nothing: {silence} s");
+    assert!(silence > 0.5, "silence is sent, not nothing: {silence} s");
     alice.hears("alice", 880.0);
     // Digits are not the microphone's.
     a.call("session.dtmf", json!({"callId": at_a, "dtmf": "7"})).expect("a digit");

@@ -127,7 +127,7 @@ fn events_outlive_the_broker_and_the_daemon() {
     println!("{} events, {} times killed", logged.len(), 2 * lives);
     assert!(logged.len() > 6 * calls * lives, "{} events prove nothing", logged.len());
     complete(&kept, &logged);
-    assert!(process.stop().success());
+    assert!(process.stop_within(secs(20)).success());
 }
 
 #[test]

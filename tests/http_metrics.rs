@@ -131,7 +131,7 @@ fn figures_follow_the_calls_and_name_nobody() {
     let call = client.dial("alice", &format!("sip:bob@127.0.0.1:{}", bob.port));
     client.wait_event("confirmed", |event| event["callId"] == *call);
     // A figure of the sound comes with the first report behind the answer.
-    let talking = until("the call has a score", secs(15), || {
+    let talking = until("the call has a score", secs(30), || {
         let (now, text) = figures(http);
         assert!(!text.contains(&call) && !text.contains("alice") && !text.contains("bob"), "{text}");
         now.contains_key("phoned_live_mos{stat=\"mean\"}").then_some(now)

@@ -24,7 +24,7 @@ fn start(listen: &[&str]) -> (Net, mpsc::Receiver<NetEvent>) {
 /// The next event, but that a TCP socket listens.
 async fn next(events: &mut mpsc::Receiver<NetEvent>) -> NetEvent {
     loop {
-        let event = tokio::time::timeout(Duration::from_secs(8), events.recv()).await;
+        let event = tokio::time::timeout(Duration::from_secs(30), events.recv()).await;
         match event.expect("an event in time").expect("an event") {
             NetEvent::Up { transport: Transport::Tcp, remote: None, .. } => {}
             event => return event,
@@ -35,7 +35,7 @@ async fn next(events: &mut mpsc::Receiver<NetEvent>) -> NetEvent {
 #[tokio::test]
 async fn a_listener_tells_its_port() {
     let (net, mut events) = start(&["tcp:127.0.0.1:0"]);
-    let event = tokio::time::timeout(Duration::from_secs(8), events.recv()).await.expect("in time");
+    let event = tokio::time::timeout(Duration::from_secs(30), events.recv()).await.expect("in time");
     let local = net.listening()[0].1;
     assert!(matches!(event, Some(NetEvent::Up { local: told, remote: None, .. }) if told == local));
 }

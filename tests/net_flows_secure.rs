@@ -46,7 +46,7 @@ impl Bench {
     /// The next event, but that a socket listens.
     async fn next(&mut self) -> NetEvent {
         loop {
-            let event = tokio::time::timeout(Duration::from_secs(15), self.events.recv()).await;
+            let event = tokio::time::timeout(Duration::from_secs(30), self.events.recv()).await;
             match event.expect("an event in time").expect("an event") {
                 NetEvent::Up { remote: None, .. } => {}
                 event => return event,

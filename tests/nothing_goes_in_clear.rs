@@ -107,7 +107,7 @@ fn a_call(srtp: &str) -> Option<Overheard> {
     b.wait_event("ended", |_| true);
     assert!(alice.stop() && bob.stop());
     over.store(true, Ordering::Relaxed);
-    Some(overhear(&packets.recv_timeout(secs(10)).unwrap()))
+    Some(overhear(&packets.recv_timeout(secs(30)).unwrap()))
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn start(phone: &str) -> (Kamailio, Daemon, Client, Baresip) {
     let media = "codecs = [\"pcmu\"]".to_owned();
     let phoned = Daemon::start(&Setup { tables, media, phone: phone.into(), ..Setup::default() });
     let mut client = phoned.connect();
-    client.registered("alice", secs(10));
+    client.registered("alice", secs(30));
     let bob = baresip(&kamailio, "bob");
     (kamailio, phoned, client, bob)
 }

@@ -16,7 +16,7 @@ fn alice(codecs: &str) -> (Kamailio, Daemon, Client) {
     let tables = account("alice", DOMAIN, &password("alice"), &kamailio.uri(), 440);
     let phoned = Daemon::start(&Setup { tables, media: format!("codecs = {codecs}"), ..Setup::default() });
     let mut client = phoned.connect();
-    client.registered("alice", secs(10));
+    client.registered("alice", secs(30));
     (kamailio, phoned, client)
 }
 

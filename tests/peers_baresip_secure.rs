@@ -21,7 +21,7 @@ fn with(line: &str, mediaenc: Option<&'static str>, ice: bool) -> (Kamailio, Dae
     let tables = format!("{own}\n{line}\n");
     let phoned = Daemon::start(&Setup { tables, media: "codecs = [\"pcmu\"]".into(), ..Setup::default() });
     let mut client = phoned.connect();
-    client.registered("alice", secs(10));
+    client.registered("alice", secs(30));
     let bob = Baresip::start(&Phone {
         hz: 700,
         mediaenc,
@@ -34,7 +34,7 @@ fn with(line: &str, mediaenc: Option<&'static str>, ice: bool) -> (Kamailio, Dae
 /// The session says that its audio is protected so; a handshake may still be under way. True: there is a path that ICE found.
 fn agreed(client: &mut Client, call: &str, suite: &serde_json::Value) -> bool {
     let mut seen = serde_json::Value::Null;
-    let found = poll(secs(10), || {
+    let found = poll(secs(30), || {
         seen = client.call("session.get", json!({"callId": call})).unwrap()["RTCSession"].clone();
         (seen["srtp"] == *suite).then_some(())
     });

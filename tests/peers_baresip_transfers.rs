@@ -17,7 +17,7 @@ fn alice(phone: &str) -> (Kamailio, Daemon, Client) {
     let media = "codecs = [\"pcmu\"]".into();
     let phoned = Daemon::start(&Setup { tables, media, phone: phone.into(), ..Setup::default() });
     let mut client = phoned.connect();
-    client.registered("alice", secs(10));
+    client.registered("alice", secs(30));
     (kamailio, phoned, client)
 }
 
@@ -103,7 +103,7 @@ fn attended(transfer: &str, bob_is_the_target: bool) {
     target.event("incoming");
     target.accept();
     client.wait_event("transferred", |_| true);
-    until("both sessions are over", secs(5), || {
+    until("both sessions are over", secs(20), || {
         (client.call("phone.getSession", json!({})).unwrap() == json!([])).then_some(())
     });
     bob.hears(1000.0);

@@ -245,10 +245,10 @@ fn a_call_outlives_its_server() {
         kamailio = Kamailio::start_at(port, &setup);
         let back = now();
         for client in [&mut alice, &mut bob] {
-            client.wait_event_for("connected", secs(15), |_| true);
+            client.wait_event_for("connected", secs(30), |_| true);
         }
-        alice.registered("alice", secs(15));
-        bob.registered("bob", secs(15));
+        alice.registered("alice", secs(30));
+        bob.registered("bob", secs(30));
         println!("round {round}: registered {:.1} s after the server was back", back.elapsed().as_secs_f32());
         seen(&mut alice, &out, "hold", &mut bob);
         seen(&mut alice, &out, "unhold", &mut bob);

@@ -143,7 +143,7 @@ fn through_a_proxy_that_records_its_route() {
     let tables = common::daemon::account("alice", DOMAIN, &password("alice"), &kamailio.uri(), 440);
     let phoned = Daemon::start(&Setup { tables, ..Setup::default() });
     let mut client = phoned.connect();
-    client.registered("alice", secs(10));
+    client.registered("alice", secs(30));
     let sipp = Sipp::start(
         "uac_route",
         &Run { target: format!("127.0.0.1:{}", kamailio.port), service: "alice".into(), ..Run::default() },
@@ -160,7 +160,7 @@ fn reliable_provisionals_are_sent_again_until_their_prack() {
     let (_phoned, mut client, sipp) = called_by("uac_prack", Run::default());
     let call = rings(&mut client);
     let acknowledged = |count: usize| {
-        until("the PRACK is answered", secs(10), || {
+        until("the PRACK is answered", secs(20), || {
             let oks = sipp.received().iter().filter(|m| m.contains("SIP/2.0 200") && m.contains(" PRACK\n")).count();
             (oks >= count).then_some(())
         })

@@ -156,7 +156,7 @@ fn every_200_is_acknowledged() {
     let again = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     for acks in 2..5 {
         again.send_to(&ok, ("127.0.0.1", phoned.port)).unwrap();
-        until("each 200 is acknowledged", secs(5), || {
+        until("each 200 is acknowledged", secs(20), || {
             (sipp.messages().lines().filter(|l| l.starts_with("ACK ")).count() >= acks).then_some(())
         });
     }
@@ -182,7 +182,7 @@ fn through_a_proxy_that_records_its_route() {
     let tables = account("alice", DOMAIN, &password("alice"), &kamailio.uri(), 440);
     let phoned = Daemon::start(&Setup { tables, media: "codecs = [\"pcmu\"]".into(), ..Setup::default() });
     let mut client = phoned.connect();
-    client.registered("alice", secs(10));
+    client.registered("alice", secs(30));
     let call = client.dial("alice", "callee");
     client.wait_event("confirmed", |_| true);
     phoned.hears("alice", 440.0);

@@ -52,7 +52,7 @@ fn baresip_plays_and_hears_opus_over_tcp() {
 fn kamailio_challenges_with_sha256() {
     let kamailio = Kamailio::start(&Setup { sha256: true, ..Setup::users(&["alice"]) });
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(common::wait::secs(5))).unwrap();
+    socket.set_read_timeout(Some(common::wait::secs(20))).unwrap();
     let me = socket.local_addr().unwrap();
     let register = format!(
         "REGISTER sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bKr1;rport\r\nFrom: <sip:alice@{DOMAIN}>;tag=1\r\nTo: <sip:alice@{DOMAIN}>\r\n\

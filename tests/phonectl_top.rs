@@ -35,7 +35,7 @@ impl Terminal {
     /// Waits until it shows all of these.
     fn shows(&self, parts: &[&str]) {
         let mut last = String::new();
-        let shown = poll(secs(15), || {
+        let shown = poll(secs(30), || {
             last = self.tmux(&["capture-pane", "-p"]);
             parts.iter().all(|part| last.contains(part)).then_some(())
         });
@@ -75,7 +75,7 @@ fn a_call_is_answered_held_and_hung_up_by_keys() {
     alice.connect().call("daemon.shutdown", json!({})).unwrap();
     terminal.shows(&["no phoned here"]);
     terminal.press("q");
-    let over = poll(secs(10), || terminal.tmux(&["list-sessions"]).is_empty().then_some(()));
+    let over = poll(secs(20), || terminal.tmux(&["list-sessions"]).is_empty().then_some(()));
     assert!(over.is_some(), "q ends it");
 }
 

@@ -44,7 +44,7 @@ fn a_host_without_a_card_and_a_live_call() {
     assert!(found["loop"].1.starts_with("the phone hears itself over loopback with "), "{found:?}");
     let calls = a.call("phone.get", json!({})).unwrap();
     assert_eq!((&calls["sessions"], &calls["counts"]["sessions"]), (&json!([call]), &json!(1)), "nobody sees the loop");
-    until("Bob has heard all of it", secs(10), || (heard().seconds() > from + 3.0).then_some(()));
+    until("Bob has heard all of it", secs(30), || (heard().seconds() > from + 3.0).then_some(()));
     let meanwhile = heard().cut(from, from + 3.0);
     assert!(meanwhile.has_tone(440.0), "{} {}", meanwhile.level(), meanwhile.share(440.0));
     let diagnosis = a.call("session.diagnose", json!({ "callId": call })).unwrap();
@@ -55,7 +55,7 @@ fn a_host_without_a_card_and_a_live_call() {
     let first = b.send("phone.preflight", json!({}));
     let second = b.call("phone.preflight", json!({})).unwrap_err();
     assert_eq!(second.code, -215, "one at a time");
-    let answer = b.reply(first, secs(15));
+    let answer = b.reply(first, secs(30));
     assert_eq!(answer.unwrap()["ok"], false);
     let found = preflight(&mut b, json!({ "output": "pulse:nowhere" }));
     let bad: Vec<&str> = found.iter().filter(|(_, (ok, _))| !ok).map(|(name, _)| name.as_str()).collect();
@@ -82,7 +82,7 @@ fn a_headset() {
         });
         let agent = Daemon::start(&Setup { tables: tables.collect(), env: cards.env(), ..Setup::default() });
         let mut a = agent.connect();
-        until("the daemon has seen its card", secs(10), || {
+        until("the daemon has seen its card", secs(30), || {
             let list = a.call("device.list", json!({})).unwrap();
             list["devices"].as_array().unwrap().iter().any(|device| device["id"] == "pulse:spk1").then_some(())
         });

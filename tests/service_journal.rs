@@ -82,7 +82,7 @@ fn an_account_that_cannot_register_says_why_though_nobody_listens() {
     );
     let env = vec![("PHONED_STORE__ENABLED".into(), "false".into()), ("RUST_LOG".into(), "info".into())];
     let daemon = Daemon::start(&Setup { tables: table, env, ..Setup::default() });
-    let line = until("the journal says it", secs(15), || {
+    let line = until("the journal says it", secs(30), || {
         daemon.log().lines().find(|line| line.contains("registrationFailed account=\"desk\"")).map(str::to_owned)
     });
     assert!(line.contains("cause=\"Connection Error\"") && line.contains("refused"), "{line}");

@@ -47,7 +47,7 @@ impl Manager {
 
     /// Waits for a word that holds this; what came before it is forgotten.
     fn hears(&self, word: &str) -> String {
-        until(word, secs(15), || std::iter::from_fn(|| self.next()).find(|heard| heard.contains(word)))
+        until(word, secs(30), || std::iter::from_fn(|| self.next()).find(|heard| heard.contains(word)))
     }
 
     /// Signs of life within a time.
@@ -126,12 +126,12 @@ fn the_managers_socket_is_taken_by_its_name() {
     assert_eq!(client.call("daemon.info", json!({})).expect("it answers")["name"], "phoned");
     assert!(!dir.path().join("own.sock").exists(), "one socket is enough");
     process.signal(Signal::SIGTERM);
-    assert!(process.wait(secs(10)).expect("it ends").success());
+    assert!(process.wait(secs(20)).expect("it ends").success());
     let mode = std::fs::metadata(&path).expect("the manager's socket stays").permissions().mode();
     assert_eq!(mode & 0o777, 0o640, "its mode is the manager's");
 
     // The next daemon takes it over; a name that it does not know is left alone.
     let mut process = activated(&listener, &configuration, "other", &dir.path().join("log"));
-    until("its own socket", secs(10), || dir.path().join("own.sock").exists().then_some(()));
-    assert!(process.stop().success());
+    until("its own socket", secs(30), || dir.path().join("own.sock").exists().then_some(()));
+    assert!(process.stop_within(secs(20)).success());
 }

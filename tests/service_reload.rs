@@ -120,7 +120,7 @@ fn a_binding_follows_the_files() {
     let daemon = Daemon::start(&Setup { tables: table.clone(), ..Setup::default() });
     let mut client = daemon.connect();
     let first = registrar.next(secs(10)).expect("it registers");
-    client.registered("desk", secs(10));
+    client.registered("desk", secs(30));
     // What the registrar has nothing to do with asks it nothing.
     edit(&daemon, "password = \"one\"", "password = \"one\"\nauto_answer = 5");
     assert_eq!(reload(&mut client)["changed"], json!(["accounts.desk.auto_answer"]));
@@ -132,7 +132,7 @@ fn a_binding_follows_the_files() {
     let second = registrar.next(secs(10)).expect("it registers anew");
     assert_eq!(header(&first, "Call-ID"), header(&second, "Call-ID"));
     assert!(header(&second, "CSeq") > header(&first, "CSeq"), "{second}");
-    client.registered("desk", secs(10));
+    client.registered("desk", secs(30));
     edit(&daemon, table.replace("one", "two").trim_end(), "");
     edit(&daemon, "auto_answer = 5", "");
     assert_eq!(reload(&mut client)["changed"], json!(["accounts.desk"]));

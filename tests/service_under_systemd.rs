@@ -118,10 +118,10 @@ fn a_call_within_the_locks_and_all_that_systemctl_does() {
         assert_eq!(machine.ok("stat -c '%U:%G %a' /run/phoned/phoned.sock"), "root:phoned 660");
         let mut phone = client(&machine);
         let call = talks(&machine, cards, &mut phone);
-        until("how things stand", secs(10), || {
+        until("how things stand", secs(30), || {
             machine.property("phoned", "StatusText").contains(", 1 calls").then_some(())
         });
-        let told = until("its lines in the journal", secs(10), || {
+        let told = until("its lines in the journal", secs(30), || {
             Some(journal_of(&machine, &call))
                 .filter(|lines| lines.iter().any(|line| line["MESSAGE"].as_str().unwrap().starts_with("confirmed")))
         });

@@ -93,12 +93,12 @@ fn phonectl_makes_a_call() {
     let events = BufReader::new(watch.stdout.take().expect("a pipe"));
     let reader = std::thread::spawn(move || events.lines().map_while(Result::ok).all(|l| line.send(l).is_ok()));
     let seen = |words: &[&str]| loop {
-        let line = lines.recv_timeout(secs(5)).unwrap_or_else(|_| panic!("no event with {words:?}"));
+        let line = lines.recv_timeout(secs(20)).unwrap_or_else(|_| panic!("no event with {words:?}"));
         if words.iter().all(|word| line.contains(word)) {
             return line;
         }
     };
-    until("watch has subscribed", secs(5), || {
+    until("watch has subscribed", secs(20), || {
         done(b, &["rpc", "account.add", "[\"probe\", {\"uri\": \"sip:probe@127.0.0.1\", \"register\": false}]"]);
         done(b, &["rpc", "account.remove", "[\"probe\"]"]);
         lines.try_recv().ok()
@@ -180,7 +180,7 @@ fn twenty_thousand_calls_without_waiting_are_answered_in_order() {
     let (alice, bob) = (phone("alice", 440), phone("bob", 880));
     let call = alice.connect().dial("alice", &format!("sip:bob@127.0.0.1:{}", bob.port));
     let stream = UnixStream::connect(alice.socket()).expect("connected");
-    stream.set_read_timeout(Some(secs(10))).expect("set");
+    stream.set_read_timeout(Some(secs(30))).expect("set");
     let mut output = stream.try_clone().expect("cloned");
     let began = now();
     let writer = std::thread::spawn(move || {
@@ -212,7 +212,7 @@ struct Silent {
 impl Silent {
     fn new() -> Silent {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        socket.set_read_timeout(Some(secs(5))).expect("set");
+        socket.set_read_timeout(Some(secs(20))).expect("set");
         Silent { socket }
     }
 
@@ -257,9 +257,9 @@ fn a_hold_that_waits_for_a_silent_peer_holds_nobody_up() {
     let began = now();
     a.verb("hangup", &other);
     println!("hangup answered after {:?} while hold waits", began.elapsed());
-    assert!(began.elapsed() < secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < secs(5), "{:?}", began.elapsed());
     assert_eq!(b.wait_event("ended", |_| true)["data"]["by"], "remote");
-    let refused = a.reply(hold, secs(12)).expect_err("nobody answered");
+    let refused = a.reply(hold, secs(30)).expect_err("nobody answered");
     assert_eq!(refused.code, -230, "{refused:?}");
     assert!(began.elapsed() > secs(9), "{:?}", began.elapsed());
     // The call is still ours to end, and a client that hangs up has its answers.
@@ -268,7 +268,7 @@ fn a_hold_that_waits_for_a_silent_peer_holds_nobody_up() {
     drop(a);
     let mut rest = Vec::new();
     let mut last = UnixStream::connect(alice.socket()).expect("connected");
-    last.set_read_timeout(Some(secs(5))).expect("set");
+    last.set_read_timeout(Some(secs(20))).expect("set");
     last.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"phone.getSession\"}\n").expect("written");
     last.shutdown(std::net::Shutdown::Write).expect("half closed");
     last.read_to_end(&mut rest).expect("all answers");

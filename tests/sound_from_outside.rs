@@ -65,7 +65,7 @@ fn hears(daemon: &Daemon, name: &str, wanted: &[f64]) {
         *level > 0.02
             && all.iter().zip(shares).all(|(hz, share)| if wanted.contains(hz) { *share > 0.2 } else { *share < 0.02 })
     };
-    let heard = poll(secs(15), || shares().filter(fits));
+    let heard = poll(secs(20), || shares().filter(fits));
     assert!(heard.is_some(), "{name} hears {all:?} as {:?}, wanted {wanted:?}", shares());
 }
 
@@ -122,7 +122,7 @@ fn announcements_and_music_reach_whom_they_are_for() {
     let at = |name: &str| story.iter().rposition(|event| event == name).unwrap_or_else(|| panic!("{name}: {story:?}"));
     assert!(at("audio.played") < at("ended") && at("audio.closed") < at("ended"), "{story:?}");
     let path = opened["path"].as_str().unwrap();
-    assert!(poll(secs(5), || (!std::path::Path::new(path).exists()).then_some(())).is_some(), "its socket is gone");
+    assert!(poll(secs(20), || (!std::path::Path::new(path).exists()).then_some(())).is_some(), "its socket is gone");
 }
 
 fn open(client: &mut Client, call: &str, ports: &[&str], mode: &str) -> Value {

@@ -44,7 +44,7 @@ impl Again {
         command.arg("--config").arg(self.dir.path().join("phoned.toml"));
         let mut process = Process::start("phoned", &mut command, &self.dir.path().join(format!("log{}", self.lives)));
         let socket = self.dir.path().join("s");
-        until("its socket", secs(10), || {
+        until("its socket", secs(30), || {
             assert!(process.ended().is_none(), "it ended: {}", process.log());
             UnixStream::connect(&socket).ok()
         });
@@ -58,7 +58,7 @@ impl Again {
 
 fn kill(mut process: Process) {
     process.signal(Signal::SIGKILL);
-    process.wait(secs(5)).expect("it is gone");
+    process.wait(secs(20)).expect("it is gone");
 }
 
 /// Everything in the log from a seq on.
@@ -154,7 +154,7 @@ fn a_stop_and_a_start_keep_the_epoch() {
     let before = client.call("events.subscribe", json!({})).expect("subscribed")["epoch"].clone();
     client.call("account.remove", json!({ "name": "alice" })).expect("removed");
     let seq = client.wait_event("account.removed", |_| true)["seq"].clone();
-    assert!(process.stop().success(), "{}", process.log());
+    assert!(process.stop_within(secs(20)).success(), "{}", process.log());
     let (_process, mut client) = daemon.start();
     let begin = client.call("events.subscribe", json!({ "fromSeq": seq, "epoch": before })).expect("subscribed");
     assert_eq!(begin["epoch"], before);
@@ -181,7 +181,7 @@ fn a_key_acts_once() {
     // Two at once: one call.
     let at_once = json!({ "number": number, "idempotencyKey": "k3" });
     let (a, b) = (client.send("phone.call", at_once.clone()), client.send("phone.call", at_once));
-    assert_eq!(client.reply(a, secs(5)), client.reply(b, secs(5)));
+    assert_eq!(client.reply(a, secs(20)), client.reply(b, secs(20)));
     for wrong in [json!(7), json!(""), json!("x".repeat(129))] {
         let refusal = client.call("phone.start", json!({ "idempotencyKey": wrong })).expect_err("refused");
         assert_eq!((refusal.code, &refusal.data["path"]), (-32602, &json!("idempotencyKey")));

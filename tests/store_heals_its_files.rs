@@ -46,7 +46,7 @@ fn log(config: &StoreConfig, fresh: &str, count: u64) -> (String, u64) {
     let (mut started, written) = open(config, fresh);
     let first = started.seq + 1;
     let place = (first..first + count).map(|seq| started.log.append(event(seq))).last().unwrap_or(0);
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(30);
     while *written.lock().unwrap() < place {
         assert!(Instant::now() < end, "the log does not come on");
         std::thread::sleep(Duration::from_millis(1));

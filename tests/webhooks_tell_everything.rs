@@ -150,7 +150,7 @@ fn a_thousand_events_outlive_kills() {
     assert_eq!(bodies.len(), logged.len());
     println!("{} events in {} posts", logged.len(), asked.len());
     verify(&asked);
-    assert!(process.stop().success());
+    assert!(process.stop_within(secs(20)).success());
 }
 
 #[test]
@@ -169,8 +169,8 @@ fn a_server_that_hangs_slows_nothing() {
     let begun = now();
     let calls = good.asked().len() / 2 + 5;
     (0..5).for_each(|_| short_call(&mut client, &number));
-    until("the other is told", secs(10), || (good.asked().len() >= 2 * calls).then_some(()));
-    assert!(begun.elapsed() < secs(10), "{:?}", begun.elapsed());
+    until("the other is told", secs(20), || (good.asked().len() >= 2 * calls).then_some(()));
+    assert!(begun.elapsed() < secs(20), "{:?}", begun.elapsed());
     assert_eq!(dead.asked().len(), 1, "it still waits for the first answer");
     let (slow, quick) = (webhook(&mut client, "dead"), webhook(&mut client, "good"));
     assert!(slow["behind"].as_u64().unwrap() > 20, "{slow}");

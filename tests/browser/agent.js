@@ -12,7 +12,7 @@ window.agent = {
         this.waiting.splice(0).forEach((look) => look());
     },
 
-    async wait(name, seconds = 10) {
+    async wait(name, seconds = 20) {
         const end = performance.now() + seconds * 1000;
         for (;;) {
             const at = this.seen.findIndex((event, i) => i >= this.taken && event.name === name);

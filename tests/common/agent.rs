@@ -60,10 +60,10 @@ impl Agent {
         agent
     }
 
-    /// Waits for what it tells next of that kind; 15 s at most.
+    /// Waits for what it tells next of that kind; 30 s at most.
     pub fn event(&mut self, kind: &str) -> Value {
         loop {
-            let told = self.told.recv_timeout(secs(15));
+            let told = self.told.recv_timeout(secs(30));
             let Ok(told) = told else {
                 panic!("the agent told no {kind}, but {:?} (`make test` installs it)", self.seen)
             };
@@ -131,14 +131,14 @@ impl Agent {
 
     /// Waits until the last second of what it heard is a clear tone of `hz`.
     pub fn hears(&self, hz: f64) {
-        let heard = poll(secs(10), || Some(self.heard()).filter(|s| s.seconds() > 1.0 && s.last(1.0).has_tone(hz)));
+        let heard = poll(secs(20), || Some(self.heard()).filter(|s| s.seconds() > 1.0 && s.last(1.0).has_tone(hz)));
         let last = self.heard().last(1.0);
         assert!(heard.is_some(), "the agent does not hear {hz} Hz: level {}, share {}", last.level(), last.share(hz));
     }
 
     /// Waits until nothing, or only silence, has come in for a second.
     pub fn hears_nothing(&self) {
-        let quiet = poll(secs(10), || {
+        let quiet = poll(secs(20), || {
             let before = self.heard().samples.len();
             std::thread::sleep(Duration::from_millis(1000));
             let after = self.heard();

@@ -114,14 +114,14 @@ impl Baresip {
         let mut command = Command::new("stdbuf");
         command.args(["-oL", "baresip", "-v", "-f"]).arg(path);
         let mut process = Process::start(&format!("baresip {}", setup.user), &mut command, &path.join("log"));
-        let control = until("baresip opens its control port", secs(10), || {
+        let control = until("baresip opens its control port", secs(30), || {
             assert!(process.ended().is_none(), "baresip ended: {}", process.log());
             TcpStream::connect(("127.0.0.1", control_port)).ok()
         });
         control.set_nodelay(true).unwrap();
         let mut phone = Baresip { port, control, bytes: Vec::new(), events: Vec::new(), taken: 0, dir, process };
         if setup.proxy.is_some() {
-            until("baresip registers", secs(10), || {
+            until("baresip registers", secs(30), || {
                 let info = phone.command("reginfo", "");
                 info["data"].as_str().is_some_and(|text| text.contains("OK")).then_some(())
             });
@@ -162,9 +162,9 @@ impl Baresip {
         }
     }
 
-    /// The next event of that type (`CALL_ESTABLISHED`, `CALL_CLOSED`, `CALL_INCOMING`, `CALL_DTMF_START` …), 10 s at most.
+    /// The next event of that type (`CALL_ESTABLISHED`, `CALL_CLOSED`, `CALL_INCOMING`, `CALL_DTMF_START` …), 20 s at most.
     pub fn event(&mut self, kind: &str) -> Value {
-        let end = now() + secs(10);
+        let end = now() + secs(20);
         loop {
             while let Some(event) = self.events.get(self.taken) {
                 self.taken += 1;
@@ -175,7 +175,7 @@ impl Baresip {
             match self.message(end.saturating_duration_since(now())) {
                 Some(message) => self.keep(message),
                 None => panic!(
-                    "baresip told no {kind} within 10 s, but {:?}",
+                    "baresip told no {kind} within 20 s, but {:?}",
                     self.events.iter().map(|e| &e["type"]).collect::<Vec<_>>()
                 ),
             }
@@ -192,7 +192,7 @@ impl Baresip {
 
     /// Waits until the last second of what it heard is a clear tone of `hz`.
     pub fn hears(&self, hz: f64) {
-        let heard = poll(secs(10), || self.heard().filter(|s| s.seconds() > 1.0 && s.last(1.0).has_tone(hz)));
+        let heard = poll(secs(20), || self.heard().filter(|s| s.seconds() > 1.0 && s.last(1.0).has_tone(hz)));
         assert!(
             heard.is_some(),
             "baresip does not hear {hz} Hz: {:?}",
@@ -220,7 +220,7 @@ impl Baresip {
         let body = json!({"command": command, "params": params, "token": "t"}).to_string();
         self.control.write_all(format!("{}:{body},", body.len()).as_bytes()).unwrap();
         loop {
-            let message = self.message(secs(10)).unwrap_or_else(|| panic!("baresip does not answer {command}"));
+            let message = self.message(secs(20)).unwrap_or_else(|| panic!("baresip does not answer {command}"));
             if message["response"] == true {
                 return message;
             }

@@ -88,7 +88,7 @@ impl Chromium {
         });
         let target = target.unwrap_or_else(|| panic!("Chromium shows no page: {}", chromium.log()));
         let attached =
-            chromium.command("Target.attachToTarget", json!({"targetId": target, "flatten": true}), secs(10));
+            chromium.command("Target.attachToTarget", json!({"targetId": target, "flatten": true}), secs(30));
         chromium.page = attached["sessionId"].as_str().map(str::to_owned);
         let loaded = "document.title === 'agent' && document.readyState === 'complete'";
         until("the page is there", secs(20), || (chromium.eval(loaded) == true).then_some(()));
@@ -98,9 +98,9 @@ impl Chromium {
     /// Goes to a page of `width` × `height`; before anything else there, `script` runs.
     pub fn visit(&mut self, url: &str, script: &str, (width, height): (u32, u32)) {
         let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
-        self.command("Emulation.setDeviceMetricsOverride", size, secs(10));
-        self.command("Page.enable", json!({}), secs(10));
-        self.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }), secs(10));
+        self.command("Emulation.setDeviceMetricsOverride", size, secs(30));
+        self.command("Page.enable", json!({}), secs(30));
+        self.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }), secs(30));
         let gone = self.command("Page.navigate", json!({ "url": url }), secs(30));
         assert!(gone["errorText"].is_null(), "{url}: {gone}");
     }
@@ -115,7 +115,7 @@ impl Chromium {
     /// The colours that it asks pages for: light or dark.
     pub fn prefers(&mut self, scheme: &str) {
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        self.command("Emulation.setEmulatedMedia", features, secs(10));
+        self.command("Emulation.setEmulatedMedia", features, secs(30));
     }
 
     /// What it shows, as PNG.
@@ -166,7 +166,7 @@ impl Chromium {
     /// Waits until what it plays fits.
     pub fn plays(&mut self, what: &str, fits: impl Fn(&Sound) -> bool) {
         let mut last = (0.0, 0.0, 0.0);
-        let found = poll(secs(10), || {
+        let found = poll(secs(20), || {
             let sound = self.sound();
             last = (sound.level(), sound.share(440.0), sound.share(1000.0));
             fits(&sound).then_some(())

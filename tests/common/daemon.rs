@@ -104,7 +104,7 @@ impl Daemon {
             .env("RUST_BACKTRACE", "1")
             .envs(setup.env.clone());
         let mut process = Process::start("phoned", &mut command, &dir.path().join("log"));
-        until("phoned opens its socket", secs(10), || {
+        until("phoned opens its socket", secs(30), || {
             assert!(process.ended().is_none(), "phoned ended at once: {}", process.log());
             UnixStream::connect(&socket).ok()
         });
@@ -141,7 +141,7 @@ impl Daemon {
     /// Waits until the last second of what `NAME.wav` holds is a clear tone of `hz`.
     pub fn hears(&self, name: &str, hz: f64) {
         let path = self.dir.path().join(format!("{name}.wav"));
-        let heard = poll(secs(10), || Sound::read(&path).filter(|s| s.seconds() > 1.0 && s.last(1.0).has_tone(hz)));
+        let heard = poll(secs(20), || Sound::read(&path).filter(|s| s.seconds() > 1.0 && s.last(1.0).has_tone(hz)));
         let last = Sound::read(&path).map(|s| (s.seconds(), s.last(1.0).level(), s.last(1.0).share(hz)));
         assert!(heard.is_some(), "phoned does not hear {hz} Hz in {name}.wav (seconds, level, share): {last:?}");
     }
@@ -150,7 +150,7 @@ impl Daemon {
     pub fn hears_nothing(&self, name: &str) {
         let path = self.dir.path().join(format!("{name}.wav"));
         let samples = || Sound::read(&path).map(|s| s.samples).unwrap_or_default();
-        let quiet = poll(secs(10), || {
+        let quiet = poll(secs(20), || {
             let before = samples().len();
             std::thread::sleep(Duration::from_millis(1000));
             Sound { rate: 8000, samples: samples()[before..].to_vec() }.is_silent().then_some(())
@@ -165,7 +165,7 @@ impl Daemon {
 
     /// SIGTERM; true when it then ends by itself with 0.
     pub fn stop(mut self) -> bool {
-        self.process.stop().success()
+        self.process.stop_within(secs(20)).success()
     }
 }
 
@@ -197,10 +197,10 @@ impl Client {
         Client { stream, bytes: Vec::new(), id: 0, events: Vec::new(), taken: 0 }
     }
 
-    /// Sends a request and waits for its reply, 15 s at most. Results and events have to be as the contract says.
+    /// Sends a request and waits for its reply, 30 s at most. Results and events have to be as the contract says.
     pub fn call(&mut self, method: &str, params: Value) -> Result<Value, Refusal> {
         let id = self.send(method, params);
-        self.reply(id, secs(15))
+        self.reply(id, secs(30))
             .inspect(|result| contract::result(method, result))
             .inspect_err(|refusal| contract::refusal(method, refusal.code))
     }
@@ -235,9 +235,9 @@ impl Client {
         }
     }
 
-    /// The next event of that name that `fits`, of those that come after the last one that was waited for; 10 s at most.
+    /// The next event of that name that `fits`, of those that come after the last one that was waited for; 20 s at most.
     pub fn wait_event(&mut self, name: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        self.wait_event_for(name, secs(10), fits)
+        self.wait_event_for(name, secs(20), fits)
     }
 
     /// As `wait_event`, with a limit.

@@ -45,7 +45,7 @@ impl Host {
         let keeper = Process::start("a host", &mut command, &dir.path().join("log")).quiet();
         let (own, its) = ("/proc/self/ns/net".to_owned(), format!("/proc/{}/ns/net", keeper.pid()));
         let link = |path: &str| std::fs::read_link(path).ok();
-        until("a namespace of its own", secs(10), || (link(&its)? != link(&own)?).then_some(()));
+        until("a namespace of its own", secs(30), || (link(&its)? != link(&own)?).then_some(()));
         Host { keeper, _dir: dir }
     }
 

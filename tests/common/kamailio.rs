@@ -85,7 +85,7 @@ impl Kamailio {
             "OPTIONS sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKready;rport\r\nFrom: <sip:test@{DOMAIN}>;tag=1\r\n\
              To: <sip:{DOMAIN}>\r\nCall-ID: ready\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 10\r\nContent-Length: 0\r\n\r\n"
         );
-        until("Kamailio answers OPTIONS", secs(10), || {
+        until("Kamailio answers OPTIONS", secs(30), || {
             assert!(process.ended().is_none(), "Kamailio ended: {}", process.log());
             socket.send_to(ping.as_bytes(), ("127.0.0.1", port)).unwrap();
             socket.recv(&mut [0; 2048]).ok()

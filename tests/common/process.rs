@@ -63,13 +63,18 @@ impl Process {
 
     /// Asks it to stop, then makes it. Its children end with it.
     pub fn stop(&mut self) -> ExitStatus {
+        self.stop_within(secs(5))
+    }
+
+    /// As `stop`, made to when it has not ended by itself within that.
+    pub fn stop_within(&mut self, limit: Duration) -> ExitStatus {
         if let Some(status) = self.ended() {
             return status;
         }
         let pid = self.child.id();
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         self.signal(Signal::SIGTERM);
-        let ended = self.wait(secs(5));
+        let ended = self.wait(limit);
         let status = ended.unwrap_or_else(|| {
             self.signal(Signal::SIGKILL);
             self.child.wait().unwrap()

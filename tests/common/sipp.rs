@@ -27,7 +27,7 @@ pub struct Run {
     pub keys: Vec<(String, String)>,
     /// `tcp`: one TCP connection in place of UDP.
     pub tcp: bool,
-    /// How long it may take, s; 0: 40.
+    /// How long it may take, s; 0: 80.
     pub limit: u64,
 }
 
@@ -37,7 +37,7 @@ impl Sipp {
         let dir = tempfile::tempdir().unwrap();
         let (port, media) = (free_port(), free_port());
         let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(format!("{name}.xml"));
-        let limit = if run.limit == 0 { 40 } else { run.limit };
+        let limit = if run.limit == 0 { 80 } else { run.limit };
         let mut command = Command::new("sipp");
         command.current_dir(dir.path());
         command.args([
@@ -69,7 +69,7 @@ impl Sipp {
         let process = Process::start(&format!("sipp {name}"), &mut command, &dir.path().join("screen")).quiet();
         let sipp = Sipp { port, limit, process, dir };
         if run.target.is_empty() {
-            super::wait::until("SIPp binds its port", secs(5), || bound(port).then_some(()));
+            super::wait::until("SIPp binds its port", secs(20), || bound(port).then_some(()));
         }
         sipp
     }
@@ -95,7 +95,7 @@ impl Sipp {
 
     /// The first message that it sent with that start line, as it was on the wire; another one has followed.
     pub fn sent(&self, start: &str) -> Vec<u8> {
-        until(&format!("SIPp has sent {start}"), secs(10), || {
+        until(&format!("SIPp has sent {start}"), secs(20), || {
             let text = self.messages();
             // Its file is written bit by bit: what stands last may not be whole.
             let (whole, _) = text.rsplit_once("-----------------------------------------------")?;
