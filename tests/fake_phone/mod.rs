@@ -258,9 +258,9 @@ impl Client {
 
     /// The next line; none at the end.
     pub async fn line(&mut self) -> Option<Value> {
-        let line = tokio::time::timeout(Duration::from_secs(20), self.input.next_line())
+        let line = tokio::time::timeout(Duration::from_secs(40), self.input.next_line())
             .await
-            .expect("a line within 20 s")
+            .expect("a line within 40 s")
             .unwrap_or(None);
         line.map(|line| serde_json::from_str(&line).unwrap())
     }
