@@ -99,7 +99,8 @@ fn kill_9_costs_a_second_at_most() {
     let rounds = if soak() { 100 } else { 10 };
     let (bob, dir, kept) = (callee(), tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let mut chance = u64::from(std::process::id()) * 7_919;
-    // A busy machine's writer is late now and then, by less than as much again.
+    // A busy machine's writer is late now and then, by less than as much again; one with nothing else to do never is.
+    let most = if soak() { 1.0 } else { 2.0 };
     let (mut worst, mut late): (f64, u64) = (0.0, 0);
     for round in 0..rounds {
         let format = if round % 2 == 0 { "" } else { "format = \"ogg\"" };
@@ -122,7 +123,7 @@ fn kill_9_costs_a_second_at_most() {
             let missing = (killed - *began).as_secs_f64() - plays(&path);
             worst = worst.max(missing);
             late += u64::from(missing > 1.0);
-            assert!(missing <= 2.0, "round {round}: {missing} s are missing in {path:?}");
+            assert!(missing <= most, "round {round}: {missing} s are missing in {path:?}");
         }
         // the next start closes them, and owes each call its record
         let alice = caller_in(with_state(kept.path()), &bob, dir.path(), "");

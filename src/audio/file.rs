@@ -13,14 +13,15 @@ use rtrb::{Consumer, RingBuffer};
 use rubato::audioadapter_buffers::owned::InterleavedOwned;
 use rubato::{Async, FixedAsync, Resampler, SincInterpolationParameters};
 
+use super::clock::now;
 use super::end::{Sink, Source};
 
 /// The longest file that is played, s.
 const LONGEST: u32 = 30 * 60;
 /// Between two looks at the rings of the files being written.
 const TURN: Duration = Duration::from_millis(20);
-/// Turns between two flushes, header included: 500 ms.
-const FLUSH_TURNS: u32 = 25;
+/// Between two flushes, header included.
+const FLUSH: Duration = Duration::from_millis(500);
 
 /// The two threads; both end when this is dropped, the writer after it has finished its files.
 pub(super) struct Files {
@@ -150,7 +151,7 @@ fn resample(mono: Vec<f32>, from: u32, to: u32) -> Result<Vec<f32>, String> {
 
 fn write_all(arrivals: &Receiver<Writing>) {
     let mut open: Vec<Writing> = Vec::new();
-    let mut turn = 0u32;
+    let mut flushed = now();
     loop {
         let arrival = if open.is_empty() {
             arrivals.recv().map_err(|_| RecvTimeoutError::Disconnected)
@@ -159,8 +160,9 @@ fn write_all(arrivals: &Receiver<Writing>) {
         };
         let ending = matches!(arrival, Err(RecvTimeoutError::Disconnected));
         open.extend(arrival.ok());
-        turn = turn.wrapping_add(1);
-        open = open.into_iter().filter_map(|file| file.turn(turn.is_multiple_of(FLUSH_TURNS), ending)).collect();
+        let flush = now() >= flushed + FLUSH;
+        flushed = if flush { now() } else { flushed };
+        open = open.into_iter().filter_map(|file| file.turn(flush, ending)).collect();
         if ending {
             return;
         }

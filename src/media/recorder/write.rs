@@ -16,13 +16,14 @@ use super::side::{self, MARKERS, MODE, Marker, Moment, SideFile, SideState};
 use super::sound::Sound;
 use super::tap::{Mark, MarkKind};
 use super::{Events, RecordConfig, name};
+use crate::media::clock;
 use crate::ua::io::SessionId;
 use crate::ua::media::{MediaEvent, RecordEvent, RecordInfo};
 
 /// Between two looks at the rings.
 const TURN: Duration = Duration::from_millis(20);
-/// Turns between two flushes: 500 ms.
-const FLUSH_TURNS: u32 = 25;
+/// Between two flushes, by the clock: turns of a busy host are longer. With what waits in a ring, no kill costs a second.
+const FLUSH_NS: u64 = 500_000_000;
 /// Turns between two looks at the free space: 2 s.
 const SPACE_TURNS: u32 = 100;
 /// Recordings of one session that may have the same name.
@@ -56,7 +57,7 @@ impl Writer {
 
     /// Until the recorder is dropped; every file is finished then.
     pub fn run(mut self, openings: &Receiver<Opening>) {
-        let mut turn = 0u32;
+        let (mut turn, mut flushed) = (0u32, clock::mono_ns());
         loop {
             let idle = self.open.is_empty() && self.untold.is_empty() && self.unclosed.is_empty();
             let opening = if idle {
@@ -70,7 +71,9 @@ impl Writer {
             }
             turn = turn.wrapping_add(1);
             let full = turn.is_multiple_of(SPACE_TURNS).then(|| space(&self.config)).and_then(Result::err);
-            let flush = turn.is_multiple_of(FLUSH_TURNS);
+            let now = clock::mono_ns();
+            let flush = now >= flushed + FLUSH_NS;
+            flushed = if flush { now } else { flushed };
             for writing in std::mem::take(&mut self.open) {
                 self.turn(writing, flush, full.as_ref(), ending);
             }
