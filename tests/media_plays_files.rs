@@ -143,6 +143,6 @@ fn only_what_may_be_played() {
     std::fs::write(call.dir.path().join("broken.wav"), "not sound").unwrap();
     call.play(5, "broken.wav", PlayTo::Remote, false);
     assert!(matches!(call.told(5, 10.0, |_| true), PlayEvent::Failed(_)));
-    call.phone.pass(0.5);
+    call.phone.pass(1.5);
     hears(call.last("customer", 0.3), [true, false, false]);
 }

@@ -138,7 +138,8 @@ impl Ua {
             let Some(known) = self.headsets.0.get_mut(&hardware).filter(|known| known.lights != lights) else {
                 continue;
             };
-            if known.lights.off_hook != lights.off_hook && known.off_hook != lights.off_hook {
+            let will_be = known.echoes.back().map_or(known.off_hook, |(state, _)| *state);
+            if will_be != lights.off_hook {
                 known.echoes.push_back((lights.off_hook, self.now.mono + ECHO));
             }
             known.lights = lights;
@@ -198,6 +199,11 @@ impl Ua {
             ButtonAction::Mute => self.mute(call_id, true).map(drop),
             ButtonAction::Unmute => self.mute(call_id, false).map(drop),
             ButtonAction::Hold => self.hold(id, true, NOBODY),
+            ButtonAction::Unhold if self.sessions.get(&id).is_some_and(|s| !s.held()) => {
+                // Its peer would not be held, or has not answered yet: it only waits for the microphone.
+                self.take_microphone(id);
+                Ok(())
+            }
             ButtonAction::Unhold => self.hold(id, false, NOBODY),
         }
     }
@@ -206,12 +212,19 @@ impl Ua {
         let mine = || self.sessions.values().filter(|session| self.is_at(session, hardware));
         let rings = |s: &&Session| matches!(&s.state, State::Incoming(i) if i.answering.is_none());
         let out = |s: &&Session| matches!(s.state, State::Preparing(_) | State::Calling(_));
-        let live = |s: &&Session| s.is_answered() && s.wants_microphone() && !s.parked;
+        // What is asked already counts: the lights do not flicker while calls change places.
+        let talks = |s: &&Session| s.is_answered() && !matches!(&s.state, State::Talking(t) if t.will_hold());
+        let live = mine().filter(talks).find(|s| !s.parked).or_else(|| mine().find(talks));
+        let live = live.or_else(|| mine().find(out)).map(|s| s.id);
         Hand {
             rings: mine().find(rings).map(|s| s.id),
-            live: mine().find(live).or_else(|| mine().find(out)).map(|s| s.id),
-            held: mine().find(|s| s.is_answered() && !live(s)).map(|s| s.id),
+            live,
+            held: mine().find(|s| s.is_answered() && Some(s.id) != live && !self.is_fellow(s.id, live)).map(|s| s.id),
         }
+    }
+
+    fn is_fellow(&self, id: SessionId, live: Option<SessionId>) -> bool {
+        live.is_some_and(|live| self.are_fellows(id, live))
     }
 
     fn lights(&self, hardware: &str) -> Lights {

@@ -8,6 +8,8 @@ use phoned::ua::command::{
     AccountAdd, AccountRef, AgentSet, AgentState, Command, ConfigFault, Configure, DeviceRole, Drain, DtmfMethod,
     Record, RecordTarget, SetRecordPermissions, SetRole, SetStatus, SetVolume, StatusPatch,
 };
+use phoned::ua::headset::Button;
+use phoned::ua::io::Input;
 use phoned::ua::media::{MediaCommand, MediaEvent, SocketEvent};
 use phoned::ua::settings::{AccountSettings, AutoAnswer, Settings};
 use serde_json::json;
@@ -200,6 +202,7 @@ fn accounts_and_devices() -> Told {
     net.ask(alice, Command::DeviceSetRole(role)).unwrap();
     let volume = SetVolume { id: "pulse:headset".into(), volume: 80, role: None };
     net.ask(alice, Command::DeviceSetVolume(volume)).unwrap();
+    net.tell(alice, Input::Button { hardware: "/sys/devices/usb1/1-1".into(), button: Button::Mute });
     net.plug_in(alice, &[]);
     told(&net, alice)
 }

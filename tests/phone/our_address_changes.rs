@@ -94,8 +94,7 @@ fn a_call_over_a_stream_is_found_again_by_the_other_side() {
     net.wait(alice, "confirmed");
     for last in [1, 2] {
         net.move_phone(alice, Some(ip(last)));
-        net.wait(bob, "reinvite");
-        net.run_for(100);
+        net.run_for(3_000);
         net.hold(bob, &theirs).unwrap();
         net.unhold(bob, &theirs).unwrap();
         net.hold(alice, &out).unwrap();

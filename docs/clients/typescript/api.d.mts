@@ -196,6 +196,12 @@ export type Begin = {
   subscription: number;
 };
 
+/** What was pressed, or how it is now. */
+export type Button = "hook" | "offHook" | "onHook" | "mute" | "muteOn" | "muteOff" | "flash" | "hold" | "drop";
+
+/** What a press does. */
+export type ButtonAction = "answer" | "reject" | "hangup" | "mute" | "unmute" | "hold" | "unhold";
+
 /** Who ended a session. */
 export type By = "local" | "remote" | "system";
 
@@ -524,6 +530,8 @@ export type Device = {
   defaultInput: boolean;
   /** The sound server's default for playing. */
   defaultOutput: boolean;
+  /** The USB device that it is part of, as `/sys` has it: the microphone, the loudspeaker and the buttons of a headset share it. Null: it is none, or it is not known. */
+  hardware: string | null;
   /** What `device.setRole` and the configuration call it (`pulse:NAME`, `alsa:NAME`, `null`). */
   id: string;
   /** It can record. */
@@ -553,6 +561,8 @@ export type DeviceInfo = {
   defaultInput: boolean;
   /** The sound server's default for playing. */
   defaultOutput: boolean;
+  /** The USB device that it is part of, as `/sys` has it: the microphone, the loudspeaker and the buttons of a headset share it. Null: it is none, or it is not known. */
+  hardware: string | null;
   /** What `device.setRole` and the configuration call it (`pulse:NAME`, `alsa:NAME`, `null`). */
   id: string;
   /** It can record. */
@@ -2747,6 +2757,19 @@ export interface Events {
     inputVolume: number | null;
     /** Its loudspeaker's volume from now on, percent; null: as before. */
     outputVolume: number | null;
+  };
+  /** A button of a headset was pressed; told before the phone does what it means. */
+  "device.button": {
+    /** What it does: that of the method of this name; null: nothing, there is no call that it could mean. */
+    action: ButtonAction | null;
+    /** Which button. */
+    button: Button;
+    /** With which session. */
+    callId: string | null;
+    /** The headset ([`DeviceInfo::hardware`]). */
+    hardware: string;
+    /** A sound device of the headset; null: it has none now. */
+    id: string | null;
   };
   /** The configuration was read anew, and taken over. */
   "daemon.reloaded": {
