@@ -21,6 +21,7 @@ pub(super) struct Vitals {
 pub(super) struct Heard {
     pub ring: Producer<i16>,
     pub here: Arc<AtomicBool>,
+    pub seen: Arc<AtomicBool>,
     pub vitals: Arc<Vitals>,
 }
 
@@ -28,7 +29,7 @@ impl Heard {
     pub(super) fn take(&mut self, pcm: &[i16]) {
         self.vitals.beats.fetch_add(1, Ordering::Relaxed);
         // A server may move the stream to another microphone: that one is not heard.
-        if self.here.load(Ordering::Acquire) {
+        if self.here.load(Ordering::Acquire) && self.seen.load(Ordering::Acquire) {
             let _ = self.ring.push_partial_slice(pcm);
         }
     }
@@ -38,6 +39,7 @@ impl Heard {
 pub(super) struct Played {
     pub ring: Consumer<i16>,
     pub here: Arc<AtomicBool>,
+    pub seen: Arc<AtomicBool>,
     pub vitals: Arc<Vitals>,
 }
 
@@ -46,7 +48,7 @@ impl Played {
         self.vitals.beats.fetch_add(1, Ordering::Relaxed);
         let (_, mut rest) = self.ring.pop_partial_slice(pcm);
         self.vitals.starved.fetch_add(rest.len() as u64, Ordering::Relaxed);
-        if !self.here.load(Ordering::Acquire) {
+        if !self.here.load(Ordering::Acquire) || !self.seen.load(Ordering::Acquire) {
             rest = pcm;
         }
         rest.fill(0);
@@ -69,10 +71,10 @@ mod tests {
         let mut pcm = vec![7; 3 * CAPACITY];
         let shared = || (Arc::new(AtomicBool::new(true)), Arc::new(Vitals::default()));
         let (producer, mut card) = RingBuffer::new(CAPACITY);
-        let (here, vitals) = shared();
-        let mut heard = Heard { ring: producer, here: here.clone(), vitals: vitals.clone() };
+        let ((here, vitals), seen) = (shared(), Arc::new(AtomicBool::new(true)));
+        let mut heard = Heard { ring: producer, here: here.clone(), seen: seen.clone(), vitals: vitals.clone() };
         let (mut mix, consumer) = RingBuffer::new(CAPACITY);
-        let mut played = Played { ring: consumer, here: here.clone(), vitals: vitals.clone() };
+        let mut played = Played { ring: consumer, here: here.clone(), seen: seen.clone(), vitals: vitals.clone() };
         let spent = allocation_counter::measure(|| {
             for round in 0..300 {
                 here.store(round < 200, Ordering::Release);
@@ -100,7 +102,8 @@ mod tests {
     fn a_loudspeaker_says_what_it_lacked() {
         let (mut mix, ring) = RingBuffer::new(CAPACITY);
         let vitals = Arc::new(Vitals::default());
-        let mut played = Played { ring, here: Arc::new(AtomicBool::new(true)), vitals: vitals.clone() };
+        let yes = || Arc::new(AtomicBool::new(true));
+        let mut played = Played { ring, here: yes(), seen: yes(), vitals: vitals.clone() };
         let _ = mix.push_partial_slice(&[5; 100]);
         let mut pcm = [1; 480];
         played.fill(&mut pcm);

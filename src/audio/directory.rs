@@ -36,6 +36,8 @@ pub(super) struct Present {
     pub index: u32,
     /// Turns false the moment it is gone or our stream is moved from it, and stays so: what comes back is a new one.
     pub here: Arc<AtomicBool>,
+    /// The server was seen to have our stream there, and not where it put it when its default changed: nothing is heard or played before.
+    pub seen: Arc<AtomicBool>,
 }
 
 /// What all threads of this edge share.
@@ -74,7 +76,8 @@ impl Directory {
         let known = self.known();
         let mut these = known.devices.iter().filter(|(found, _)| found.direction == direction);
         let (found, here) = these.find(|(found, _)| found.id == id || (id == "default" && found.default))?;
-        Some(Present { id: found.id.clone(), direction, index: found.index, here: here.clone() })
+        let seen = Arc::new(AtomicBool::new(!moves_streams(&found.id)));
+        Some(Present { id: found.id.clone(), direction, index: found.index, here: here.clone(), seen })
     }
 
     /// It was looked for devices, and none has ever been seen: this host has no sound card.
@@ -200,9 +203,18 @@ impl Directory {
         self.known().open.clone()
     }
 
-    /// Gives up those of `open` that are not where they were opened; `streams`, looked up later, says where they are.
+    /// A stream is being opened, or it was not seen yet where it is.
+    pub(super) fn is_unsure(&self) -> bool {
+        let known = self.known();
+        let settled = self.closing.load(Ordering::Relaxed) + known.open.len();
+        self.streams.load(Ordering::Relaxed) > settled
+            || known.open.iter().any(|open| !open.seen.load(Ordering::Relaxed))
+    }
+
+    /// Gives up those of `open` that are not where they were opened, and lets the others be heard; `streams`, looked up later, says
+    /// where they are.
     pub(super) fn displaced(&self, open: &[Present], streams: &[(Direction, u32)]) {
-        for stream in open.iter().filter(|stream| stream.id.starts_with("pulse:")) {
+        for stream in open.iter().filter(|stream| moves_streams(&stream.id)) {
             let place = (stream.direction, stream.index);
             let expected = open.iter().filter(|other| (other.direction, other.index) == place).count();
             if streams.iter().filter(|other| **other == place).count() < expected {
@@ -210,11 +222,53 @@ impl Directory {
                 for (_, here) in self.known().devices.iter_mut().filter(|(_, here)| Arc::ptr_eq(here, &stream.here)) {
                     *here = Arc::new(AtomicBool::new(true));
                 }
+            } else {
+                stream.seen.store(true, Ordering::Release);
             }
         }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// PulseAudio may move a stream to another device by itself.
+fn moves_streams(id: &str) -> bool {
+    id.starts_with("pulse:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_heard_once_it_was_seen_at_its_device() {
+        let directory = Directory::default();
+        let found = |id: &str, index| Found {
+            id: id.into(),
+            name: id.into(),
+            direction: Direction::Input,
+            index,
+            default: index == 1,
+            suspended: false,
+            hardware: None,
+        };
+        directory.replace(vec![found("pulse:mic1", 1), found("pulse:mic2", 2), found("alsa:mic3", 0)]);
+        let look = |id: &str| directory.find(id, Direction::Input).unwrap();
+        let heard = |present: &Present| present.here.load(Ordering::Acquire) && present.seen.load(Ordering::Acquire);
+        assert!(heard(&look("alsa:mic3")), "ALSA moves nothing");
+        let (moved, stays) = (look("default"), look("pulse:mic2"));
+        directory.streams.store(2, Ordering::Relaxed);
+        assert!(directory.is_unsure(), "they are being opened");
+        [&moved, &stays].into_iter().for_each(|present| directory.opened(present));
+        assert!(directory.is_unsure() && !heard(&moved) && !heard(&stays));
+        // Both are at the second microphone.
+        directory.displaced(&directory.open(), &[(Direction::Input, 2), (Direction::Input, 2)]);
+        assert_eq!((heard(&moved), heard(&stays)), (false, true));
+        directory.closed(&moved);
+        directory.streams.store(1, Ordering::Relaxed);
+        assert!(!directory.is_unsure());
+        assert!(!heard(&look("pulse:mic1")), "opened again, it is not seen yet");
     }
 }

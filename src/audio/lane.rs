@@ -16,12 +16,16 @@ use super::directory::{Direction, Directory};
 use super::end::{Sink, Source};
 use super::gauge::{Gauge, Gauges, Meter, Window};
 use super::limiter::Limiter;
+use super::margin::Margin;
 use super::ring::{CAPACITY, RATE, Reader};
 use super::stream::{Opening, RingEnd, Stream, open};
 
 const TURN: Duration = Duration::from_millis(10);
-/// What waits for a loudspeaker's next callback: 30 ms, one callback and two late turns.
-const AHEAD: usize = 1440;
+/// What waits for a loudspeaker's next callback: 20 ms, one callback and one late turn, and up to 40 ms where that was not enough.
+const AHEAD: usize = 960;
+const MOST_AHEAD: usize = 1920;
+/// What the first callbacks of a stream lack says nothing of the later ones: half a second, in turns.
+const FIRST: u32 = 50;
 /// A stream without a callback for so long is dead.
 const WATCHDOG: Duration = Duration::from_millis(500);
 /// Before the first callback, or for opening at all.
@@ -363,12 +367,16 @@ struct Mix {
     sum: Vec<i32>,
     limiter: Limiter,
     meter: Meter,
+    ahead: Margin,
+    /// Since a loudspeaker was opened.
+    turns: u32,
 }
 
 impl Default for Mix {
     fn default() -> Self {
         let (one, sum) = (vec![0; CAPACITY], vec![0; CAPACITY]);
-        Mix { one, sum, limiter: Limiter::default(), meter: Meter::default() }
+        let ahead = Margin::new(AHEAD, MOST_AHEAD);
+        Mix { one, sum, limiter: Limiter::default(), meter: Meter::default(), ahead, turns: 0 }
     }
 }
 
@@ -402,7 +410,13 @@ impl Mix {
 
     fn add_up(&mut self, card: &mut Producer<i16>, starved: usize, ends: &mut [End], gauge: &Gauge) {
         let filled = CAPACITY - card.slots();
-        let n = AHEAD.saturating_sub(filled);
+        self.turns = self.turns.saturating_add(1);
+        match starved {
+            0 => self.ahead.passed(RATE as usize / 100),
+            _ if self.turns > FIRST => self.ahead.short(),
+            _ => {}
+        }
+        let n = self.ahead.samples().saturating_sub(filled);
         let (one, sum) = (&mut self.one[..n], &mut self.sum[..n]);
         sum.fill(0);
         for end in &mut *ends {
@@ -429,6 +443,7 @@ impl Mix {
     }
 
     fn discard(&mut self, ends: &mut [End]) {
+        self.turns = 0;
         for end in ends {
             match end {
                 End::Output(ring) => ring.clear(),

@@ -14,6 +14,7 @@ mod hardware;
 pub mod headset;
 mod lane;
 mod limiter;
+mod margin;
 mod pulse;
 mod ring;
 mod stream;

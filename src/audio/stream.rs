@@ -130,7 +130,7 @@ fn look_up(present: &Present) -> Result<(cpal::Host, cpal::Device), cpal::Error>
 fn build_input(present: &Present, vitals: &Arc<Vitals>) -> Result<(Keep, RingEnd), cpal::Error> {
     let (host, device) = look_up(present)?;
     let (ring, consumer) = RingBuffer::new(CAPACITY);
-    let mut heard = Heard { ring, here: present.here.clone(), vitals: vitals.clone() };
+    let mut heard = Heard { ring, here: present.here.clone(), seen: present.seen.clone(), vitals: vitals.clone() };
     let heard = move |pcm: &[i16], _: &cpal::InputCallbackInfo| heard.take(pcm);
     let stream = device.build_input_stream(CONFIG, heard, on_error(vitals), Some(LIMIT))?;
     stream.play()?;
@@ -140,7 +140,7 @@ fn build_input(present: &Present, vitals: &Arc<Vitals>) -> Result<(Keep, RingEnd
 fn build_output(present: &Present, vitals: &Arc<Vitals>) -> Result<(Keep, RingEnd), cpal::Error> {
     let (host, device) = look_up(present)?;
     let (producer, ring) = RingBuffer::new(CAPACITY);
-    let mut played = Played { ring, here: present.here.clone(), vitals: vitals.clone() };
+    let mut played = Played { ring, here: present.here.clone(), seen: present.seen.clone(), vitals: vitals.clone() };
     let play = move |pcm: &mut [i16], _: &cpal::OutputCallbackInfo| played.fill(pcm);
     let stream = device.build_output_stream(CONFIG, play, on_error(vitals), Some(LIMIT))?;
     stream.play()?;

@@ -14,6 +14,8 @@ use crate::ua::io::DeviceInfo;
 
 /// The list is read again at least this often.
 const EVERY: Duration = Duration::from_secs(1);
+/// The same while a stream is opened: it is not heard before it was seen where it belongs.
+const SOON: Duration = Duration::from_millis(20);
 /// Before a sound server that did not answer is asked again.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -64,7 +66,8 @@ impl Watch {
             let found = server.list()?;
             self.saw(found);
             // Silenced by its number at once; the new list follows.
-            server.news(EVERY)?.iter().for_each(|gone| self.directory.gone(gone));
+            let limit = if self.directory.is_unsure() { SOON } else { EVERY };
+            server.news(limit)?.iter().for_each(|gone| self.directory.gone(gone));
             self.follow_streams(&mut server, &mut idle)?;
         }
         Ok(())
