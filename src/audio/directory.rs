@@ -193,7 +193,8 @@ impl Directory {
     /// One such stream less.
     pub(super) fn closed(&self, present: &Present) {
         let mut known = self.known();
-        if let Some(i) = known.open.iter().position(|open| Arc::ptr_eq(&open.here, &present.here)) {
+        // Streams of one device share `here`.
+        if let Some(i) = known.open.iter().position(|open| Arc::ptr_eq(&open.seen, &present.seen)) {
             known.open.swap_remove(i);
         }
     }
@@ -214,16 +215,23 @@ impl Directory {
     /// Gives up those of `open` that are not where they were opened, and lets the others be heard; `streams`, looked up later, says
     /// where they are.
     pub(super) fn displaced(&self, open: &[Present], streams: &[(Direction, u32)]) {
-        for stream in open.iter().filter(|stream| moves_streams(&stream.id)) {
+        // Those that were closed in between are missing with reason.
+        let still = self.open();
+        let is_open = |stream: &&Present| still.iter().any(|open| Arc::ptr_eq(&open.seen, &stream.seen));
+        let open: Vec<&Present> = open.iter().filter(|s| moves_streams(&s.id)).filter(is_open).collect();
+        let expected = |place: (Direction, u32)| open.iter().filter(|s| (s.direction, s.index) == place).count();
+        let there = |place: (Direction, u32)| streams.iter().filter(|other| **other == place).count();
+        // One of ours is where none was opened. (A server may list a new stream before it has a place.)
+        let stray = |way| streams.iter().any(|at| at.0 == way && at.1 != u32::MAX && there(*at) > expected(*at));
+        for stream in &open {
             let place = (stream.direction, stream.index);
-            let expected = open.iter().filter(|other| (other.direction, other.index) == place).count();
-            if streams.iter().filter(|other| **other == place).count() < expected {
+            if there(place) >= expected(place) {
+                stream.seen.store(true, Ordering::Release);
+            } else if stream.seen.load(Ordering::Acquire) || stray(stream.direction) {
                 stream.here.store(false, Ordering::Release);
                 for (_, here) in self.known().devices.iter_mut().filter(|(_, here)| Arc::ptr_eq(here, &stream.here)) {
                     *here = Arc::new(AtomicBool::new(true));
                 }
-            } else {
-                stream.seen.store(true, Ordering::Release);
             }
         }
     }
@@ -269,6 +277,14 @@ mod tests {
         directory.closed(&moved);
         directory.streams.store(1, Ordering::Relaxed);
         assert!(!directory.is_unsure());
+        // A second one of the same device, whose first goes: each is seen for itself.
+        let second = look("pulse:mic2");
+        directory.opened(&second);
+        directory.closed(&stays);
+        directory.displaced(&directory.open(), &[(Direction::Input, u32::MAX)]);
+        assert!(second.here.load(Ordering::Acquire) && !heard(&second), "it has no place yet");
+        directory.displaced(&directory.open(), &[(Direction::Input, 2)]);
+        assert!(heard(&second));
         assert!(!heard(&look("pulse:mic1")), "opened again, it is not seen yet");
     }
 }

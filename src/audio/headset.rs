@@ -12,17 +12,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::mpsc::Sender;
 
+use super::clock::now;
 use super::hardware;
 use crate::ua::headset::{Button, Headset, Lights};
 use report::Reports;
 
 /// So often it is looked for new ones.
-const EVERY_MS: u16 = 1_000;
+const EVERY: Duration = Duration::from_secs(1);
 /// No headset's report is longer.
 const LONGEST: usize = 256;
 
@@ -55,9 +57,12 @@ impl Default for Places {
     }
 }
 
+/// By hardware: the lights, and that they are to be shown, though they may be so already.
+type Wanted = Arc<Mutex<BTreeMap<String, (Lights, bool)>>>;
+
 /// All headsets of this host; their thread ends with it.
 pub struct Headsets {
-    wanted: Arc<Mutex<BTreeMap<String, Lights>>>,
+    wanted: Wanted,
     /// Closed, or with a byte to read: there is something to do.
     bell: UnixStream,
 }
@@ -70,16 +75,23 @@ impl Headsets {
         let (bell, heard) = UnixStream::pair()?;
         bell.set_nonblocking(true)?;
         heard.set_nonblocking(true)?;
-        let wanted = Arc::new(Mutex::new(BTreeMap::new()));
-        let mut desk =
-            Desk { places, told, wanted: wanted.clone(), open: Vec::new(), refused: Vec::new(), present: None };
+        let wanted = Wanted::default();
+        let mut desk = Desk {
+            places,
+            told,
+            wanted: wanted.clone(),
+            open: Vec::new(),
+            others: Vec::new(),
+            locked: Vec::new(),
+            present: None,
+        };
         std::thread::Builder::new().name("headsets".into()).spawn(move || desk.run(&heard))?;
         Ok(Headsets { wanted, bell })
     }
 
     /// A headset's lights are to be so from now on. Never blocks.
     pub fn light(&self, hardware: &str, lights: Lights) {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(hardware.to_owned(), lights);
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(hardware.to_owned(), (lights, true));
         // A bell that is full has been rung.
         let _ = (&self.bell).write(&[0]);
     }
@@ -89,10 +101,12 @@ impl Headsets {
 struct Desk {
     places: Places,
     told: Sender<Told>,
-    wanted: Arc<Mutex<BTreeMap<String, Lights>>>,
+    wanted: Wanted,
     open: Vec<Open>,
-    /// Those that are no headsets, or may not be opened, as long as they are there.
-    refused: Vec<String>,
+    /// Those that are no headsets, as long as they are there: a name and its place.
+    others: Vec<(String, PathBuf)>,
+    /// Those that cannot be opened: told once, tried again with each look.
+    locked: Vec<String>,
     present: Option<Vec<Headset>>,
 }
 
@@ -103,13 +117,19 @@ struct Open {
     headset: Headset,
     file: File,
     reports: Reports,
-    shown: Lights,
+    /// None: nobody knows.
+    shown: Option<Lights>,
 }
 
 impl Desk {
     fn run(&mut self, bell: &UnixStream) {
+        let mut next = now();
         while !self.told.is_closed() {
-            self.look();
+            if now() >= next {
+                self.look();
+                next = now() + EVERY;
+                self.show();
+            }
             if self.wait(bell).is_none() {
                 return;
             }
@@ -121,49 +141,63 @@ impl Desk {
     fn look(&mut self) {
         let entries = fs::read_dir(&self.places.class).into_iter().flatten().flatten();
         let names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        self.refused.retain(|refused| names.contains(refused));
+        self.locked.retain(|name| names.contains(name));
         self.open.retain(|open| names.contains(&open.name));
+        let mut others = Vec::new();
         for name in names {
-            if self.refused.contains(&name) || self.open.iter().any(|open| open.name == name) {
+            if self.open.iter().any(|open| open.name == name) {
                 continue;
             }
-            match self.try_open(&name) {
-                Some(open) => {
+            // Numbers are used again: what is behind one may be another device by now.
+            let Ok(place) = fs::canonicalize(self.places.class.join(&name).join("device")) else { continue };
+            let known = (name.clone(), place.clone());
+            if self.others.contains(&known) {
+                others.push(known);
+                continue;
+            }
+            match self.try_open(&name, &place) {
+                Some(Ok(open)) => {
                     tracing::info!(headset = open.headset.name, device = name, "its buttons are listened to");
+                    self.locked.retain(|locked| *locked != name);
                     self.open.push(open);
                 }
-                None => self.refused.push(name),
+                Some(Err(error)) if !self.locked.contains(&name) => {
+                    tracing::warn!(device = name, %error, "a headset whose buttons cannot be used: docs/OPERATIONS.md, Sound");
+                    self.locked.push(name);
+                }
+                Some(Err(_)) => {}
+                None => others.push(known),
             }
         }
+        self.others = others;
         let mut present: Vec<Headset> = self.open.iter().map(|open| open.headset.clone()).collect();
         present.sort();
-        present.dedup();
-        if self.present.as_ref() != Some(&present) && self.told.blocking_send(Told::Present(present.clone())).is_ok() {
+        present.dedup_by(|one, other| one.hardware == other.hardware);
+        if self.present.as_ref() == Some(&present) {
+            return;
+        }
+        let gone = |hardware: &String| !present.iter().any(|headset| headset.hardware == *hardware);
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).retain(|hardware, _| !gone(hardware));
+        if self.told.blocking_send(Told::Present(present.clone())).is_ok() {
             self.present = Some(present);
         }
     }
 
-    fn try_open(&self, name: &str) -> Option<Open> {
-        let place = self.places.class.join(name).join("device");
+    /// None: it is no headset. Without sound of its own its buttons belong to nobody's calls.
+    fn try_open(&self, name: &str, place: &Path) -> Option<std::io::Result<Open>> {
         let reports = Reports::new(&fs::read(place.join("report_descriptor")).ok()?)?;
-        // Without sound of its own its buttons belong to nobody's calls.
-        let hardware = hardware::usb_device(&place)?;
+        let hardware = hardware::usb_device(place)?;
+        let headset = Headset { name: called(place), hardware };
         let path = self.places.dev.join(name);
-        let open = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&path);
-        let file = open
-            .inspect_err(|error| {
-                tracing::warn!(device = %path.display(), %error, "a headset whose buttons cannot be used: docs/OPERATIONS.md, Headsets");
-            })
-            .ok()?;
-        let headset = Headset { name: called(&place), hardware };
-        Some(Open { name: name.to_owned(), headset, file, reports, shown: Lights::default() })
+        let file = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+        Some(file.map(|file| Open { name: name.to_owned(), headset, file, reports, shown: None }))
     }
 
     /// Until something is pressed, is to be shown, or a second is over. None: nobody wants to know any more.
     fn wait(&mut self, bell: &UnixStream) -> Option<()> {
         let mut fds = vec![PollFd::new(bell.as_fd(), PollFlags::POLLIN)];
         fds.extend(self.open.iter().map(|open| PollFd::new(open.file.as_fd(), PollFlags::POLLIN)));
-        if poll(&mut fds, PollTimeout::from(EVERY_MS)).is_err() {
+        if poll(&mut fds, PollTimeout::try_from(EVERY).unwrap_or(PollTimeout::ZERO)).is_err() {
             return Some(()); // a signal
         }
         let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
@@ -194,18 +228,21 @@ impl Desk {
     }
 
     fn show(&mut self) {
-        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Taken under one lock: what comes meanwhile rings the bell again.
+        let wanted = {
+            let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+            let taken = wanted.clone();
+            wanted.values_mut().for_each(|(_, anew)| *anew = false);
+            taken
+        };
         for open in &mut self.open {
-            let lights = wanted.get(&open.headset.hardware).copied().unwrap_or_default();
-            if lights == open.shown {
+            let (lights, anew) = wanted.get(&open.headset.hardware).copied().unwrap_or_default();
+            if !anew && open.shown == Some(lights) {
                 continue;
             }
-            open.shown = lights;
-            for report in open.reports.show(lights) {
-                if let Err(error) = open.file.write_all(&report) {
-                    tracing::debug!(headset = open.headset.name, %error, "its lights stay as they are");
-                }
-            }
+            let shows = |report: Vec<u8>| (&open.file).write(&report).is_ok_and(|length| length == report.len());
+            // What it does not take is tried again with the next look.
+            open.shown = open.reports.show(lights).into_iter().all(shows).then_some(lights);
         }
     }
 }

@@ -16,16 +16,12 @@ use super::directory::{Direction, Directory};
 use super::end::{Sink, Source};
 use super::gauge::{Gauge, Gauges, Meter, Window};
 use super::limiter::Limiter;
-use super::margin::Margin;
 use super::ring::{CAPACITY, RATE, Reader};
 use super::stream::{Opening, RingEnd, Stream, open};
 
 const TURN: Duration = Duration::from_millis(10);
-/// What waits for a loudspeaker's next callback: 20 ms, one callback and one late turn, and up to 40 ms where that was not enough.
-const AHEAD: usize = 960;
-const MOST_AHEAD: usize = 1920;
-/// What the first callbacks of a stream lack says nothing of the later ones: half a second, in turns.
-const FIRST: u32 = 50;
+/// What waits for a loudspeaker's next callback: 30 ms, one callback and two late turns.
+const AHEAD: usize = 1440;
 /// A stream without a callback for so long is dead.
 const WATCHDOG: Duration = Duration::from_millis(500);
 /// Before the first callback, or for opening at all.
@@ -290,8 +286,9 @@ impl Lane {
             },
             State::Open { stream, beats, alive } => {
                 let beat = stream.vitals.beats.load(Ordering::Relaxed);
-                let alive = if beat == beats { alive } else { now + WATCHDOG };
-                self.live.store(beat > 0, Ordering::Relaxed);
+                let seen = stream.seen();
+                let alive = if beat == beats || !seen { alive } else { now + WATCHDOG };
+                self.live.store(beat > 0 && seen, Ordering::Relaxed);
                 if !stream.here() {
                     self.lost(now, "it is gone")
                 } else if stream.vitals.failed.load(Ordering::Relaxed) {
@@ -344,6 +341,8 @@ impl Lane {
 
 impl Drop for Lane {
     fn drop(&mut self) {
+        // After a bug too: the next session gets a new lane.
+        *lock(&self.inbox) = None;
         self.gauge.close();
         self.live.store(false, Ordering::Relaxed);
         if self.named {
@@ -367,16 +366,12 @@ struct Mix {
     sum: Vec<i32>,
     limiter: Limiter,
     meter: Meter,
-    ahead: Margin,
-    /// Since a loudspeaker was opened.
-    turns: u32,
 }
 
 impl Default for Mix {
     fn default() -> Self {
         let (one, sum) = (vec![0; CAPACITY], vec![0; CAPACITY]);
-        let ahead = Margin::new(AHEAD, MOST_AHEAD);
-        Mix { one, sum, limiter: Limiter::default(), meter: Meter::default(), ahead, turns: 0 }
+        Mix { one, sum, limiter: Limiter::default(), meter: Meter::default() }
     }
 }
 
@@ -410,13 +405,7 @@ impl Mix {
 
     fn add_up(&mut self, card: &mut Producer<i16>, starved: usize, ends: &mut [End], gauge: &Gauge) {
         let filled = CAPACITY - card.slots();
-        self.turns = self.turns.saturating_add(1);
-        match starved {
-            0 => self.ahead.passed(RATE as usize / 100),
-            _ if self.turns > FIRST => self.ahead.short(),
-            _ => {}
-        }
-        let n = self.ahead.samples().saturating_sub(filled);
+        let n = AHEAD.saturating_sub(filled);
         let (one, sum) = (&mut self.one[..n], &mut self.sum[..n]);
         sum.fill(0);
         for end in &mut *ends {
@@ -443,7 +432,6 @@ impl Mix {
     }
 
     fn discard(&mut self, ends: &mut [End]) {
-        self.turns = 0;
         for end in ends {
             match end {
                 End::Output(ring) => ring.clear(),

@@ -14,7 +14,6 @@ mod hardware;
 pub mod headset;
 mod lane;
 mod limiter;
-mod margin;
 mod pulse;
 mod ring;
 mod stream;
@@ -112,7 +111,7 @@ impl Devices {
     }
 
     /// A loudspeaker: `default`, `null`, `file:PATH` (a WAV file, mono, at `rate`, replaced if it is there; readable at
-    /// any time, at most 500 ms behind) or an id of [`list`](Self::list). Never blocks.
+    /// any time, half a second behind) or an id of [`list`](Self::list). Never blocks.
     ///
     /// Errors: an id of no known kind, `tone:`, a file that cannot be made.
     pub fn sink(&self, id: &str, rate: u32) -> Result<Sink, String> {

@@ -6,23 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rtrb::Consumer;
 
 use super::gauge::Window;
-use super::margin::Margin;
 
 /// Samples a second of every real device.
 pub(super) const RATE: u32 = 48_000;
-/// What a ring holds before it is read, and what drift is steered to: 30 ms, and up to 60 ms where that was not enough. The engine takes
-/// 20 ms at a time.
-const LEAST: usize = 1440;
-const MOST: usize = 2880;
+/// What a ring holds before it is read, and what drift is steered to: 40 ms.
+pub(super) const TARGET: usize = 1920;
 /// More than this is too late to be heard: 100 ms. The oldest goes.
 const BOUND: usize = 4800;
 /// The size of a ring: the bound, and the greatest write on top.
 pub(super) const CAPACITY: usize = 2 * BOUND;
-/// What does not come for 200 ms was not late: nobody sends.
-const PAUSE: usize = RATE as usize / 5;
-/// A mean fill so far below the target, 10 ms, or so far above, 20 ms, is steered back to it.
-const BELOW: f32 = 480.0;
-const ABOVE: f32 = 960.0;
+/// A mean fill below this, 30 ms, or above that, 70 ms, is steered back to the target.
+const LOW: f32 = 1440.0;
+const HIGH: f32 = 3360.0;
 /// Samples from one slip to the next: 25 slips a second, 0.05 %, which nobody hears and every card's clock keeps.
 const BETWEEN: usize = 1920;
 
@@ -30,9 +25,6 @@ const BETWEEN: usize = 1920;
 pub(super) struct Reader {
     ring: Consumer<i16>,
     flowing: bool,
-    target: Margin,
-    /// For so many samples nothing has come that was due.
-    dry: Option<usize>,
     /// Smoothed over 1 s.
     fill: f32,
     slip: Slip,
@@ -57,9 +49,7 @@ impl Reader {
         Reader {
             ring,
             flowing: false,
-            target: Margin::new(LEAST, MOST),
-            dry: None,
-            fill: LEAST as f32,
+            fill: TARGET as f32,
             slip: Slip::None,
             since_slip: 0,
             dropped: 0,
@@ -108,20 +98,16 @@ impl Reader {
             self.cut.store(false, Ordering::Relaxed);
             self.clear();
         }
-        let (mut there, target) = (self.ring.slots(), self.target.samples());
+        let mut there = self.ring.slots();
         if there > BOUND {
-            there -= self.skip(there - target);
+            there -= self.skip(there - TARGET);
         }
-        if !self.flowing && there < target {
-            self.dry = self.dry.map(|dry| dry + out.len());
-            if self.dry.take_if(|dry| *dry > PAUSE).is_some() {
-                self.target.take_back();
-            }
+        if !self.flowing && there < TARGET {
             out.fill(0);
             return false;
         }
         if !self.flowing {
-            (self.flowing, self.fill, self.slip, self.dry) = (true, there as f32, Slip::None, None);
+            (self.flowing, self.fill, self.slip) = (true, there as f32, Slip::None);
         }
         self.steer(there, out.len());
         self.since_slip += out.len();
@@ -130,15 +116,9 @@ impl Reader {
             Slip::Stretch if self.since_slip >= BETWEEN => out.len().saturating_sub(1),
             _ => out.len(),
         };
-        if wanted == out.len() || wanted > there.min(self.block.len()) {
+        if wanted == out.len() || out.len() < 2 || wanted > there.min(self.block.len()) {
             let (filled, rest) = self.ring.pop_partial_slice(out);
             self.flowing = rest.is_empty();
-            if self.flowing {
-                self.target.passed(filled.len());
-            } else {
-                self.target.short();
-                self.dry = Some(rest.len());
-            }
             rest.fill(0);
             return !filled.is_empty();
         }
@@ -151,12 +131,12 @@ impl Reader {
 
     fn steer(&mut self, there: usize, n: usize) {
         self.fill += (there as f32 - self.fill) * (n as f32 / RATE as f32).min(1.0);
-        let off = self.fill - self.target.samples() as f32;
+        let off = self.fill - TARGET as f32;
         self.slip = match self.slip {
             Slip::Shrink if off > 0.0 => Slip::Shrink,
             Slip::Stretch if off < 0.0 => Slip::Stretch,
-            _ if off > ABOVE => Slip::Shrink,
-            _ if off < -BELOW => Slip::Stretch,
+            _ if self.fill > HIGH => Slip::Shrink,
+            _ if self.fill < LOW => Slip::Stretch,
             _ => Slip::None,
         };
     }
@@ -232,29 +212,6 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_late_makes_it_wait_longer_and_a_pause_does_not() {
-        let (mut producer, consumer) = rtrb::RingBuffer::new(CAPACITY);
-        let mut reader = Reader::new(consumer);
-        let mut out = [0; 480];
-        let mut turns = |reader: &mut Reader, late: usize| {
-            for _ in 0..late {
-                reader.read(&mut out);
-            }
-            let mut waited = 0;
-            while !reader.flowing {
-                let _ = producer.push_partial_slice(&[1; 480]);
-                reader.read(&mut out);
-                waited += 1;
-            }
-            waited
-        };
-        assert_eq!(turns(&mut reader, 0), 3);
-        assert_eq!(turns(&mut reader, 5), 4, "it ran dry for 30 ms");
-        assert_eq!(turns(&mut reader, 100), 4, "nobody sent for a second");
-        assert_eq!(turns(&mut reader, 9), 5);
-    }
-
-    #[test]
     fn what_is_late_is_dropped_and_counted() {
         let (mut producer, consumer) = rtrb::RingBuffer::new(CAPACITY);
         let mut reader = Reader::new(consumer);
@@ -262,6 +219,6 @@ mod tests {
         let _ = producer.push_partial_slice(&ramp);
         let mut out = [0; 480];
         assert!(reader.read(&mut out));
-        assert_eq!((reader.dropped, out[0]), (9600 - LEAST as u64, 9600 - LEAST as i16));
+        assert_eq!((reader.dropped, out[0]), (9600 - TARGET as u64, 9600 - TARGET as i16));
     }
 }

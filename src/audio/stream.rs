@@ -25,6 +25,7 @@ pub(super) struct Stream {
     pub ring: RingEnd,
     pub vitals: Arc<Vitals>,
     here: Arc<AtomicBool>,
+    seen: Arc<AtomicBool>,
     _stop: SyncSender<()>,
 }
 
@@ -32,6 +33,11 @@ impl Stream {
     /// The device is still that which was opened.
     pub(super) fn here(&self) -> bool {
         self.here.load(Ordering::Acquire)
+    }
+
+    /// It was seen there: sound passes.
+    pub(super) fn seen(&self) -> bool {
+        self.seen.load(Ordering::Acquire)
     }
 }
 
@@ -99,7 +105,9 @@ fn keep(directory: &Directory, present: &Present, answer: &SyncSender<Result<Str
     directory.opened(present);
     let (stop, stopped) = sync_channel(0);
     // An answer that nobody takes is dropped with the channel, and `stop` with it.
-    let taken = answer.try_send(Ok(Stream { ring, vitals, here: present.here.clone(), _stop: stop })).is_ok();
+    let taken = answer
+        .try_send(Ok(Stream { ring, vitals, here: present.here.clone(), seen: present.seen.clone(), _stop: stop }))
+        .is_ok();
     while taken
         && present.here.load(Ordering::Acquire)
         && stopped.recv_timeout(Duration::from_millis(20)) == Err(RecvTimeoutError::Timeout)

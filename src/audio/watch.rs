@@ -16,6 +16,8 @@ use crate::ua::io::DeviceInfo;
 const EVERY: Duration = Duration::from_secs(1);
 /// The same while a stream is opened: it is not heard before it was seen where it belongs.
 const SOON: Duration = Duration::from_millis(20);
+/// A stream that takes longer than this hangs, and is not looked for so often.
+const LONG: Duration = Duration::from_secs(4);
 /// Before a sound server that did not answer is asked again.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -60,13 +62,15 @@ impl Watch {
     /// Stays with the server until it fails.
     fn follow_pulse(&mut self) -> Result<(), String> {
         let mut server = pulse::Server::connect()?;
-        let mut idle = (now(), Vec::new());
+        let (mut idle, mut since) = ((now(), Vec::new()), None);
         self.pulse_seen = true;
         while !self.directory.stopped() {
             let found = server.list()?;
             self.saw(found);
             // Silenced by its number at once; the new list follows.
-            let limit = if self.directory.is_unsure() { SOON } else { EVERY };
+            let unsure = self.directory.is_unsure();
+            since = since.filter(|_| unsure).or(unsure.then(now));
+            let limit = if since.is_some_and(|since| now() < since + LONG) { SOON } else { EVERY };
             server.news(limit)?.iter().for_each(|gone| self.directory.gone(gone));
             self.follow_streams(&mut server, &mut idle)?;
         }

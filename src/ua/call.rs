@@ -181,6 +181,7 @@ impl Ua {
             place: None,
             transfer_parent: None,
             refers: Default::default(),
+            headset: self.headset_of(&devices.0, &devices.1),
             input: devices.0,
             output: devices.1,
             chosen: Default::default(),

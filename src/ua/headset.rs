@@ -9,11 +9,11 @@ use serde_json::json;
 use super::Ua;
 use super::clock::SECOND;
 use super::error::Error;
-use super::io::{Mono, Output, ReplyId, SessionId};
+use super::io::{DeviceInfo, Mono, Output, ReplyId, SessionId};
 use super::session::{Session, State};
 
 /// A headset whose hook follows our light says so within this time: that is no press.
-const ECHO: Mono = SECOND;
+const ECHO: Mono = 3 * SECOND;
 /// Who presses a button waits for no reply.
 const NOBODY: ReplyId = ReplyId(u64::MAX);
 
@@ -89,7 +89,8 @@ pub(super) struct Headsets(BTreeMap<String, Known>);
 
 #[derive(Debug, Clone, Default)]
 struct Known {
-    lights: Lights,
+    /// None: they are to be shown, whatever they are.
+    lights: Option<Lights>,
     /// How its hook switch was last, where it tells.
     off_hook: bool,
     /// What it will say of itself because we changed its light, and until when.
@@ -119,6 +120,10 @@ impl Ua {
         }
         let hand = self.hand(hardware);
         let action = self.action(&hand, button);
+        if let (None, Some(known)) = (action, self.headsets.0.get_mut(hardware)) {
+            // Its hook is not as its light is: told again, it follows.
+            known.lights = known.lights.filter(|lights| lights.off_hook == known.off_hook);
+        }
         let input = self.devices.iter().find(|d| d.hardware.as_deref() == Some(hardware)).map(|d| d.id.clone());
         let call_id = action.and_then(|(_, id)| self.sessions.get(&id)).map(|session| session.call_id.clone());
         let told = json!({"id": input, "hardware": hardware, "button": button, "action": action.map(|a| a.0), "callId": call_id});
@@ -135,14 +140,15 @@ impl Ua {
         let all: Vec<String> = self.headsets.0.keys().cloned().collect();
         for hardware in all {
             let lights = self.lights(&hardware);
-            let Some(known) = self.headsets.0.get_mut(&hardware).filter(|known| known.lights != lights) else {
-                continue;
-            };
+            let now = self.now.mono;
+            let changed = |known: &&mut Known| known.lights != Some(lights);
+            let Some(known) = self.headsets.0.get_mut(&hardware).filter(changed) else { continue };
+            known.echoes.retain(|(_, until)| *until >= now);
             let will_be = known.echoes.back().map_or(known.off_hook, |(state, _)| *state);
             if will_be != lights.off_hook {
-                known.echoes.push_back((lights.off_hook, self.now.mono + ECHO));
+                known.echoes.push_back((lights.off_hook, now + ECHO));
             }
-            known.lights = lights;
+            known.lights = Some(lights);
             self.out.push_back(Output::Lights { hardware, lights });
         }
     }
@@ -199,23 +205,29 @@ impl Ua {
             ButtonAction::Mute => self.mute(call_id, true).map(drop),
             ButtonAction::Unmute => self.mute(call_id, false).map(drop),
             ButtonAction::Hold => self.hold(id, true, NOBODY),
-            ButtonAction::Unhold if self.sessions.get(&id).is_some_and(|s| !s.held()) => {
-                // Its peer would not be held, or has not answered yet: it only waits for the microphone.
-                self.take_microphone(id);
-                Ok(())
-            }
-            ButtonAction::Unhold => self.hold(id, false, NOBODY),
+            ButtonAction::Unhold => match self.sessions.get(&id).map(|s| &s.state) {
+                Some(State::Talking(talking)) if talking.held || talking.will_hold() => self.hold(id, false, NOBODY),
+                // Its peer was not held: it only waits for the microphone.
+                _ => {
+                    self.take_microphone(id);
+                    Ok(())
+                }
+            },
         }
     }
 
     fn hand(&self, hardware: &str) -> Hand {
-        let mine = || self.sessions.values().filter(|session| self.is_at(session, hardware));
+        let mine = || self.sessions.values().filter(|session| session.headset.as_deref() == Some(hardware));
         let rings = |s: &&Session| matches!(&s.state, State::Incoming(i) if i.answering.is_none());
-        let out = |s: &&Session| matches!(s.state, State::Preparing(_) | State::Calling(_));
+        let under_way = |s: &&Session| match &s.state {
+            State::Incoming(incoming) => incoming.answering.is_some(),
+            State::Preparing(_) | State::Calling(_) => true,
+            State::Accepting(_) | State::Talking(_) => false,
+        };
         // What is asked already counts: the lights do not flicker while calls change places.
         let talks = |s: &&Session| s.is_answered() && !matches!(&s.state, State::Talking(t) if t.will_hold());
         let live = mine().filter(talks).find(|s| !s.parked).or_else(|| mine().find(talks));
-        let live = live.or_else(|| mine().find(out)).map(|s| s.id);
+        let live = live.or_else(|| mine().find(under_way)).map(|s| s.id);
         Hand {
             rings: mine().find(rings).map(|s| s.id),
             live,
@@ -238,13 +250,13 @@ impl Ua {
         }
     }
 
-    /// The session uses that headset's microphone, or its loudspeaker where its microphone is none.
-    fn is_at(&self, session: &Session, hardware: &str) -> bool {
-        let is_it = |id: &str, default: fn(&super::io::DeviceInfo) -> bool| {
-            let found = self.devices.iter().find(|d| if id == "default" { default(d) } else { d.id == id });
-            found.and_then(|device| device.hardware.as_deref()) == Some(hardware)
+    /// The hardware whose buttons are for who uses these devices: that of the microphone, else of the loudspeaker. `default` is what it
+    /// is now: a session stays where it is when that changes.
+    pub(super) fn headset_of(&self, input: &str, output: &str) -> Option<String> {
+        let find = |id: &str, is_default: fn(&DeviceInfo) -> bool| {
+            let is_it = |d: &&DeviceInfo| if id == "default" { is_default(d) && d.id != "null" } else { d.id == id };
+            self.devices.iter().find(is_it)?.hardware.clone()
         };
-        is_it(&session.input, |d| d.default_input && d.id != "null")
-            || is_it(&session.output, |d| d.default_output && d.id != "null")
+        find(input, |d| d.default_input).or_else(|| find(output, |d| d.default_output))
     }
 }

@@ -210,9 +210,10 @@ impl Ua {
             if (&input, &output) == (&session.input, &session.output) {
                 continue;
             }
-            let seat = self.seat_of(owner, &input, id);
+            let (seat, headset) = (self.seat_of(owner, &input, id), self.headset_of(&input, &output));
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.seat = seat;
+                session.headset = headset;
                 session.input.clone_from(&input);
                 session.output.clone_from(&output);
             }

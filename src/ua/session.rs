@@ -47,6 +47,8 @@ pub(super) struct Session {
     pub refers: Refers,
     pub input: String,
     pub output: String,
+    /// The hardware whose buttons are meant for it.
+    pub headset: Option<String>,
     /// Devices of its own: nothing that its account is given changes them.
     pub chosen: Chosen,
     pub sip_call_id: String,

@@ -1,6 +1,7 @@
 //! A headset's buttons answer, hang up, mute, hold and change between the calls that use this headset, and no others; its lights show
 //! how its calls are; what it says only because we changed a light is no press.
 
+use phoned::ua::command::{Command, GetSession};
 use phoned::ua::headset::{Button, Headset, Lights};
 use phoned::ua::io::{DeviceInfo, Input};
 use serde_json::json;
@@ -79,7 +80,7 @@ fn one_call_from_ring_to_end() {
     press(&mut net, agent, Button::Hold);
     net.run_for(500);
     assert_eq!(lights(&net, agent), Lights { hold: true, ..DARK });
-    net.run_for(2_000);
+    net.run_for(4_000);
     press(&mut net, agent, Button::OnHook);
     assert_eq!(did(&net, agent).0, "", "who is held is not lost by laying the headset down");
     press(&mut net, agent, Button::OffHook);
@@ -160,13 +161,95 @@ fn flash_changes_between_two_calls() {
 fn a_headset_that_is_pulled_out_shows_all_when_it_is_back() {
     let (mut net, agent, far) = desk(5);
     let call = ring(&mut net, agent, far);
+    let back = |net: &mut Net| {
+        net.phone_mut(agent).lights.clear();
+        net.tell(agent, Input::Headsets(vec![Headset { hardware: ONE.into(), name: "USB headset".into() }]));
+        assert!(net.phone_of(agent).lights.contains_key(ONE), "it is told, whatever it showed before");
+    };
     net.tell(agent, Input::Headsets(Vec::new()));
     net.answer(agent, &call).unwrap();
     net.wait(agent, "confirmed");
-    net.tell(agent, Input::Headsets(vec![Headset { hardware: ONE.into(), name: "USB headset".into() }]));
+    back(&mut net);
     assert_eq!(lights(&net, agent), TALKING);
     // Of a headset that nobody has told of, with calls of somebody else: nothing.
     net.tell(agent, Input::Button { hardware: "/sys/devices/usb9".into(), button: Button::OnHook });
     assert!(net.last(agent, "device.button")["action"].is_null());
     assert_eq!(lights(&net, agent), TALKING);
+    net.tell(agent, Input::Headsets(Vec::new()));
+    net.hangup(agent, &call).unwrap();
+    net.wait(agent, "ended");
+    back(&mut net);
+    assert_eq!(lights(&net, agent), DARK);
+}
+
+#[test]
+fn a_second_press_takes_back_what_is_under_way() {
+    let (mut net, agent, far) = desk(6);
+    let first = ring(&mut net, agent, far);
+    press(&mut net, agent, Button::OffHook);
+    net.wait(agent, "confirmed");
+    press(&mut net, agent, Button::Hold);
+    press(&mut net, agent, Button::Hold);
+    assert_eq!(did(&net, agent), ("unhold".into(), first.clone()));
+    net.run_for(2_000);
+    assert_eq!(lights(&net, agent), TALKING, "neither side waits for anything");
+    let other = net.phone("other");
+    let second = ring(&mut net, agent, other);
+    press(&mut net, agent, Button::Flash);
+    assert!(lights(&net, agent).off_hook, "also while the first is being held");
+    net.wait(agent, "confirmed");
+    press(&mut net, agent, Button::Flash);
+    press(&mut net, agent, Button::Flash);
+    assert_eq!(did(&net, agent), ("unhold".into(), second));
+    net.run_for(2_000);
+    assert_eq!(lights(&net, agent), Lights { hold: true, ..TALKING });
+    press(&mut net, agent, Button::OnHook);
+    net.run_for(1_000);
+    let left = net.ask(agent, Command::GetSession(GetSession { call_id: Some(first) })).unwrap();
+    assert_eq!(left["status"]["isHold"], true, "{left}");
+}
+
+#[test]
+fn a_hook_that_is_off_without_a_call_is_told_so() {
+    let (mut net, agent, far) = desk(7);
+    net.phone_mut(agent).lights.clear();
+    press(&mut net, agent, Button::OffHook);
+    assert_eq!(net.phone_of(agent).lights.get(ONE), Some(&DARK), "it follows, and says so");
+    press(&mut net, agent, Button::OnHook);
+    let call = ring(&mut net, agent, far);
+    press(&mut net, agent, Button::OffHook);
+    assert_eq!(did(&net, agent), ("answer".into(), call));
+}
+
+#[test]
+fn a_call_stays_with_its_headset_when_another_becomes_the_default() {
+    let mut net = Net::new(8);
+    let agent = net.phone_with("agent", |_, account| {
+        (account.input, account.output) = (Some("default".into()), Some("default".into()));
+    });
+    let far = net.phone("far");
+    let plug = |net: &mut Net, default: &str| {
+        let device = |id: &str, hardware: &str| DeviceInfo {
+            id: id.into(),
+            name: id.into(),
+            input: true,
+            output: true,
+            default_input: id == default,
+            default_output: id == default,
+            suspended: false,
+            hardware: Some(hardware.into()),
+        };
+        net.devices(agent, vec![device("pulse:one", ONE), device("pulse:two", TWO)]);
+    };
+    plug(&mut net, "pulse:one");
+    net.tell(agent, Input::Headsets(vec![Headset { hardware: ONE.into(), name: "USB headset".into() }]));
+    ring(&mut net, agent, far);
+    press(&mut net, agent, Button::OffHook);
+    net.wait(agent, "confirmed");
+    plug(&mut net, "pulse:two");
+    net.tell(agent, Input::Button { hardware: TWO.into(), button: Button::OnHook });
+    assert!(net.last(agent, "device.button")["action"].is_null());
+    assert_eq!(lights(&net, agent), TALKING);
+    press(&mut net, agent, Button::OnHook);
+    net.wait(agent, "ended");
 }

@@ -119,7 +119,7 @@ fn add(to: &mut Vec<Field>, ends: &mut BTreeMap<u8, usize>, flags: u32, global: 
             Some(usage) if variable => Some(Means::Variable(*usage)),
             Some(_) => Some(Means::Array { first: global.least, usages: usages.clone() }),
         };
-        if let Some(means) = means.filter(|_| !constant && to.len() < MOST_FIELDS) {
+        if let Some(means) = means.filter(|_| !constant && global.size > 0 && to.len() < MOST_FIELDS) {
             to.push(Field { report: global.report, at: *end, bits: global.size, relative, means });
         }
         *end += global.size;
@@ -142,7 +142,9 @@ fn signed(data: &[u8]) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::report::Reports;
     use super::*;
+    use crate::ua::headset::Lights;
 
     #[test]
     fn whatever_is_cut_or_changed_is_survived() {
@@ -154,6 +156,11 @@ mod tests {
             for bit in 0..8 {
                 let mut changed = whole.to_vec();
                 changed[at] ^= 1 << bit;
+                if let Some(mut reports) = Reports::new(&changed) {
+                    reports.read(&[2, 0xff, 0xff]);
+                    reports.read(&[0xff; 70]);
+                    reports.show(Lights { off_hook: true, mute: true, ring: true, hold: true });
+                }
                 let layout = read(&changed);
                 assert!(layout.inputs.len() + layout.outputs.len() <= MOST_FIELDS);
             }

@@ -27,13 +27,15 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    /// None: a device without the buttons of a telephone.
+    /// None: a device without the buttons and the lights of a telephone. A headset may have them in two interfaces.
     pub(super) fn new(descriptor: &[u8]) -> Option<Reports> {
         let layout = descriptor::read(descriptor);
-        let phone = layout.inputs.iter().any(|field| match &field.means {
-            Means::Variable(usage) => [HOOK_SWITCH, PHONE_MUTE].contains(usage),
-            Means::Array { usages, .. } => usages.iter().any(|usage| [HOOK_SWITCH, PHONE_MUTE].contains(usage)),
-        });
+        let names = |field: &Field, of: &[Usage]| match &field.means {
+            Means::Variable(usage) => of.contains(usage),
+            Means::Array { usages, .. } => usages.iter().any(|usage| of.contains(usage)),
+        };
+        let phone = layout.inputs.iter().any(|field| names(field, &[HOOK_SWITCH, PHONE_MUTE]))
+            || layout.outputs.iter().any(|field| names(field, &[OFF_HOOK_LIGHT, RING_LIGHT]));
         phone.then(|| Reports { layout, last: BTreeMap::new() })
     }
 
@@ -43,7 +45,7 @@ impl Reports {
             Some((number, data)) if self.layout.numbered => (*number, data),
             _ => (0, report),
         };
-        let mut pressed = Vec::new();
+        let (mut pressed, known) = (Vec::new(), self.last.contains_key(&HOOK_SWITCH));
         for usage in BUTTONS {
             let says = |field: &&Field| {
                 field.report == number
@@ -61,7 +63,7 @@ impl Reports {
                 (_, None) => false,
                 (Means::Variable(_), Some(value)) => value != 0,
                 (Means::Array { first, usages }, Some(value)) => {
-                    let nth = usize::try_from(value as i64 - first).ok();
+                    let nth = (value as i64).checked_sub(*first).and_then(|n| usize::try_from(n).ok());
                     nth.and_then(|n| usages.get(n)) == Some(&usage)
                 }
             });
@@ -69,6 +71,10 @@ impl Reports {
             if on != before {
                 pressed.extend(button(usage, on, press));
             }
+        }
+        if !known && pressed.len() > 1 {
+            // Another button tells for the first time how the hook has been all along.
+            pressed.retain(|button| *button != Button::OffHook);
         }
         pressed
     }
@@ -162,6 +168,13 @@ pub(super) mod tests {
         assert_eq!(reports.read(&[1, 0b0001]), [], "that is the volume");
         assert_eq!(reports.read(&[]), []);
         assert_eq!(reports.read(&[2]), []);
+    }
+
+    #[test]
+    fn a_hook_that_was_off_all_along_is_not_taken_off() {
+        let mut reports = Reports::new(HEADSET).unwrap();
+        assert_eq!(reports.read(&[2, 0b0101]), [Button::Mute]);
+        assert_eq!(reports.read(&[2, 0b0000]), [Button::OnHook]);
     }
 
     #[test]
