@@ -42,7 +42,7 @@ run: build
 deb: build
 	@$(NEED) deb
 	target/release/phonectl generate target/generated
-	cargo deb --no-build
+	cargo deb --no-build --strip
 	lintian --fail-on error target/debian/phoned_*.deb
 
 package-test: deb
