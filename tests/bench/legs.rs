@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ impl Browser {
         let before = self.heard();
         measure::sleep(window);
         let pairs = self.heard().into_iter().zip(before);
-        let rates: Vec<f64> = pairs.map(|((rx, at), (old, then))| (rx - old) * 1000.0 / (at - then).max(1.0)).collect();
+        let rates: Vec<f64> = pairs.map(|((rx, at), (old, then))| (rx - old) / (at - then).as_secs_f64()).collect();
         rates.iter().sum::<f64>() / rates.len().max(1) as f64
     }
 
@@ -65,14 +65,26 @@ impl Browser {
         drop(self.peer);
     }
 
-    /// Packets of each leg by its last report, and when that was, ms.
-    fn heard(&mut self) -> Vec<(f64, f64)> {
+    /// Packets of each leg, and when they were counted: looked at until the count of each has just changed.
+    fn heard(&mut self) -> Vec<(f64, Instant)> {
+        let first = self.counts();
+        let (mut seen, end) = (vec![None; first.len()], now() + Duration::from_secs(12));
+        while seen.iter().any(Option::is_none) && now() < end {
+            sleep(Duration::from_millis(20));
+            let counts = self.counts();
+            for (seen, (old, new)) in seen.iter_mut().zip(first.iter().zip(counts)) {
+                if seen.is_none() && new != *old {
+                    *seen = Some((new, now()));
+                }
+            }
+        }
+        seen.into_iter().zip(first).map(|(seen, old)| seen.unwrap_or((old, now()))).collect()
+    }
+
+    fn counts(&mut self) -> Vec<f64> {
         let sessions = self.ask("phone.getSession", json!({}));
-        let number = |session: &Value, name: &str| -> f64 {
-            session["callReport"][name].as_str().and_then(|text| text.parse().ok()).unwrap_or_default()
-        };
-        let of = |session: &Value| (number(session, "lksAudioRx"), number(session, "lksTimestamp"));
-        sessions.as_array().unwrap().iter().map(of).collect()
+        let count = |session: &Value| session["callReport"]["lksAudioRx"].as_str().and_then(|rx| rx.parse().ok());
+        sessions.as_array().unwrap().iter().map(|session| count(session).unwrap_or_default()).collect()
     }
 
     fn ask(&mut self, method: &str, params: Value) -> Value {

@@ -311,7 +311,7 @@ fn phoned(
     };
     let text = format!(
         "[rpc]\nsocket = \"{path}/phoned.sock\"\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\"]\n[media]\nrtp_ports = \"20000-29999\"\n\
-         codecs = [\"{}\"]\n[audio]\ninput = \"{input}\"\noutput = \"{output}\"\nringer = \"null\"\n[phone]\nmax_calls = 2000\nmax_calls_per_seat = 2000\ndrain_timeout = 0\n\
+         codecs = [\"{}\"]\n[audio]\ninput = \"{input}\"\noutput = \"{output}\"\nringer = \"null\"\n[phone]\nmax_calls = 2000\nmax_calls_per_seat = 2000\ndrain_timeout = 0\ndials_per_second = 1000\n\
          [store]\ndir = \"{path}/state\"\n[accounts.alice]\n{account}",
         codec.name().to_ascii_lowercase()
     );
