@@ -32,14 +32,13 @@ pub enum Mood {
 }
 
 /// Runs `scripts` scripts on all cores (`PHONED_SCRIPTS`: so many; `PHONED_FUZZ`: one for a hundred messages). Their seeds
-/// count up from 1, in long runs from that of the commit, or from `PHONED_SEED`. What fails is run again, and its whole story told.
+/// count up from that of the commit, or from `PHONED_SEED`. What fails is run again, and its whole story told.
 pub fn run_all(test: &str, mood: Mood, scripts: u64) {
     count_panics();
     let number = |name: &str| std::env::var(name).ok().map(|n| n.parse::<u64>().expect("a number"));
     let share = |messages: u64| (messages / 100 * scripts / 4_000).max(1);
     let scripts = number("PHONED_SCRIPTS").or(number("PHONED_FUZZ").map(share)).unwrap_or(scripts);
-    let long = ["PHONED_FUZZ", "PHONED_SCRIPTS", "PHONED_SOAK"].iter().any(|name| std::env::var_os(name).is_some());
-    let first = number("PHONED_SEED").unwrap_or_else(|| if long { seed_of_the_commit() } else { 1 });
+    let first = number("PHONED_SEED").unwrap_or_else(seed_of_the_commit);
     let (next, failed) = (AtomicU64::new(0), Mutex::new(None));
     let seen = Mutex::new(BTreeMap::<String, u64>::new());
     let work = || {
