@@ -205,13 +205,8 @@ impl Desk {
         if ready[0] && matches!((&*bell).read(&mut bytes), Ok(0)) {
             return None;
         }
-        let mut n = 0;
         let mut lost = Vec::new();
-        for open in &mut self.open {
-            n += 1;
-            if !ready[n] {
-                continue;
-            }
+        for (open, _) in self.open.iter_mut().zip(&ready[1..]).filter(|(_, ready)| **ready) {
             match open.file.read(&mut bytes) {
                 Ok(length) if length > 0 => {
                     for button in open.reports.read(&bytes[..length]) {

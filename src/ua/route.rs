@@ -232,16 +232,16 @@ impl Ua {
         let local_ip = current.local.ip();
         let up = |f: &&Flow| f.is_up() && f.transport == transport;
         let exact = self.flows.iter().find(|(_, f)| up(f) && f.remote == Some(addr));
-        let same_host = || self.flows.iter().find(|(_, f)| up(f) && f.remote.is_some_and(|r| r.ip() == addr.ip()));
+        let there = |f: &Flow| f.remote.is_some_and(|remote| remote.ip() == addr.ip());
         if exact.is_none() && !lost && transport == current.hop.transport {
             // A Contact behind a NAT is reached by the stream that is there; one who has moved, by the newest that came from there.
-            let leads_there = known.and_then(|f| f.remote).is_some_and(|remote| remote.ip() == addr.ip());
-            let from_there = |f: &Flow| f.is_up() && f.ours.is_none() && f.remote.is_some_and(|r| r.ip() == addr.ip());
-            let newer =
-                self.flows.iter().rev().find(|(_, f)| !leads_there && f.transport == transport && from_there(f));
-            let link = newer.and_then(|(id, _)| self.link(*id, addr, Some(local_ip)));
-            return link.unwrap_or(current);
+            if known.is_some_and(there) {
+                return current;
+            }
+            let newest = self.flows.iter().rev().find(|(_, f)| up(f) && f.ours.is_none() && there(f));
+            return newest.and_then(|(id, _)| self.link(*id, addr, Some(local_ip))).unwrap_or(current);
         }
+        let same_host = || self.flows.iter().find(|(_, f)| up(f) && there(f));
         let flow = exact.or_else(|| same_host().filter(|_| transport.reliable())).map(|(id, _)| *id);
         let flow = match flow {
             Some(flow) => flow,

@@ -14,6 +14,21 @@ const DARK: Lights = Lights { off_hook: false, mute: false, ring: false, hold: f
 const TALKING: Lights = Lights { off_hook: true, ..DARK };
 const RINGING: Lights = Lights { ring: true, ..DARK };
 
+/// The sound devices of both, one of them the default.
+fn headsets(default: &str) -> Vec<DeviceInfo> {
+    let device = |(id, hardware): (&str, &str)| DeviceInfo {
+        id: id.into(),
+        name: id.into(),
+        input: true,
+        output: true,
+        default_input: id == default,
+        default_output: id == default,
+        suspended: false,
+        hardware: Some(hardware.into()),
+    };
+    [("pulse:one", ONE), ("pulse:two", TWO)].map(device).into()
+}
+
 /// An agent with the first headset, beside another agent's.
 fn desk(seed: u64) -> (Net, Who, Who) {
     let mut net = Net::new(seed);
@@ -21,17 +36,7 @@ fn desk(seed: u64) -> (Net, Who, Who) {
         account.input = Some("pulse:one".into());
         account.output = Some("pulse:one".into());
     });
-    let device = |id: &str, hardware: &str| DeviceInfo {
-        id: id.into(),
-        name: id.into(),
-        input: true,
-        output: true,
-        default_input: false,
-        default_output: false,
-        suspended: false,
-        hardware: Some(hardware.into()),
-    };
-    net.devices(agent, vec![device("pulse:one", ONE), device("pulse:two", TWO)]);
+    net.devices(agent, headsets(""));
     let headset = |hardware: &str| Headset { hardware: hardware.into(), name: "USB headset".into() };
     net.tell(agent, Input::Headsets(vec![headset(ONE), headset(TWO)]));
     let far = net.phone("far");
@@ -229,17 +234,7 @@ fn a_call_stays_with_its_headset_when_another_becomes_the_default() {
     });
     let far = net.phone("far");
     let plug = |net: &mut Net, default: &str| {
-        let device = |id: &str, hardware: &str| DeviceInfo {
-            id: id.into(),
-            name: id.into(),
-            input: true,
-            output: true,
-            default_input: id == default,
-            default_output: id == default,
-            suspended: false,
-            hardware: Some(hardware.into()),
-        };
-        net.devices(agent, vec![device("pulse:one", ONE), device("pulse:two", TWO)]);
+        net.devices(agent, headsets(default));
     };
     plug(&mut net, "pulse:one");
     net.tell(agent, Input::Headsets(vec![Headset { hardware: ONE.into(), name: "USB headset".into() }]));
