@@ -2,7 +2,7 @@
 //! call into cpal.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use rtrb::{Consumer, Producer};
 
@@ -15,6 +15,8 @@ pub(super) struct Vitals {
     pub failed: AtomicBool,
     /// Samples that a loudspeaker wanted and did not get.
     pub starved: AtomicU64,
+    /// The most that a loudspeaker wanted at once since somebody looked.
+    pub most: AtomicUsize,
 }
 
 /// A microphone's callback.
@@ -46,6 +48,7 @@ pub(super) struct Played {
 impl Played {
     pub(super) fn fill(&mut self, pcm: &mut [i16]) {
         self.vitals.beats.fetch_add(1, Ordering::Relaxed);
+        self.vitals.most.fetch_max(pcm.len(), Ordering::Relaxed);
         let (_, mut rest) = self.ring.pop_partial_slice(pcm);
         self.vitals.starved.fetch_add(rest.len() as u64, Ordering::Relaxed);
         if !self.here.load(Ordering::Acquire) || !self.seen.load(Ordering::Acquire) {

@@ -72,7 +72,7 @@ impl Cleaner {
         let gain = || GainController2 { adaptive_digital: Some(AdaptiveDigital::default()), ..Default::default() };
         let config = Config {
             pipeline: Pipeline {
-                maximum_internal_processing_rate: MaxProcessingRate::Rate48kHz,
+                maximum_internal_processing_rate: MaxProcessingRate::Rate32kHz,
                 ..Pipeline::default()
             },
             echo_canceller: cleaning.echo_cancellation.then(EchoCanceller::default),

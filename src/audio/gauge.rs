@@ -1,10 +1,11 @@
-//! How loud devices are, and shall be: their threads write and read it, by atomics; whoever asks looks on.
+//! How loud devices are, and shall be, and how late: their threads write and read it, by atomics; whoever asks looks on.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::directory::Direction;
+use super::reserve::Reserve;
 use super::ring::RATE;
 use crate::ua::io::DeviceLevel;
 
@@ -57,11 +58,19 @@ pub(super) struct Gauge {
     volume: AtomicU32,
     /// The greatest sample (high half) and the effective one, as bits of `f32`; or that there is none.
     level: AtomicU64,
+    /// What it has shown to need: between a session and its thread, and between its thread and the card.
+    pub sessions: Reserve,
+    pub card: Reserve,
 }
 
 impl Gauge {
     fn new(volume: u16) -> Gauge {
-        Gauge { volume: AtomicU32::new(volume.into()), level: AtomicU64::new(CLOSED) }
+        Gauge {
+            volume: AtomicU32::new(volume.into()),
+            level: AtomicU64::new(CLOSED),
+            sessions: Reserve::default(),
+            card: Reserve::default(),
+        }
     }
 
     /// Percent.

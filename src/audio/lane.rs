@@ -10,18 +10,25 @@ use std::time::Duration;
 use rtrb::{Consumer, Producer, RingBuffer};
 use thread_priority::{ThreadPriority, set_current_thread_priority};
 
+use super::callback::Vitals;
 use super::clean::{Cleaners, Wish};
 use super::clock::{now, sleep_until};
 use super::directory::{Direction, Directory};
 use super::end::{Sink, Source};
 use super::gauge::{Gauge, Gauges, Meter, Window};
 use super::limiter::Limiter;
+use super::reserve::Keeper;
 use super::ring::{CAPACITY, RATE, Reader};
 use super::stream::{Opening, RingEnd, Stream, open};
 
 const TURN: Duration = Duration::from_millis(10);
-/// What waits for a loudspeaker's next callback: 30 ms, one callback and two late turns.
-const AHEAD: usize = 1440;
+/// What waits for a loudspeaker's first callback, samples.
+const PRIMED: usize = 1440;
+/// Turns in which it begins, and from one look at how much its callbacks take to the next: 0.2 and 2 s.
+const BEGIN: u32 = 20;
+const LOOK: u32 = 200;
+/// Its callbacks take 10 ms at least: that is asked for; and no more than 50 ms is laid out for them.
+const CALLBACK: std::ops::RangeInclusive<usize> = 480..=2400;
 /// A stream without a callback for so long is dead.
 const WATCHDOG: Duration = Duration::from_millis(500);
 /// Before the first callback, or for opening at all.
@@ -91,7 +98,7 @@ impl Lanes {
         far: Option<Consumer<i16>>,
     ) -> Result<Source, String> {
         let (ring, consumer) = RingBuffer::new(CAPACITY);
-        let reader = Reader::new(consumer);
+        let reader = Reader::new(consumer, self.1.of(Direction::Input, id).sessions.clone());
         let (cut, raw) = (reader.cut(), reader.raw());
         let live = self.attach(directory, id, Direction::Input, End::Input { ring, cut, wish, raw, far })?;
         Ok(Source::device(reader, live))
@@ -99,7 +106,8 @@ impl Lanes {
 
     pub(super) fn sink(&self, directory: &Arc<Directory>, id: &str) -> Result<Sink, String> {
         let (producer, ring) = RingBuffer::new(CAPACITY);
-        let live = self.attach(directory, id, Direction::Output, End::Output(Box::new(Reader::new(ring))))?;
+        let reader = Reader::new(ring, self.1.of(Direction::Output, id).sessions.clone());
+        let live = self.attach(directory, id, Direction::Output, End::Output(Box::new(reader)))?;
         Ok(Sink::device(producer, live))
     }
 
@@ -166,6 +174,7 @@ struct Lane {
     /// The directory knows that it is used.
     named: bool,
     mix: Mix,
+    ahead: Ahead,
     cleaners: Cleaners,
     gauges: Arc<Gauges>,
     gauge: Arc<Gauge>,
@@ -191,8 +200,10 @@ impl Lane {
         inbox: Inbox,
         live: Live,
     ) -> Lane {
+        let gauge = gauges.of(direction, &id);
         Lane {
-            gauge: gauges.of(direction, &id),
+            ahead: Ahead::new(&gauge),
+            gauge,
             gauges,
             directory,
             id,
@@ -278,8 +289,9 @@ impl Lane {
                 Some(Ok(mut stream)) => {
                     // Silence first, or else the sessions' own reserve would go into it.
                     if let RingEnd::Output(ring) = &mut stream.ring {
-                        let _ = ring.push_partial_slice(&[0; AHEAD]);
+                        let _ = ring.push_partial_slice(&[0; PRIMED]);
                     }
+                    self.ahead = Ahead::new(&self.gauge);
                     tracing::debug!(id = self.id, direction = ?self.direction, "device open");
                     State::Open { stream, beats: 0, alive: now + START }
                 }
@@ -328,7 +340,8 @@ impl Lane {
             }
             State::Open { stream: Stream { ring: RingEnd::Output(ring), vitals, .. }, .. } => {
                 let starved = vitals.starved.swap(0, Ordering::Relaxed) as usize;
-                self.mix.add_up(ring, starved, &mut self.ends, &self.gauge);
+                let ahead = self.ahead.of(vitals, starved);
+                self.mix.add_up(ring, ahead, starved, &mut self.ends, &self.gauge);
             }
             // What is said to a device that is away is not said later.
             _ => {
@@ -357,6 +370,31 @@ impl End {
             End::Input { ring, .. } | End::Ear(ring) => ring.is_abandoned(),
             End::Output(ring) => ring.is_abandoned(),
         }
+    }
+}
+
+/// How much waits for a loudspeaker's next callback: what it takes, and the device's reserve for our turns that are late.
+struct Ahead {
+    keeper: Keeper,
+    callback: usize,
+    turns: u32,
+}
+
+impl Ahead {
+    fn new(gauge: &Gauge) -> Ahead {
+        Ahead { keeper: Keeper::new(gauge.card.clone()), callback: 0, turns: 0 }
+    }
+
+    /// For this turn; it lacked `starved` samples in the one before.
+    fn of(&mut self, vitals: &Vitals, starved: usize) -> usize {
+        self.turns += 1;
+        // What a card takes at once when it begins says nothing.
+        self.keeper.note(RATE as usize / 100, starved > 0 && self.turns > BEGIN);
+        if self.turns.is_multiple_of(LOOK) {
+            self.callback = vitals.most.swap(0, Ordering::Relaxed);
+        }
+        let callback = self.callback.max(vitals.most.load(Ordering::Relaxed));
+        callback.clamp(*CALLBACK.start(), *CALLBACK.end()) + self.keeper.get()
     }
 }
 
@@ -403,9 +441,9 @@ impl Mix {
         cleaners.clean(pcm, |wish, clean| give(Some(wish), clean));
     }
 
-    fn add_up(&mut self, card: &mut Producer<i16>, starved: usize, ends: &mut [End], gauge: &Gauge) {
+    fn add_up(&mut self, card: &mut Producer<i16>, ahead: usize, starved: usize, ends: &mut [End], gauge: &Gauge) {
         let filled = CAPACITY - card.slots();
-        let n = AHEAD.saturating_sub(filled);
+        let n = ahead.saturating_sub(filled);
         let (one, sum) = (&mut self.one[..n], &mut self.sum[..n]);
         sum.fill(0);
         for end in &mut *ends {

@@ -15,6 +15,7 @@ pub mod headset;
 mod lane;
 mod limiter;
 mod pulse;
+mod reserve;
 mod ring;
 mod stream;
 mod tone;

@@ -6,52 +6,62 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rtrb::Consumer;
 
 use super::gauge::Window;
+use super::reserve::{Keeper, Reserve};
 
 /// Samples a second of every real device.
 pub(super) const RATE: u32 = 48_000;
-/// What a ring holds before it is read, and what drift is steered to: 40 ms.
-pub(super) const TARGET: usize = 1920;
 /// More than this is too late to be heard: 100 ms. The oldest goes.
 const BOUND: usize = 4800;
 /// The size of a ring: the bound, and the greatest write on top.
 pub(super) const CAPACITY: usize = 2 * BOUND;
-/// A mean fill below this, 30 ms, or above that, 70 ms, is steered back to the target.
-const LOW: f32 = 1440.0;
-const HIGH: f32 = 3360.0;
-/// Samples from one slip to the next: 25 slips a second, 0.05 %, which nobody hears and every card's clock keeps.
+/// Over how many samples the least that was left is looked for: 2 s.
+const WINDOW: usize = 2 * RATE as usize;
+/// By so much, 5 ms, more or less may be left than is wanted.
+const NOTHING: i64 = 240;
+/// Samples from one slip to the next: 25 slips a second, 0.05 %, which nobody hears and every card's clock keeps …
 const BETWEEN: usize = 1920;
+/// … and while there is much to do, 0.2 %.
+const QUICK: usize = 480;
+const MUCH: i64 = 48;
+/// Nothing for this long, 40 ms, and the writer has stopped: what comes then begins anew.
+const STOPPED: usize = 1920;
 
-/// Reads a ring that another clock fills.
+/// Reads a ring that another clock fills. What is left when the least is left is the room for a writer that is late: it is
+/// steered to the device's reserve, by samples that slip.
 pub(super) struct Reader {
     ring: Consumer<i16>,
+    keeper: Keeper,
     flowing: bool,
-    /// Smoothed over 1 s.
-    fill: f32,
-    slip: Slip,
+    /// Samples that must still slip: more go in than come out, or fewer.
+    owed: i64,
     since_slip: usize,
+    /// The least that was left, and in how many samples.
+    least: usize,
+    seen: usize,
+    /// What the last reading left, and the most that was found on top of it.
+    left: usize,
+    burst: usize,
+    /// Silence since the last sample.
+    dry: usize,
     dropped: u64,
     block: Vec<i16>,
     cut: Arc<AtomicBool>,
     raw: Arc<AtomicU64>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Slip {
-    None,
-    /// One sample more goes in than comes out.
-    Shrink,
-    /// One sample less.
-    Stretch,
-}
-
 impl Reader {
-    pub(super) fn new(ring: Consumer<i16>) -> Reader {
+    pub(super) fn new(ring: Consumer<i16>, reserve: Reserve) -> Reader {
         Reader {
             ring,
+            keeper: Keeper::new(reserve),
             flowing: false,
-            fill: TARGET as f32,
-            slip: Slip::None,
+            owed: 0,
             since_slip: 0,
+            least: usize::MAX,
+            seen: 0,
+            left: 0,
+            burst: 0,
+            dry: 0,
             dropped: 0,
             block: vec![0; CAPACITY],
             cut: Arc::default(),
@@ -89,7 +99,7 @@ impl Reader {
         if let Ok(chunk) = self.ring.read_chunk(self.ring.slots()) {
             chunk.commit_all();
         }
-        self.flowing = false;
+        (self.flowing, self.left, self.burst) = (false, 0, 0);
     }
 
     /// Fills all of `out`; false when all of it is silence.
@@ -98,47 +108,74 @@ impl Reader {
             self.cut.store(false, Ordering::Relaxed);
             self.clear();
         }
+        let n = out.len();
         let mut there = self.ring.slots();
+        self.burst = self.burst.max(there.saturating_sub(self.left)).min(BOUND / 2);
+        // A writer that gives two readings' worth at a time leaves the second one with that much less.
+        let wanted = n.max(self.burst) + self.keeper.get();
         if there > BOUND {
-            there -= self.skip(there - TARGET);
-        }
-        if !self.flowing && there < TARGET {
-            out.fill(0);
-            return false;
+            there -= self.skip(there - wanted.min(BOUND));
+            self.look_anew();
         }
         if !self.flowing {
-            (self.flowing, self.fill, self.slip) = (true, there as f32, Slip::None);
+            let missing = wanted.saturating_sub(there);
+            self.flowing = there > 0 && missing <= n;
+            let begin = if self.flowing { missing } else { n };
+            let (silence, sound) = out.split_at_mut(begin);
+            silence.fill(0);
+            let _ = self.ring.pop_entire_slice(sound);
+            self.left = there - sound.len();
+            self.look_anew();
+            (self.owed, self.dry) = (there.saturating_sub(wanted) as i64, 0);
+            return !sound.is_empty();
         }
-        self.steer(there, out.len());
-        self.since_slip += out.len();
-        let wanted = match self.slip {
-            Slip::Shrink if self.since_slip >= BETWEEN => out.len() + 1,
-            Slip::Stretch if self.since_slip >= BETWEEN => out.len().saturating_sub(1),
-            _ => out.len(),
+        self.steer(there, n);
+        self.since_slip += n;
+        let between = if self.owed.abs() > MUCH { QUICK } else { BETWEEN };
+        let wanted = match self.owed.signum() {
+            step if self.since_slip >= between => n.saturating_add_signed(step as isize),
+            _ => n,
         };
-        if wanted == out.len() || out.len() < 2 || wanted > there.min(self.block.len()) {
+        if wanted == n || n < 2 || wanted > there.min(self.block.len()) {
             let (filled, rest) = self.ring.pop_partial_slice(out);
-            self.flowing = rest.is_empty();
             rest.fill(0);
+            self.left = there - filled.len();
+            // A gap, if sound comes again soon: else the stream has ended.
+            self.keeper.note(n, rest.is_empty() && self.dry > 0);
+            self.dry = if rest.is_empty() { 0 } else { self.dry + rest.len() };
+            self.flowing = self.dry < STOPPED;
+            self.burst = if self.flowing { self.burst } else { 0 };
             return !filled.is_empty();
         }
         self.since_slip = 0;
+        self.owed -= self.owed.signum();
+        if self.owed == 0 {
+            self.look_anew();
+        }
         let block = &mut self.block[..wanted];
         let _ = self.ring.pop_entire_slice(block);
+        self.left = there - wanted;
+        self.keeper.note(n, false);
         slip(block, out);
         true
     }
 
+    /// A gap has made the delay as long as the writer was late; what it needs beyond that is looked for anew.
     fn steer(&mut self, there: usize, n: usize) {
-        self.fill += (there as f32 - self.fill) * (n as f32 / RATE as f32).min(1.0);
-        let off = self.fill - TARGET as f32;
-        self.slip = match self.slip {
-            Slip::Shrink if off > 0.0 => Slip::Shrink,
-            Slip::Stretch if off < 0.0 => Slip::Stretch,
-            _ if self.fill > HIGH => Slip::Shrink,
-            _ if self.fill < LOW => Slip::Stretch,
-            _ => Slip::None,
-        };
+        if there < n {
+            return self.look_anew();
+        }
+        self.seen += n;
+        self.least = self.least.min(there - n);
+        if self.owed == 0 && self.seen >= WINDOW {
+            let off = self.least as i64 - self.keeper.get() as i64;
+            self.look_anew();
+            self.owed = if off.abs() > NOTHING { off } else { 0 };
+        }
+    }
+
+    fn look_anew(&mut self) {
+        (self.owed, self.seen, self.least) = (0, 0, usize::MAX);
     }
 
     fn skip(&mut self, n: usize) -> usize {
@@ -170,55 +207,4 @@ pub(super) fn slip(from: &[i16], to: &mut [i16]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sine(i: usize) -> i16 {
-        ((std::f64::consts::TAU * 440.0 * i as f64 / 48_000.0).sin() * 10_000.0) as i16
-    }
-
-    /// A writer that is `ppm` fast against the reader for a minute: no gap, no click, nothing dropped, and little delay.
-    fn drift(ppm: i64) {
-        let (mut producer, consumer) = rtrb::RingBuffer::new(CAPACITY);
-        let mut reader = Reader::new(consumer);
-        let (mut written, mut due) = (0usize, 0i64);
-        let mut last = None;
-        for turn in 0..6000i64 {
-            due += 480 * (1_000_000 + ppm);
-            while (written as i64 + 1) * 1_000_000 <= due {
-                let _ = producer.push(sine(written));
-                written += 1;
-            }
-            let mut out = [0; 480];
-            reader.read(&mut out);
-            if turn > 10 {
-                for s in out {
-                    let step = i32::from(s) - i32::from(last.unwrap_or(s));
-                    assert!(step.abs() < 700, "a click of {step} in turn {turn} at {ppm} ppm");
-                    last = Some(s);
-                }
-                assert!(reader.flowing, "a gap in turn {turn} at {ppm} ppm");
-            }
-        }
-        assert_eq!(reader.dropped, 0);
-        assert!((960..3840).contains(&reader.ring.slots()), "{} samples late", reader.ring.slots());
-    }
-
-    #[test]
-    fn drift_is_slipped_away() {
-        for ppm in [-300, -50, 0, 50, 300] {
-            drift(ppm);
-        }
-    }
-
-    #[test]
-    fn what_is_late_is_dropped_and_counted() {
-        let (mut producer, consumer) = rtrb::RingBuffer::new(CAPACITY);
-        let mut reader = Reader::new(consumer);
-        let ramp: Vec<i16> = (0..9600).collect();
-        let _ = producer.push_partial_slice(&ramp);
-        let mut out = [0; 480];
-        assert!(reader.read(&mut out));
-        assert_eq!((reader.dropped, out[0]), (9600 - TARGET as u64, 9600 - TARGET as i16));
-    }
-}
+mod tests;

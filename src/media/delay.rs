@@ -12,10 +12,12 @@ const TAIL: f32 = 0.01;
 const MARGIN_US: u64 = 5_000;
 /// Before anything was measured: 30 ms, forgotten within seconds.
 const PRIOR: (usize, f32) = (4, 2.0);
-/// A frame: the next packet is nearly always there when one is missing, µs.
-const LEAST_US: u64 = 20_000;
-/// A line that loses more than this share of packets is worth a longer delay, with which the next packet is there …
+/// On the best of lines: less than a frame, so that who sends and plays at the same moments does not wait for another one, µs.
+const LEAST_US: u64 = 15_000;
+/// A line that loses more than this share of packets is worth a longer delay: a frame more, µs, and the next packet is there when
+/// one is missing …
 const LOSSY: f32 = 0.01;
+const FRAME_US: u64 = 20_000;
 /// … but for this share.
 const UNAIDED: f32 = 0.05;
 /// What one packet counts for the share that is lost.
@@ -80,7 +82,7 @@ impl Delay {
 
     /// The delay that all but 1 % of the packets keep, µs; more on a line with losses.
     pub fn target(&self) -> u64 {
-        let aided = if self.lost > LOSSY { LEAST_US + self.quantile(UNAIDED) } else { LEAST_US };
+        let aided = if self.lost > LOSSY { FRAME_US + self.quantile(UNAIDED) } else { LEAST_US };
         (self.quantile(TAIL) + MARGIN_US).max(aided).min(MOST_US)
     }
 

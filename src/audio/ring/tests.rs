@@ -1,0 +1,163 @@
+//! Writers and readers with clocks of their own, in virtual time: what is heard, and how late.
+
+use super::*;
+
+fn sine(i: usize) -> i16 {
+    ((std::f64::consts::TAU * 440.0 * i as f64 / 48_000.0).sin() * 10_000.0) as i16
+}
+
+/// A microphone's thread gives 10 ms and a session takes 20; a session gives 20 and a loudspeaker's thread takes 10; both 10;
+/// a card of 1,024 samples.
+const PATTERNS: [(usize, usize); 4] = [(480, 960), (960, 480), (480, 480), (1_024, 960)];
+
+/// Who writes, who reads, for how long.
+struct Run<'a> {
+    write: usize,
+    read: usize,
+    /// When the reader begins, µs.
+    phase: u64,
+    /// By how much the writer's clock is fast.
+    ppm: i64,
+    /// How late its nth writing is, µs.
+    late: &'a dyn Fn(u64) -> u64,
+    seconds: u64,
+    reserve: Reserve,
+}
+
+/// What came of it, once sound was heard.
+#[derive(Debug)]
+struct Heard {
+    /// When silence was heard, s, and for how many samples.
+    gaps: Vec<(u64, usize)>,
+    /// The least that was left in the last 10 s, samples.
+    least: usize,
+    /// When sound was first heard, ms.
+    begin: u64,
+}
+
+impl Run<'_> {
+    fn go(&self) -> Heard {
+        let (mut producer, consumer) = rtrb::RingBuffer::new(CAPACITY);
+        let mut reader = Reader::new(consumer, self.reserve.clone());
+        let mut heard = Heard { gaps: Vec::new(), least: usize::MAX, begin: 0 };
+        let (mut writings, mut written, mut last) = (0u64, 0usize, None::<i16>);
+        let mut out = vec![0; self.read];
+        let readings = self.seconds * 48_000 / self.read as u64;
+        for reading in 0..readings {
+            let now = self.phase + reading * self.read as u64 * 1_000 / 48;
+            loop {
+                let due = (writings + 1) * self.write as u64 * 1_000_000_000 / (48 * (1_000_000 + self.ppm) as u64);
+                if due + (self.late)(writings) > now {
+                    break;
+                }
+                let block: Vec<i16> = (written..written + self.write).map(sine).collect();
+                assert!(producer.push_entire_slice(&block).is_ok());
+                (writings, written) = (writings + 1, written + self.write);
+            }
+            reader.read(&mut out);
+            if last.is_none() && out.iter().all(|s| *s == 0) {
+                continue;
+            }
+            if last.is_none() {
+                heard.begin = now / 1_000;
+            }
+            let silent = out.iter().rev().take_while(|s| **s == 0).count();
+            if silent > 1 && last.is_some() {
+                heard.gaps.push((now / 1_000_000, silent));
+            } else if heard.gaps.last().is_none_or(|(at, _)| now / 1_000_000 > *at) {
+                for s in &out {
+                    let step = i32::from(*s) - i32::from(last.unwrap_or(*s));
+                    assert!(step.abs() < 700, "a click of {step} at {now} µs");
+                    last = Some(*s);
+                }
+            }
+            last = out.last().copied();
+            if reading + 10 * 48_000 / self.read as u64 > readings {
+                heard.least = heard.least.min(reader.left);
+            }
+        }
+        assert_eq!(reader.dropped, 0);
+        heard
+    }
+}
+
+/// On a host that is in time, from whatever moment on: sound after at most 40 ms, no gap, 10 ms left when the least is left.
+#[test]
+fn little_is_kept() {
+    for (write, read) in PATTERNS {
+        for phase in (0..40).map(|n| n * 1_000 + 37) {
+            let run = Run { write, read, phase, ppm: 0, late: &|_| 0, seconds: 40, reserve: Reserve::default() };
+            let heard = run.go();
+            assert!(heard.begin <= phase / 1_000 + 60, "{write} {read} {phase}: {heard:?}");
+            if write == 1_024 {
+                // Blocks that fit no turn cost a gap each at most, before it is known.
+                assert!(heard.gaps.iter().map(|(_, gap)| gap).sum::<usize>() <= 1_024, "{phase}: {heard:?}");
+                continue;
+            }
+            assert!(heard.gaps.is_empty(), "{write} {read} {phase}: {heard:?}");
+            assert!((240..=720).contains(&heard.least), "{write} {read} {phase}: {heard:?}");
+        }
+    }
+}
+
+#[test]
+fn drift_is_slipped_away() {
+    for (write, read) in PATTERNS.into_iter().take(3) {
+        for ppm in [-300, -50, 50, 300] {
+            let run = Run { write, read, phase: 5_000, ppm, late: &|_| 0, seconds: 120, reserve: Reserve::default() };
+            let heard = run.go();
+            assert!(heard.gaps.is_empty(), "{write} {read} {ppm} ppm: {heard:?}");
+            // In blocks of 10 ms it is there at once that one of them comes after the reading.
+            assert!(heard.least <= 960, "{write} {read} {ppm} ppm: {heard:?}");
+        }
+    }
+}
+
+/// Each gap is as long as the writer was late beyond what was kept, and makes another less likely; who comes next has none.
+#[test]
+fn a_host_that_is_late_gets_a_longer_reserve() {
+    for (write, read) in PATTERNS.into_iter().take(3) {
+        // 25 ms each 700 ms, and a little always.
+        let late = |n: u64| n * 7_919 % 4_000 + if n % (33_600 / write as u64) == 17 { 25_000 } else { 0 };
+        let reserve = Reserve::default();
+        let run = |seconds| Run { write, read, phase: 3_000, ppm: 0, late: &late, seconds, reserve: reserve.clone() };
+        let heard = run(60).go();
+        let silence: usize = heard.gaps.iter().map(|(_, gap)| gap).sum();
+        println!("{write} {read}: {:?}", heard.gaps);
+        assert!(!heard.gaps.is_empty() && silence <= 1_440, "{write} {read}: {heard:?}");
+        assert!(heard.gaps.iter().all(|(at, _)| *at < 10), "{write} {read}: {heard:?}");
+        let next = run(30).go();
+        assert!(next.gaps.len() <= 1, "{write} {read}: {next:?}");
+    }
+}
+
+#[test]
+fn what_is_late_is_dropped_and_counted() {
+    let (mut producer, consumer) = rtrb::RingBuffer::new(CAPACITY);
+    let mut reader = Reader::new(consumer, Reserve::default());
+    let ramp: Vec<i16> = (0..9600).collect();
+    let _ = producer.push_partial_slice(&ramp);
+    let mut out = [0; 480];
+    assert!(reader.read(&mut out));
+    assert_eq!(u64::try_from(out[0]).unwrap(), reader.dropped, "the oldest");
+    assert!(reader.left <= 5 * 480, "{}", reader.left);
+}
+
+/// A stream that ends and begins again later is no gap: the device keeps its reserve.
+#[test]
+fn the_end_of_a_stream_is_no_gap() {
+    let (mut producer, consumer) = rtrb::RingBuffer::new(CAPACITY);
+    let mut reader = Reader::new(consumer, Reserve::default());
+    let mut out = [0; 480];
+    for _ in 0..5 {
+        for _ in 0..10 {
+            let _ = producer.push_entire_slice(&[7; 480]);
+            reader.read(&mut out);
+        }
+        for _ in 0..20 {
+            reader.read(&mut out);
+        }
+        assert!(!reader.is_flowing());
+    }
+    assert_eq!(reader.keeper.get(), 480);
+}
