@@ -18,11 +18,10 @@ pub(super) const CAPACITY: usize = 2 * BOUND;
 const WINDOW: usize = 2 * RATE as usize;
 /// By so much, 5 ms, more or less may be left than is wanted.
 const NOTHING: i64 = 240;
-/// Samples from one slip to the next: 25 slips a second, 0.05 %, which nobody hears and every card's clock keeps …
+/// Samples from one slip to the next: 25 slips a second, 0.05 %, which nobody hears and every card's clock keeps.
 const BETWEEN: usize = 1920;
-/// … and while there is much to do, 0.2 %.
-const QUICK: usize = 480;
-const MUCH: i64 = 48;
+/// Where nothing is louder than 1 % of full scale, a quarter of a reading may slip at once.
+const QUIET: u16 = 328;
 /// Nothing for this long, 40 ms, and the writer has stopped: what comes then begins anew.
 const STOPPED: usize = 1920;
 
@@ -131,11 +130,7 @@ impl Reader {
         }
         self.steer(there, n);
         self.since_slip += n;
-        let between = if self.owed.abs() > MUCH { QUICK } else { BETWEEN };
-        let wanted = match self.owed.signum() {
-            step if self.since_slip >= between => n.saturating_add_signed(step as isize),
-            _ => n,
-        };
+        let wanted = n.saturating_add_signed(self.due(n));
         if wanted == n || n < 2 || wanted > there.min(self.block.len()) {
             let (filled, rest) = self.ring.pop_partial_slice(out);
             rest.fill(0);
@@ -148,7 +143,7 @@ impl Reader {
             return !filled.is_empty();
         }
         self.since_slip = 0;
-        self.owed -= self.owed.signum();
+        self.owed -= wanted as i64 - n as i64;
         if self.owed == 0 {
             self.look_anew();
         }
@@ -158,6 +153,24 @@ impl Reader {
         self.keeper.note(n, false);
         slip(block, out);
         true
+    }
+
+    /// By how many samples more than its length the next reading takes; fewer, if negative.
+    fn due(&mut self, n: usize) -> isize {
+        let most = (n / 4) as i64;
+        let many = self.owed.clamp(-most, most) as isize;
+        match self.owed.signum() as isize {
+            0 => 0,
+            _ if many.abs() > 1 && self.is_quiet(n.saturating_add_signed(many)) => many,
+            step if self.since_slip >= BETWEEN => step,
+            _ => 0,
+        }
+    }
+
+    fn is_quiet(&mut self, samples: usize) -> bool {
+        let Ok(next) = self.ring.read_chunk(samples) else { return false };
+        let (one, other) = next.as_slices();
+        one.iter().chain(other).all(|s| s.unsigned_abs() < QUIET)
     }
 
     /// A gap has made the delay as long as the writer was late; what it needs beyond that is looked for anew.
@@ -195,14 +208,16 @@ impl Drop for Reader {
     }
 }
 
-/// Makes `from`, one sample longer or shorter, as long as `to`: slides from one sample to its neighbour over the block.
+/// Makes `from`, a few samples longer or shorter, as long as `to`: fades from where it begins to where it ends.
 pub(super) fn slip(from: &[i16], to: &mut [i16]) {
-    let n = to.len();
-    let longer = from.len() > n;
+    let (n, len) = (to.len(), from.len());
+    let (more, less) = (len.saturating_sub(n), n.saturating_sub(len));
+    // A shorter one is heard twice where it fades.
+    let fade = len.min(n).saturating_sub(less + 1).max(1) as i32;
     for (i, out) in to.iter_mut().enumerate() {
-        let (a, b) = if longer { (i, i + 1) } else { (i.min(from.len() - 1), i.saturating_sub(1)) };
-        let (a, b) = (i32::from(from[a]), i32::from(from[b]));
-        *out = (a + (b - a) * i as i32 / n as i32) as i16;
+        let share = (i as i32 - less as i32).clamp(0, fade);
+        let (a, b) = (i32::from(from[i.min(len - 1)]), i32::from(from[(i + more).saturating_sub(less)]));
+        *out = (a + (b - a) * share / fade) as i16;
     }
 }
 

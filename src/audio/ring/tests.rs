@@ -161,3 +161,40 @@ fn the_end_of_a_stream_is_no_gap() {
     }
     assert_eq!(reader.keeper.get(), 480);
 }
+
+/// What is too much goes where nobody speaks; what is said keeps its length.
+#[test]
+fn delay_is_mended_in_pauses() {
+    for read in [480, 960] {
+        let (mut producer, consumer) = rtrb::RingBuffer::new(CAPACITY);
+        let mut reader = Reader::new(consumer, Reserve::default());
+        let mut out = vec![0; read];
+        // In steps of 20 ms; what is left after the last one.
+        let mut sound = |reader: &mut Reader, ms: usize, pcm: i16, extra: usize| {
+            let _ = producer.push_entire_slice(&vec![pcm; extra]);
+            for _ in 0..ms / 20 {
+                assert!(producer.push_entire_slice(&[pcm; 960]).is_ok());
+                (0..960 / read).for_each(|_| _ = reader.read(&mut out));
+            }
+            reader.left
+        };
+        let usual = sound(&mut reader, 5_000, 5_000, 0);
+        let spoken = sound(&mut reader, 5_000, 5_000, 960);
+        assert!(
+            (usual + 850..=usual + 940).contains(&spoken),
+            "{read}: {usual}, then {spoken}: slowly in what is said"
+        );
+        assert_eq!(sound(&mut reader, 200, 100, 0), usual, "{read}: at once in a pause");
+    }
+}
+
+#[test]
+fn a_slip_is_smooth_and_loses_nothing_else() {
+    for (len, n) in [(481, 480), (479, 480), (600, 480), (360, 480), (720, 960)] {
+        let from: Vec<i16> = (0..len).map(|i| (10 * i) as i16).collect();
+        let mut to = vec![0; n];
+        slip(&from, &mut to);
+        assert_eq!((to[0], to[n - 1]), (from[0], from[len - 1]), "{len} {n}");
+        assert!(to.windows(2).all(|two| (-40..=40).contains(&(two[1] - two[0]))), "{len} {n}: {to:?}");
+    }
+}
