@@ -251,12 +251,27 @@ pub fn sine(hz: f64, seconds: f64) -> Vec<i16> {
     (0..n).map(|i| ((w * i as f64).sin() * 8231.0) as i16).collect()
 }
 
-/// Level of one frequency (Goertzel), dBFS of a sine's peak.
+/// Level of one frequency (Goertzel), dBFS of a sine's peak. Of more than 100 ms: the mean of windows of 50 ms, to which a clock
+/// that is a little off, and a jump of phase here and there, are the same tone.
 pub fn level(pcm: &[i16], rate: u32, hz: f64) -> f64 {
+    let window = rate as usize / 20;
+    let power = if pcm.len() <= 2 * window {
+        power(pcm.iter().map(|s| f64::from(*s)), rate, hz) / pcm.len().max(1).pow(2) as f64
+    } else {
+        // Hann's: what is far from it does not leak into it.
+        let shape = |(n, s): (usize, &i16)| {
+            f64::from(*s) * (1.0 - (std::f64::consts::TAU * n as f64 / window as f64).cos()) / window as f64
+        };
+        let parts = pcm.chunks_exact(window).map(|part| power(part.iter().enumerate().map(shape), rate, hz));
+        parts.sum::<f64>() / (pcm.len() / window) as f64
+    };
+    10.0 * (4.0 * power.max(0.0) / 32_768.0 / 32_768.0).max(1e-18).log10()
+}
+
+fn power(pcm: impl Iterator<Item = f64>, rate: u32, hz: f64) -> f64 {
     let factor = 2.0 * (std::f64::consts::TAU * hz / f64::from(rate)).cos();
-    let (a, b) = pcm.iter().fold((0.0, 0.0), |(a, b), s| (f64::from(*s) / 32768.0 + factor * a - b, a));
-    let power = a * a + b * b - factor * a * b;
-    20.0 * (2.0 * power.max(0.0).sqrt() / pcm.len().max(1) as f64).max(1e-9).log10()
+    let (a, b) = pcm.fold((0.0, 0.0), |(a, b), s| (s + factor * a - b, a));
+    a * a + b * b - factor * a * b
 }
 
 /// The median level of one frequency over windows of 50 ms: a late thread's gap here and there does not count.
