@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod caller;
+mod cards;
 mod fleet;
 mod legs;
 mod measure;
@@ -89,7 +90,7 @@ struct Part {
 }
 
 /// In the order of the page. A new one needs its line here, no more.
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     Part {
         name: "starts",
         heading: "Alone",
@@ -124,6 +125,7 @@ const PARTS: [Part; 6] = [
         about: speech::ABOUT,
         run: |make, plan, table| speech::matrix(make, plan.runs, table),
     },
+    Part { name: "cards", heading: "Sound cards", about: cards::ABOUT, run: |make, _, table| cards::rows(make, table) },
     Part { name: "fleet", heading: "A fleet", about: fleet::ABOUT, run: |make, _, table| fleet::hosts(make, table) },
 ];
 

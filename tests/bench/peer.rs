@@ -98,6 +98,8 @@ pub enum Sound {
     Say(PathBuf),
     /// It writes what it hears.
     Hear,
+    /// It has the sound card of this number, with the sound server's environment; `raw`: what the microphone gives stays as it is.
+    Card { number: usize, env: Vec<(String, String)>, raw: bool },
 }
 
 /// How its media travels.
@@ -173,6 +175,9 @@ impl Peer {
             Make::Phoned => phoned(&dir, sip, (codec, sound), wire, registrar),
             Make::Baresip => baresip(&dir, sip, control, (codec, sound), wire, registrar),
         };
+        if let Sound::Card { env, .. } = sound {
+            command.envs(env.iter().cloned());
+        }
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn();
         let child = child.unwrap_or_else(|e| panic!("{}: {e}", make.name()));
         Peer { make, child, sip: SocketAddr::from(([127, 0, 0, 1], sip)), control, dir }
@@ -300,7 +305,10 @@ fn phoned(
         Sound::Tone(_) => ("tone:440".into(), "null".into()),
         Sound::Say(file) => (format!("file:{}", file.display()), "null".into()),
         Sound::Hear => ("null".into(), format!("file:{path}/heard.wav")),
+        Sound::Card { number, .. } => (format!("pulse:mic{number}"), format!("pulse:spk{number}")),
     };
+    let raw = matches!(sound, Sound::Card { raw: true, .. });
+    let clean = if raw { "echo_cancellation = false\nnoise_suppression = \"off\"\n" } else { "" };
     let media = if wire == Wire::Webrtc { "webrtc" } else { "auto" };
     let account = match registrar {
         Some(at) => format!("uri = \"sip:alice@{at}\"\nregistrar = \"sip:{at}\"\npassword = \"secret\"\n"),
@@ -311,7 +319,7 @@ fn phoned(
     };
     let text = format!(
         "[rpc]\nsocket = \"{path}/phoned.sock\"\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\"]\n[media]\nrtp_ports = \"20000-29999\"\n\
-         codecs = [\"{}\"]\n[audio]\ninput = \"{input}\"\noutput = \"{output}\"\nringer = \"null\"\n[phone]\nmax_calls = 2000\nmax_calls_per_seat = 2000\ndrain_timeout = 0\ndials_per_second = 1000\n\
+         codecs = [\"{}\"]\n[audio]\ninput = \"{input}\"\noutput = \"{output}\"\nringer = \"null\"\n{clean}[phone]\nmax_calls = 2000\nmax_calls_per_seat = 2000\ndrain_timeout = 0\ndials_per_second = 1000\n\
          [store]\ndir = \"{path}/state\"\n[accounts.alice]\n{account}",
         codec.name().to_ascii_lowercase()
     );
@@ -338,6 +346,11 @@ fn baresip(
     };
     let source = match (sound, codec) {
         (Sound::Say(file), _) => format!("aufile,{}", file.display()),
+        (Sound::Card { number, .. }, _) => {
+            let way = |name: &str, device: &str| format!("pcm.{name} {{ type pulse device {device}{number} }}\n");
+            std::fs::write(path.join(".asoundrc"), way("mouth", "mic") + &way("ear", "spk")).unwrap();
+            "alsa,mouth".to_string()
+        }
         (_, Codec::Opus) => "ausine,440".to_string(),
         (_, Codec::Pcmu | Codec::G722) => {
             let rate = codec.rate();
@@ -376,7 +389,10 @@ fn baresip(
     let plc = if codec == Codec::Pcmu && matches!(sound, Sound::Hear) { "module plc.so\n" } else { "" };
     // as much as phoned has
     let rate = if matches!(sound, Sound::Tone(_)) { "" } else { "opus_bitrate 64000\n" };
-    let config = config + plc + &ear + rate;
+    let mut config = config + plc + &ear + rate;
+    if matches!(sound, Sound::Card { .. }) {
+        config = config.replace("aubridge,ear", "alsa,ear") + "module alsa.so\n";
+    }
     let secure = if wire == Wire::Webrtc { ";mediaenc=dtls_srtp;medianat=ice" } else { "" };
     let account = match registrar {
         Some(at) => format!("<sip:alice@{at}>;auth_pass=secret;regint=300;audio_codecs={codecs}\n"),
@@ -386,7 +402,7 @@ fn baresip(
     std::fs::write(path.join("accounts"), account).unwrap();
     std::fs::write(path.join("contacts"), "").unwrap();
     let mut command = Command::new("baresip");
-    command.arg("-f").arg(path);
+    command.arg("-f").arg(path).env("HOME", path);
     command
 }
 

@@ -132,18 +132,21 @@ fn one_run(make: Make, speech: &Speech, run: u64) -> Vec<(Option<f64>, Option<f6
 struct Call {
     codec: Codec,
     clean: bool,
-    ends: Option<[Caller; 2]>,
-    relay: Relay,
+    bridge: Bridge,
     listener: Peer,
     _speaker: Peer,
 }
 
-impl Call {
-    fn begin(make: Make, codec: Codec, line: usize, speech: &Speech, seed: u64) -> Call {
-        let (_, loss, jitter_ms) = LINES[line];
-        let listener = Peer::with(make, codec, Wire::Plain, &Sound::Hear);
-        let speaker = Peer::with(make, codec, Wire::Plain, &Sound::Say(speech.file(codec, "said")));
-        let relay = Relay::start(Line { loss, jitter_ms, seed, length: speech.length });
+/// Two phones that talk to each other, each called by us, through a relay.
+pub struct Bridge {
+    ends: Option<[Caller; 2]>,
+    relay: Relay,
+}
+
+impl Bridge {
+    /// What the speaker sends goes over that line, all else as it comes.
+    pub fn between(speaker: &Peer, listener: &Peer, codec: Codec, line: Line) -> Bridge {
+        let relay = Relay::start(line);
         let fmtp = if codec == Codec::Opus { "a=fmtp:96 useinbandfec=1\r\n" } else { "" };
         let call = |peer: &Peer, side: usize| {
             let caller = Caller::with(peer.sip(), codec, relay.ports[side], fmtp);
@@ -151,33 +154,54 @@ impl Call {
             relay.to[side].store(answered.first().copied().unwrap_or_default(), Ordering::Relaxed);
             (caller, !answered.is_empty())
         };
-        let (far, one) = call(&listener, 1);
-        let (near, two) = call(&speaker, 0);
+        let (far, one) = call(listener, 1);
+        let (near, two) = call(speaker, 0);
         if !(one && two) {
             println!("    a call was not answered");
         }
-        Call { codec, clean: line == 0, ends: (one && two).then_some([near, far]), relay, listener, _speaker: speaker }
+        Bridge { ends: (one && two).then_some([near, far]), relay }
+    }
+
+    /// Both answered.
+    pub fn stands(&self) -> bool {
+        self.ends.is_some()
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        self.ends.iter().flatten().for_each(Caller::hang_up);
+    }
+}
+
+impl Call {
+    fn begin(make: Make, codec: Codec, line: usize, speech: &Speech, seed: u64) -> Call {
+        let (_, loss, jitter_ms) = LINES[line];
+        let listener = Peer::with(make, codec, Wire::Plain, &Sound::Hear);
+        let speaker = Peer::with(make, codec, Wire::Plain, &Sound::Say(speech.file(codec, "said")));
+        let line = Line { loss, jitter_ms, seed, length: speech.length };
+        let bridge = Bridge::between(&speaker, &listener, codec, line);
+        Call { codec, clean: loss == 0.0 && jitter_ms == 0, bridge, listener, _speaker: speaker }
     }
 
     /// kbit/s of what was said, for Opus on the clean line.
     fn rate(&self, length: Duration) -> Option<f64> {
-        let bits = self.relay.octets.load(Ordering::Relaxed) as f64 * 8.0;
-        (self.codec == Codec::Opus && self.clean && self.ends.is_some())
+        let bits = self.bridge.relay.octets.load(Ordering::Relaxed) as f64 * 8.0;
+        (self.codec == Codec::Opus && self.clean && self.bridge.stands())
             .then_some(bits / length.as_secs_f64() / 1_000.0)
     }
 
     fn end(self) -> (Peer, Option<PathBuf>) {
-        let heard = self.ends.as_ref().and_then(|ends| {
-            ends.iter().for_each(Caller::hang_up);
-            self.listener.heard()
-        });
+        let stood = self.bridge.stands();
+        drop(self.bridge);
+        let heard = self.listener.heard().filter(|_| stood);
         (self.listener, heard)
     }
 }
 
 /// What a relay does, and how long its rate is of interest.
-#[derive(Debug, Clone, Copy)]
-struct Line {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Line {
     loss: f64,
     jitter_ms: u64,
     seed: u64,

@@ -25,7 +25,17 @@ systemd|command -v systemd-analyze
 systemd-container|command -v systemd-nspawn
 L
     ;;
-  bench) printf '%s\n' 'baresip-core|command -v baresip' 'nats-server|command -v nats-server' ;;
+  bench) cat <<'L'
+baresip-core|command -v baresip
+nats-server|command -v nats-server
+pulseaudio|command -v pulseaudio
+pulseaudio-utils|command -v pactl
+libasound2-plugins|test -n "$(find /usr/lib -name libasound_module_pcm_pulse.so -print -quit)"
+espeak-ng|command -v espeak-ng
+python3-venv|python3 -c "import ensurepip, venv"
+python3-dev|test -e "$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h"
+L
+    ;;
   test) cat <<'L'
 kamailio|command -v kamailio
 kamailio-tls-modules|test -n "$(find /usr/lib /usr/lib64 -path '*kamailio/modules/tls.so' -print -quit 2>/dev/null)"
