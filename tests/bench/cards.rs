@@ -23,37 +23,38 @@ use crate::table::Table;
 /// For the reader of its section.
 pub const ABOUT: &str = "Two phones of the same make, each with a card of its own (virtual ones of one PulseAudio, null sinks), talk to each other in Opus at 64 kbit/s.\n\
     From mouth to ear: from a tone's begin at one's microphone to its begin at the other's loudspeaker, once the call is 10 s old; the median of some\n\
-    20. phoned cleans its microphones, as it does by default; its CPU is given with that (echo, noise) and without, and the difference is what a device\n\
-    costs. Debian's baresip has no module for PulseAudio: it takes ALSA's bridge to it, and does not clean.";
+    20. phoned cleans its microphones (echo, noise), as it does by default, baresip does not; what that costs is the CPU of the microphone's thread with\n\
+    it and without. Debian's baresip has no module for PulseAudio: it takes ALSA's bridge to it.";
 
 /// How long delays, and then CPU, are measured.
 const WINDOW: Duration = Duration::from_secs(10);
 const CPU_WINDOW: Duration = Duration::from_secs(20);
 
+/// CPU in % of a core: of a phone, and of its microphone's thread.
+type Cpu = Option<(f64, f64)>;
+
 /// All rows of one make.
 pub fn rows(make: Make, table: &mut Table) {
-    let plain = talk(make, true, &mut |_, _| {});
     let (mut delay, mut buffer) = (None, None);
-    let cpu = match make {
-        Make::Baresip => talk(make, true, &mut |cards, _| delay = mouth_to_ear(cards)),
-        Make::Phoned => talk(make, false, &mut |cards, listener| {
-            delay = mouth_to_ear(cards);
-            buffer = jitter_buffer(listener);
-        }),
-    };
+    let cpu = talk(make, false, &mut |cards, listener| {
+        delay = mouth_to_ear(cards);
+        buffer = jitter_buffer(make, listener);
+    });
     table.put("from mouth to ear, ms", make.column(), delay);
-    table.put("CPU of a phone in a call with a card, % of a core", make.column(), plain);
     if make == Make::Phoned {
-        table.put("its jitter buffer, ms of that", make.column(), buffer);
-        table.put("the same, its microphone cleaned", make.column(), cpu);
-        let clean = cpu.zip(plain).map(|(with, without)| (with - without).max(0.0));
-        table.put("so to clean a microphone costs, % of a core", make.column(), clean);
+        table.put("of that its jitter buffer, ms", make.column(), buffer);
+    }
+    table.put("a phone in a call with a card: CPU, % of a core", make.column(), cpu.map(|(phone, _)| phone));
+    if make == Make::Phoned {
+        let raw = talk(make, true, &mut |_, _| {});
+        let clean = cpu.zip(raw).map(|((_, cleaned), (_, raw))| cleaned - raw);
+        table.put("of that to clean its microphone, % of a core", make.column(), clean);
     }
 }
 
-/// A call between two such phones; the CPU of one of them, % of a core.
-fn talk(make: Make, raw: bool, look: &mut dyn FnMut(&Cards, &Peer)) -> Option<f64> {
-    println!("{}: two sound cards{}", make.name(), if raw { "" } else { ", cleaned" });
+/// A call between two such phones, in which somebody looks around; what each of them used then.
+fn talk(make: Make, raw: bool, look: &mut dyn FnMut(&Cards, &Peer)) -> Cpu {
+    println!("{}: two sound cards{}", make.name(), if raw { ", as they are" } else { "" });
     let mut cpu = None;
     beside_cards(2, |cards| {
         let peer = |number| Peer::with(make, Codec::Opus, Wire::Plain, &Sound::Card { number, env: cards.env(), raw });
@@ -66,12 +67,26 @@ fn talk(make: Make, raw: bool, look: &mut dyn FnMut(&Cards, &Peer)) -> Option<f6
         let _speaking = cards.say("mic1", bursts.repeat(100));
         sleep(Duration::from_secs(10));
         look(cards, &listener);
-        let used = || [&speaker, &listener].map(|peer| Usage::of(peer.pid()).cpu_s).iter().sum::<f64>();
+        let used = || {
+            let both = [&speaker, &listener].map(|peer| (Usage::of(peer.pid()).cpu_s, microphone(peer.pid())));
+            both.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+        };
         let before = used();
         let long = sleep(CPU_WINDOW).as_secs_f64();
-        cpu = Some((used() - before) / 2.0 / long * 100.0);
+        let share = |after: f64, before: f64| (after - before) / 2.0 / long * 100.0;
+        let after = used();
+        cpu = Some((share(after.0, before.0), share(after.1, before.1)));
     });
     cpu
+}
+
+/// CPU time of a phoned's microphones' threads, s.
+fn microphone(pid: u32) -> f64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let text = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    let named = tasks.map(|task| task.path()).filter(|task| text(task.join("comm")).trim() == "audio-in");
+    let used = |task: std::path::PathBuf| text(task.join("schedstat")).split(' ').next()?.parse::<f64>().ok();
+    named.filter_map(used).sum::<f64>() / 1e9
 }
 
 /// The median over the bursts of some seconds, ms.
@@ -94,7 +109,10 @@ fn begins(ear: &Listening) -> Vec<Instant> {
 }
 
 /// How long packets wait in that phoned's one call, ms.
-fn jitter_buffer(phone: &Peer) -> Option<f64> {
+fn jitter_buffer(make: Make, phone: &Peer) -> Option<f64> {
+    if make != Make::Phoned {
+        return None;
+    }
     let mut stream = UnixStream::connect(phone.socket()).ok()?;
     stream.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"phone.getSession\"}\n").ok()?;
     let mut line = String::new();
