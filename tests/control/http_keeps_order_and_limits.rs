@@ -1,16 +1,12 @@
 //! The WebSocket does as the Unix socket does: requests enter in order, events have no gap, a client that never reads is told
 //! what it lost and slows nobody. Bodies, headers, connections and subscriptions have their limits; TLS works; a stop ends all.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
-
-mod fake_phone;
-mod http_client;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fake_phone::{FakePhone, event};
+use crate::fake_phone::{FakePhone, event};
+use crate::http_client::{ADMIN, CALL, OBSERVE, WebSocket, ask, config, get, post, raw};
 use futures_util::{SinkExt, StreamExt};
-use http_client::{ADMIN, CALL, OBSERVE, WebSocket, ask, config, get, post, raw};
 use phoned::rpc::{MAX_BATCH, MAX_LINE, MAX_SUBSCRIPTIONS};
 use phoned::ua::command::{Command, GetSession};
 use serde_json::{Value, json};
@@ -200,7 +196,7 @@ async fn the_same_within_tls() {
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes).await;
-    assert_eq!(http_client::answer(&bytes).json()["result"], true);
+    assert_eq!(crate::http_client::answer(&bytes).json()["result"], true);
     // Who speaks plainly there gets nothing.
     assert_eq!(get(&phone, "/metrics", OBSERVE).await.status, 0);
 }

@@ -1,10 +1,7 @@
 //! Every wrong line gets its own error: not JSON −32700, not a request −32600, no such method −32601, wrong params −32602 with
 //! `data.path`, a role too low −231; and the connection stays.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
 
-mod fake_phone;
-
-use fake_phone::{Client, FakePhone};
+use crate::fake_phone::{Client, FakePhone};
 use phoned::rpc::{METHODS, Parsed, Role, document, parse_line};
 use serde_json::{Value, json};
 

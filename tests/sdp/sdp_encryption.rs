@@ -1,7 +1,5 @@
 //! Keys in offers and answers by RFC 4568: profiles, tags, several lines, lifetimes and identifiers; what cannot be agreed on is
 //! refused, and encrypted and clear audio never stand beside each other.
-#![allow(clippy::unwrap_used)]
-
 use phoned::sdp::{
     CodecKind, Direction, Encryption, KeySeed, LocalSide, Negotiated, Protection, Sdes, SdpError, SessionDescription,
     Suite,

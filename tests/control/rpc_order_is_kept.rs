@@ -1,14 +1,11 @@
 //! Requests of one connection enter the phone in the order sent, and what waits for nobody is answered in that order; what
 //! waits for the far end holds nobody up. A client that has said all gets its answers before the end.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
-
-mod fake_phone;
 
 use std::io::Write;
 use std::process::{Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
-use fake_phone::FakePhone;
+use crate::fake_phone::FakePhone;
 use phoned::ua::command::{Command, GetSession};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;

@@ -1,7 +1,5 @@
 //! What is wrong with a configuration is told by file, line, column and key, with what would be right; all of it at once; and
 //! a password is never quoted.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
-
 use phoned::config::{Config, Faults, Sources, load};
 
 fn check(text: &str) -> Result<Config, Faults> {

@@ -1,10 +1,7 @@
 //! What a subscription sees: its filter, the chain of seq and prev, its end with its session; samples give
 //! way to events.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
 
-mod fake_phone;
-
-use fake_phone::{Client, FakePhone, event};
+use crate::fake_phone::{Client, FakePhone, event};
 use serde_json::{Value, json};
 
 async fn next(client: &mut Client) -> Value {

@@ -1,7 +1,5 @@
 //! Video in offer and answer: one line within the audio's BUNDLE group, by what each side has; lines keep their order, a refused one comes
 //! back under another name, and outside of a group video stays refused.
-#![allow(clippy::unwrap_used, reason = "a test")]
-
 use std::collections::BTreeSet;
 
 use phoned::sdp::{

@@ -1,13 +1,10 @@
 //! The socket's place: a stale socket is replaced, a live one and other people's files are left alone. Its limits: 32
 //! connections, lines of 64 KiB, the first byte within 10 s.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
-
-mod fake_phone;
 
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
-use fake_phone::FakePhone;
+use crate::fake_phone::FakePhone;
 use phoned::config::{Roles, RpcConfig};
 use phoned::rpc::{BindError, Server};
 use serde_json::json;

@@ -1,6 +1,4 @@
 //! `config/phoned.toml` parses, says exactly the defaults, and shows every key there is.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -1,14 +1,11 @@
 //! Who a client is decides what it may do: a user in no role is turned away at the door, a role too low is refused by method.
 //! Needs root (to become somebody else); without it only the own user is tried.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
-
-mod fake_phone;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fake_phone::FakePhone;
+use crate::fake_phone::FakePhone;
 use phoned::config::Roles;
 use serde_json::{Value, json};
 

@@ -1,12 +1,10 @@
 //! SIPp calls phoned: answered, refused, cancelled, held and holding, without an offer, with the ACK lost, with the INVITE repeated,
 //! with reliable provisionals required, and through a proxy that records its route. SIPp checks every message, phoned's events are checked here.
 
-mod common;
-
-use common::daemon::{Client, Daemon, Setup, trunk};
-use common::kamailio::{DOMAIN, Kamailio, Setup as Registrar, password};
-use common::sipp::{Run, Sipp};
-use common::wait::{secs, until};
+use crate::common::daemon::{Client, Daemon, Setup, trunk};
+use crate::common::kamailio::{DOMAIN, Kamailio, Setup as Registrar, password};
+use crate::common::sipp::{Run, Sipp};
+use crate::common::wait::{secs, until};
 use serde_json::json;
 
 /// phoned with the account alice that any peer of loopback may call, and SIPp calling it.
@@ -140,7 +138,7 @@ fn through_a_proxy_that_records_its_route() {
     let mut registrar = Registrar::users(&["alice"]);
     registrar.open.push("sipp".into());
     let kamailio = Kamailio::start(&registrar);
-    let tables = common::daemon::account("alice", DOMAIN, &password("alice"), &kamailio.uri(), 440);
+    let tables = crate::common::daemon::account("alice", DOMAIN, &password("alice"), &kamailio.uri(), 440);
     let phoned = Daemon::start(&Setup { tables, ..Setup::default() });
     let mut client = phoned.connect();
     client.registered("alice", secs(30));

@@ -2,11 +2,9 @@
 //! half of it by UPDATE or by a re-INVITE, called or calling; a peer that promised to refresh and is silent loses the call.
 //! All at the same time, so that it takes a minute.
 
-mod common;
-
-use common::daemon::{Client, Daemon, Setup, trunk};
-use common::sipp::{Run, Sipp};
-use common::wait::{now, secs, until};
+use crate::common::daemon::{Client, Daemon, Setup, trunk};
+use crate::common::sipp::{Run, Sipp};
+use crate::common::wait::{now, secs, until};
 use serde_json::json;
 
 /// phoned as alice, who asks for the least interval.

@@ -1,7 +1,5 @@
 //! `phoned.toml`, then `conf.d/*.toml` by name, then the environment: later ones win key by key, an array whole; the
 //! environment sets scalars only, and strictly.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test meets the clock and the system")]
-
 use std::fs;
 use std::path::Path;
 

@@ -2,12 +2,10 @@
 //! hold, a refused transfer, reliable provisionals, silence that makes it repeat its INVITE, a 200 that comes again, and through a
 //! proxy that records its route. SIPp checks every message.
 
-mod common;
-
-use common::daemon::{Client, Daemon, Setup, account, trunk};
-use common::kamailio::{DOMAIN, Kamailio, Setup as Registrar, password};
-use common::sipp::{Run, Sipp};
-use common::wait::{secs, until};
+use crate::common::daemon::{Client, Daemon, Setup, account, trunk};
+use crate::common::kamailio::{DOMAIN, Kamailio, Setup as Registrar, password};
+use crate::common::sipp::{Run, Sipp};
+use crate::common::wait::{secs, until};
 use md5::{Digest, Md5};
 use serde_json::json;
 
