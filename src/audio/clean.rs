@@ -1,6 +1,9 @@
 //! What a microphone gives, made clean: the echo of a loudspeaker is taken out of it, steady noise turned down, its level evened.
 //! One instance a pair of devices. It runs on the microphone's thread, never in a callback.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rtrb::Consumer;
 use sonora::config::{
     AdaptiveDigital, EchoCanceller, GainController2, MaxProcessingRate, NoiseSuppression as Suppression,
@@ -16,6 +19,9 @@ const BLOCK: usize = RATE as usize / 100;
 /// From a sample's way into the loudspeaker's ring to its echo's out of the microphone's, ms: where the search begins.
 const DELAY: i32 = 60;
 
+/// What a loudspeaker plays, from the moment that it is written for the card, and how much of it the card has not taken yet.
+pub(super) type Played = (Consumer<i16>, Arc<AtomicUsize>);
+
 /// What a session wants of its microphone, and the loudspeaker beside it (its lane's name), where there is a real one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wish {
@@ -29,7 +35,7 @@ pub(super) struct Cleaners(Vec<(Wish, Cleaner)>);
 
 impl Cleaners {
     /// There is one for that wish from now on; `far` serves it, if it is new.
-    pub(super) fn join(&mut self, wish: &Wish, far: Option<Consumer<i16>>) {
+    pub(super) fn join(&mut self, wish: &Wish, far: Option<Played>) {
         if !self.0.iter().any(|(known, _)| known == wish) {
             self.0.push((wish.clone(), Cleaner::new(wish.cleaning, far)));
         }
@@ -62,7 +68,7 @@ pub(super) struct Cleaner {
 
 impl Cleaner {
     /// `far` has what the loudspeaker plays, from the moment that it is written for it.
-    pub(super) fn new(cleaning: Cleaning, far: Option<Consumer<i16>>) -> Cleaner {
+    pub(super) fn new(cleaning: Cleaning, far: Option<Played>) -> Cleaner {
         let level = match cleaning.noise_suppression {
             NoiseSuppression::Off => None,
             NoiseSuppression::Low => Some(NoiseSuppressionLevel::Low),
@@ -123,19 +129,22 @@ impl Cleaner {
 /// What the loudspeaker plays, on its way to the canceller.
 struct Far {
     ring: Consumer<i16>,
+    waiting: Arc<AtomicUsize>,
     drift: Drift,
     block: [i16; BLOCK + 1],
     taken: i64,
 }
 
 impl Far {
-    fn new(ring: Consumer<i16>) -> Far {
-        Far { ring, drift: Drift::default(), block: [0; BLOCK + 1], taken: 0 }
+    fn new((ring, waiting): Played) -> Far {
+        Far { ring, waiting, drift: Drift::default(), block: [0; BLOCK + 1], taken: 0 }
     }
 
     /// All that has come by now; the microphone gave `heard` samples meanwhile.
     fn play(&mut self, processing: &mut AudioProcessing, heard: usize) {
-        self.drift.note(self.taken + self.ring.slots() as i64, heard);
+        // More may be laid out for the card than before: that moves no echo.
+        let waiting = self.waiting.load(Ordering::Relaxed) as i64;
+        self.drift.note(self.taken + self.ring.slots() as i64 - waiting, heard);
         loop {
             let wanted = (BLOCK as i64 + self.drift.due()) as usize;
             let block = &mut self.block[..wanted];

@@ -3,32 +3,24 @@
 //! sessions have silence, and it is opened again as soon as it is back.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rtrb::{Consumer, Producer, RingBuffer};
 use thread_priority::{ThreadPriority, set_current_thread_priority};
 
-use super::callback::Vitals;
-use super::clean::{Cleaners, Wish};
+use super::ahead::{Ahead, PRIMED};
+use super::clean::{Cleaners, Played, Wish};
 use super::clock::{now, sleep_until};
 use super::directory::{Direction, Directory};
 use super::end::{Sink, Source};
 use super::gauge::{Gauge, Gauges, Meter, Window};
 use super::limiter::Limiter;
-use super::reserve::Keeper;
 use super::ring::{CAPACITY, RATE, Reader};
 use super::stream::{Opening, RingEnd, Stream, open};
 
 const TURN: Duration = Duration::from_millis(10);
-/// What waits for a loudspeaker's first callback, samples.
-const PRIMED: usize = 1440;
-/// Turns in which it begins, and from one look at how much its callbacks take to the next: 0.2 and 2 s.
-const BEGIN: u32 = 20;
-const LOOK: u32 = 200;
-/// Its callbacks take 10 ms at least: that is asked for; and no more than 50 ms is laid out for them.
-const CALLBACK: std::ops::RangeInclusive<usize> = 480..=2400;
 /// A stream without a callback for so long is dead.
 const WATCHDOG: Duration = Duration::from_millis(500);
 /// Before the first callback, or for opening at all.
@@ -59,11 +51,11 @@ enum End {
         /// What it was before, for whoever watches the microphone.
         raw: Arc<AtomicU64>,
         /// What the loudspeaker plays, until a cleaner has it.
-        far: Option<Consumer<i16>>,
+        far: Option<Played>,
     },
     Output(Box<Reader>),
-    /// A canceller's: all that is played goes there.
-    Ear(Producer<i16>),
+    /// A canceller's: all that is played goes there, and how much of it the card has not taken yet.
+    Ear(Producer<i16>, Arc<AtomicUsize>),
 }
 
 impl Lanes {
@@ -83,9 +75,9 @@ impl Lanes {
     pub(super) fn clean_source(&self, directory: &Arc<Directory>, id: &str, wish: Wish) -> Result<Source, String> {
         let mut far = None;
         if let Some(beside) = &wish.beside {
-            let (producer, consumer) = RingBuffer::new(CAPACITY);
-            self.attach(directory, beside, Direction::Output, End::Ear(producer))?;
-            far = Some(consumer);
+            let ((producer, consumer), waiting) = (RingBuffer::new(CAPACITY), Arc::<AtomicUsize>::default());
+            self.attach(directory, beside, Direction::Output, End::Ear(producer, waiting.clone()))?;
+            far = Some((consumer, waiting));
         }
         self.input(directory, id, Some(wish), far)
     }
@@ -95,7 +87,7 @@ impl Lanes {
         directory: &Arc<Directory>,
         id: &str,
         wish: Option<Wish>,
-        far: Option<Consumer<i16>>,
+        far: Option<Played>,
     ) -> Result<Source, String> {
         let (ring, consumer) = RingBuffer::new(CAPACITY);
         let reader = Reader::new(consumer, self.1.of(Direction::Input, id).sessions.clone());
@@ -340,7 +332,7 @@ impl Lane {
             }
             State::Open { stream: Stream { ring: RingEnd::Output(ring), vitals, .. }, .. } => {
                 let starved = vitals.starved.swap(0, Ordering::Relaxed) as usize;
-                let ahead = self.ahead.of(vitals, starved);
+                let ahead = self.ahead.of(vitals, CAPACITY - ring.slots(), starved);
                 self.mix.add_up(ring, ahead, starved, &mut self.ends, &self.gauge);
             }
             // What is said to a device that is away is not said later.
@@ -367,34 +359,9 @@ impl Drop for Lane {
 impl End {
     fn is_abandoned(&self) -> bool {
         match self {
-            End::Input { ring, .. } | End::Ear(ring) => ring.is_abandoned(),
+            End::Input { ring, .. } | End::Ear(ring, _) => ring.is_abandoned(),
             End::Output(ring) => ring.is_abandoned(),
         }
-    }
-}
-
-/// How much waits for a loudspeaker's next callback: what it takes, and the device's reserve for our turns that are late.
-struct Ahead {
-    keeper: Keeper,
-    callback: usize,
-    turns: u32,
-}
-
-impl Ahead {
-    fn new(gauge: &Gauge) -> Ahead {
-        Ahead { keeper: Keeper::new(gauge.card.clone()), callback: 0, turns: 0 }
-    }
-
-    /// For this turn; it lacked `starved` samples in the one before.
-    fn of(&mut self, vitals: &Vitals, starved: usize) -> usize {
-        self.turns += 1;
-        // What a card takes at once when it begins says nothing.
-        self.keeper.note(RATE as usize / 100, starved > 0 && self.turns > BEGIN);
-        if self.turns.is_multiple_of(LOOK) {
-            self.callback = vitals.most.swap(0, Ordering::Relaxed);
-        }
-        let callback = self.callback.max(vitals.most.load(Ordering::Relaxed));
-        callback.clamp(*CALLBACK.start(), *CALLBACK.end()) + self.keeper.get()
     }
 }
 
@@ -461,7 +428,8 @@ impl Mix {
         let _ = self.meter.note(one, gauge);
         let _ = card.push_partial_slice(one);
         for end in ends {
-            if let End::Ear(ring) = end {
+            if let End::Ear(ring, waiting) = end {
+                waiting.store(filled + n, Ordering::Relaxed);
                 // What the card lacked, it played as silence: a canceller counts samples.
                 silence(ring, starved);
                 let _ = ring.push_partial_slice(one);
@@ -473,7 +441,7 @@ impl Mix {
         for end in ends {
             match end {
                 End::Output(ring) => ring.clear(),
-                End::Ear(ring) => silence(ring, RATE as usize / 100),
+                End::Ear(ring, _) => silence(ring, RATE as usize / 100),
                 End::Input { .. } => {}
             }
         }

@@ -3,6 +3,7 @@
 //! A session holds a [`Source`] and a [`Sink`]; both only copy to and from memory, so the media engine may use them on
 //! its real-time workers. Whatever can block (files, sound servers) has a thread of its own behind a bounded ring.
 
+mod ahead;
 mod callback;
 mod clean;
 mod clock;

@@ -1,5 +1,5 @@
-//! How much sound is kept for a writer that is late: as little as the host allows. A gap makes it more at once, quiet times less by
-//! and by. What was found is the device's own, and the next call begins with it.
+//! How much sound is kept for a writer that is late: as little as the host allows. A gap makes it more, a minute in which it was not
+//! touched makes it less. What was found is the device's own, and the next call begins with it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,31 +12,43 @@ const LEAST: usize = RATE as usize / 100;
 const MOST: usize = 4 * LEAST;
 /// What a gap adds.
 const MORE: usize = LEAST;
-/// What a minute without a gap takes away.
+/// So long after that, 10 s, another gap says nothing: there was no time yet to keep more.
+const SETTLING: usize = 10 * RATE as usize;
+/// What a calm minute takes away.
 const LESS: usize = LEAST / 2;
 const CALM: usize = 60 * RATE as usize;
 
 /// One device's, in samples; all that read from its rings share it.
 #[derive(Clone)]
-pub(super) struct Reserve(Arc<AtomicUsize>);
+pub(super) struct Reserve(Arc<Shared>);
+
+struct Shared {
+    kept: AtomicUsize,
+    /// The longest that one of the readers before was calm, samples.
+    calm: AtomicUsize,
+}
 
 impl Default for Reserve {
     fn default() -> Self {
-        Reserve(Arc::new(AtomicUsize::new(LEAST)))
+        Reserve(Arc::new(Shared { kept: AtomicUsize::new(LEAST), calm: AtomicUsize::new(0) }))
     }
 }
 
 /// One reader's sight of it.
 pub(super) struct Keeper {
-    shared: Reserve,
+    shared: Arc<Shared>,
     had: usize,
-    /// Samples since it was last changed, by whomever.
+    /// Samples since it was last changed, by whomever, and the least that was left meanwhile.
     calm: usize,
+    spare: usize,
+    /// Samples in which gaps do not count.
+    settling: usize,
 }
 
 impl Keeper {
-    pub(super) fn new(shared: Reserve) -> Keeper {
-        Keeper { had: shared.get(), shared, calm: 0 }
+    pub(super) fn new(Reserve(shared): Reserve) -> Keeper {
+        let (had, calm) = (shared.kept.load(Ordering::Relaxed), shared.calm.load(Ordering::Relaxed));
+        Keeper { shared, had, calm, spare: usize::MAX, settling: 0 }
     }
 
     /// What is to be kept now, samples.
@@ -44,27 +56,43 @@ impl Keeper {
         self.had
     }
 
-    /// So many samples went by, with or without a gap.
-    pub(super) fn note(&mut self, samples: usize, gap: bool) {
-        self.calm = if gap { 0 } else { self.calm + samples };
-        if gap {
-            self.shared.0.fetch_max((self.had + MORE).min(MOST), Ordering::Relaxed);
+    /// So many samples were read, and some left; or there was a gap.
+    pub(super) fn note(&mut self, samples: usize, left: usize, gap: bool) {
+        self.settling = self.settling.saturating_sub(samples);
+        self.calm += samples;
+        self.spare = self.spare.min(left);
+        if gap && self.settling == 0 {
+            self.shared.kept.fetch_max((self.had + MORE).min(MOST), Ordering::Relaxed);
+            self.begin(SETTLING);
+        } else if gap {
+            self.begin(self.settling);
         } else if self.calm >= CALM {
-            // Whoever comes first; the others see it and begin to count anew.
-            let less = self.had.saturating_sub(LESS).max(LEAST);
-            let _ = self.shared.0.compare_exchange(self.had, less, Ordering::Relaxed, Ordering::Relaxed);
-            self.calm = 0;
+            if self.spare >= LEAST {
+                // Whoever comes first; the others see it and begin anew.
+                let less = self.had.saturating_sub(LESS).max(LEAST);
+                let _ = self.shared.kept.compare_exchange(self.had, less, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            self.begin(0);
         }
-        let now = self.shared.get();
+        let now = self.shared.kept.load(Ordering::Relaxed);
         if now != self.had {
-            (self.had, self.calm) = (now, 0);
+            self.begin(if now > self.had { SETTLING } else { 0 });
+            self.had = now;
         }
+    }
+
+    fn begin(&mut self, settling: usize) {
+        (self.calm, self.spare, self.settling) = (0, usize::MAX, settling);
+        self.shared.calm.store(0, Ordering::Relaxed);
     }
 }
 
-impl Reserve {
-    fn get(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+impl Drop for Keeper {
+    /// Calls are short: who reads next goes on counting.
+    fn drop(&mut self) {
+        if self.spare >= LEAST {
+            self.shared.calm.fetch_max(self.calm, Ordering::Relaxed);
+        }
     }
 }
 
@@ -72,25 +100,54 @@ impl Reserve {
 mod tests {
     use super::*;
 
+    const TURN: usize = 480;
+
+    fn seconds(readers: &mut [Keeper], seconds: usize) {
+        for _ in 0..100 * seconds {
+            readers.iter_mut().for_each(|reader| reader.note(TURN, reader.get(), false));
+        }
+    }
+
     #[test]
-    fn gaps_make_it_more_and_quiet_minutes_less() {
+    fn gaps_make_it_more_and_calm_minutes_less() {
         let shared = Reserve::default();
         let mut readers: Vec<Keeper> = (0..20).map(|_| Keeper::new(shared.clone())).collect();
-        readers.iter_mut().for_each(|reader| reader.note(480, true));
-        readers.iter_mut().for_each(|reader| reader.note(480, false));
+        for _ in 0..5 {
+            readers.iter_mut().for_each(|reader| reader.note(TURN, 0, true));
+        }
         assert!(
             readers.iter().all(|reader| reader.get() == LEAST + MORE),
             "one hiccup, seen by all of them, counts once"
         );
         for _ in 0..9 {
-            readers[3].note(480, true);
+            seconds(&mut readers, 11);
+            readers[3].note(TURN, 0, true);
         }
         assert_eq!(readers[3].get(), MOST);
-        let minutes = (MOST - LEAST) / LESS;
-        for minute in 0..minutes {
-            assert!(readers[0].get() > LEAST || minute == 0, "not before minute {minute}");
-            (0..6_010).for_each(|_| readers.iter_mut().for_each(|reader| reader.note(480, false)));
+        for minute in 0..(MOST - LEAST) / LESS {
+            assert!(readers[0].get() > LEAST, "not before minute {minute}");
+            seconds(&mut readers, 61);
         }
         assert_eq!(Keeper::new(shared).get(), LEAST, "twenty readers do not hurry it");
+    }
+
+    #[test]
+    fn short_calls_make_it_less_too() {
+        let shared = Reserve::default();
+        Keeper::new(shared.clone()).note(TURN, 0, true);
+        for _ in 0..6 {
+            seconds(&mut [Keeper::new(shared.clone())], 25);
+        }
+        assert_eq!(Keeper::new(shared).get(), LEAST);
+    }
+
+    #[test]
+    fn what_is_used_stays() {
+        let mut reader = Keeper::new(Reserve::default());
+        reader.note(TURN, 0, true);
+        for n in 0..30_000 {
+            reader.note(TURN, if n % 3_000 == 7 { LEAST - 1 } else { 960 }, false);
+        }
+        assert_eq!(reader.get(), LEAST + MORE, "a writer that is late each 30 s needs it");
     }
 }

@@ -10,13 +10,16 @@ use super::reserve::{Keeper, Reserve};
 
 /// Samples a second of every real device.
 pub(super) const RATE: u32 = 48_000;
-/// More than this is too late to be heard: 100 ms. The oldest goes.
+/// What would leave more than this, 100 ms, is too late to be heard. The oldest goes.
 const BOUND: usize = 4800;
+/// No writer gives more than this at once, 50 ms; what is more is the backlog of a stall.
+const BURST: usize = BOUND / 2;
 /// The size of a ring: the bound, and the greatest write on top.
 pub(super) const CAPACITY: usize = 2 * BOUND;
-/// Over how many samples the least that was left is looked for: 2 s.
+/// Over how many samples the least that was left is looked for: 2 s, and before anything is taken away 10 s.
 const WINDOW: usize = 2 * RATE as usize;
-/// By so much, 5 ms, more or less may be left than is wanted.
+const LONG: usize = 10 * RATE as usize;
+/// By so much, 5 ms, more may be left than is wanted.
 const NOTHING: i64 = 240;
 /// Samples from one slip to the next: 25 slips a second, 0.05 %, which nobody hears and every card's clock keeps.
 const BETWEEN: usize = 1920;
@@ -31,12 +34,12 @@ pub(super) struct Reader {
     ring: Consumer<i16>,
     keeper: Keeper,
     flowing: bool,
-    /// Samples that must still slip: more go in than come out, or fewer.
+    /// Samples that must still slip: so many are too many; or, negative, too few.
     owed: i64,
     since_slip: usize,
-    /// The least that was left, and in how many samples.
-    least: usize,
-    seen: usize,
+    /// The least that was left in this window, and in the long one; and how much of each is over.
+    least: [usize; 2],
+    seen: [usize; 2],
     /// What the last reading left, and the most that was found on top of it.
     left: usize,
     burst: usize,
@@ -56,8 +59,8 @@ impl Reader {
             flowing: false,
             owed: 0,
             since_slip: 0,
-            least: usize::MAX,
-            seen: 0,
+            least: [usize::MAX; 2],
+            seen: [0; 2],
             left: 0,
             burst: 0,
             dry: 0,
@@ -108,12 +111,16 @@ impl Reader {
             self.clear();
         }
         let n = out.len();
+        if n == 0 {
+            return false;
+        }
         let mut there = self.ring.slots();
-        self.burst = self.burst.max(there.saturating_sub(self.left)).min(BOUND / 2);
+        let most = if self.flowing { BURST } else { BURST / 2 };
+        self.burst = self.burst.max(there.saturating_sub(self.left).min(most));
         // A writer that gives two readings' worth at a time leaves the second one with that much less.
         let wanted = n.max(self.burst) + self.keeper.get();
-        if there > BOUND {
-            there -= self.skip(there - wanted.min(BOUND));
+        if there > BOUND + n.max(self.burst) {
+            there -= self.skip(there - wanted);
             self.look_anew();
         }
         if !self.flowing {
@@ -132,15 +139,17 @@ impl Reader {
         self.since_slip += n;
         let wanted = n.saturating_add_signed(self.due(n));
         if wanted == n || n < 2 || wanted > there.min(self.block.len()) {
-            let (filled, rest) = self.ring.pop_partial_slice(out);
+            // What the writer adds meanwhile is for the next reading.
+            let (sound, rest) = out.split_at_mut(n.min(there));
+            let _ = self.ring.pop_entire_slice(sound);
             rest.fill(0);
-            self.left = there - filled.len();
+            self.left = there - sound.len();
             // A gap, if sound comes again soon: else the stream has ended.
-            self.keeper.note(n, rest.is_empty() && self.dry > 0);
+            self.keeper.note(n, self.left, rest.is_empty() && self.dry > 0);
             self.dry = if rest.is_empty() { 0 } else { self.dry + rest.len() };
             self.flowing = self.dry < STOPPED;
             self.burst = if self.flowing { self.burst } else { 0 };
-            return !filled.is_empty();
+            return !sound.is_empty();
         }
         self.since_slip = 0;
         self.owed -= wanted as i64 - n as i64;
@@ -150,7 +159,7 @@ impl Reader {
         let block = &mut self.block[..wanted];
         let _ = self.ring.pop_entire_slice(block);
         self.left = there - wanted;
-        self.keeper.note(n, false);
+        self.keeper.note(n, self.left, false);
         slip(block, out);
         true
     }
@@ -178,17 +187,27 @@ impl Reader {
         if there < n {
             return self.look_anew();
         }
-        self.seen += n;
-        self.least = self.least.min(there - n);
-        if self.owed == 0 && self.seen >= WINDOW {
-            let off = self.least as i64 - self.keeper.get() as i64;
+        let (left, kept) = (there - n, self.keeper.get());
+        self.least = self.least.map(|least| least.min(left));
+        self.seen = self.seen.map(|seen| seen + n);
+        if self.seen[0] < WINDOW {
+            return;
+        }
+        let [least, long] = self.least;
+        (self.least[0], self.seen[0]) = (usize::MAX, 0);
+        if (self.owed < 0 && least >= kept) || (self.owed > 0 && least <= kept) {
             self.look_anew();
-            self.owed = if off.abs() > NOTHING { off } else { 0 };
+        } else if self.owed == 0 && least < kept / 2 {
+            self.look_anew();
+            self.owed = least as i64 - kept as i64;
+        } else if self.owed == 0 && self.seen[1] >= LONG {
+            self.look_anew();
+            self.owed = Some(long as i64 - kept as i64).filter(|off| *off > NOTHING).unwrap_or(0);
         }
     }
 
     fn look_anew(&mut self) {
-        (self.owed, self.seen, self.least) = (0, 0, usize::MAX);
+        (self.owed, self.seen, self.least) = (0, [0; 2], [usize::MAX; 2]);
     }
 
     fn skip(&mut self, n: usize) -> usize {

@@ -12,7 +12,8 @@ const TAIL: f32 = 0.01;
 const MARGIN_US: u64 = 5_000;
 /// Before anything was measured: 30 ms, forgotten within seconds.
 const PRIOR: (usize, f32) = (4, 2.0);
-/// On the best of lines: less than a frame, so that who sends and plays at the same moments does not wait for another one, µs.
+/// On the best of lines: less than a frame, so that a packet that comes just when one is played waits for the next turn and no
+/// longer, µs.
 const LEAST_US: u64 = 15_000;
 /// A line that loses more than this share of packets is worth a longer delay: a frame more, µs, and the next packet is there when
 /// one is missing …

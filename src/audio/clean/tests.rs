@@ -46,7 +46,7 @@ fn echo(played: &[i16], gain: f64) -> Vec<i16> {
 /// Turns of 10 ms; the loudspeaker's clock is `ppm` faster than the microphone's.
 fn run(cleaning: Cleaning, played: &[i16], microphone: &[i16], ppm: f64) -> Vec<i16> {
     let (mut ring, far): (Producer<i16>, _) = RingBuffer::new(CAPACITY);
-    let mut cleaner = Cleaner::new(cleaning, Some(far));
+    let mut cleaner = Cleaner::new(cleaning, Some((far, Arc::default())));
     let (mut clean, mut at) = (Vec::new(), 0.0);
     for turn in microphone.chunks(BLOCK) {
         let due = at + BLOCK as f64 * (1.0 + ppm / 1e6);
@@ -102,6 +102,22 @@ fn two_clocks_are_one_to_it() {
     }
 }
 
+/// Its thread lays out 10 ms more for the card: that is no drift, and the echo stays where it is.
+#[test]
+fn more_for_the_card_is_no_drift() {
+    let (mut ring, far) = RingBuffer::new(CAPACITY);
+    let waiting = Arc::new(AtomicUsize::new(960));
+    let mut far = Far::new((far, waiting.clone()));
+    let mut processing = AudioProcessing::builder().config(Config::default()).build();
+    for turn in 0..6_000 {
+        let more = if turn == 2_000 { 480 } else { 0 };
+        waiting.fetch_add(more, Ordering::Relaxed);
+        let _ = ring.push_partial_slice(&vec![0; BLOCK + more]);
+        far.play(&mut processing, BLOCK);
+        assert_eq!(far.drift.slips, 0, "in turn {turn}");
+    }
+}
+
 /// The agent speaks into the far end's words, as loud as they are.
 #[test]
 fn double_talk_is_not_choked() {
@@ -154,7 +170,7 @@ fn one_instance_a_pair() {
     let mut cleaners = Cleaners::default();
     for wish in [&one, &other, &one, &other] {
         let (_, far) = RingBuffer::new(CAPACITY);
-        cleaners.join(wish, Some(far));
+        cleaners.join(wish, Some((far, Arc::default())));
     }
     let mut given = Vec::new();
     cleaners.clean(&noise(1)[..700], |wish, clean| given.push((wish.clone(), clean.len())));
@@ -179,7 +195,7 @@ fn what_a_microphone_costs() {
     let only = Cleaning { echo_cancellation: true, ..Cleaning::OFF };
     for (what, cleaning) in [("echo alone", only), ("default", Cleaning::default())] {
         let (mut ring, far) = RingBuffer::new(CAPACITY);
-        let mut cleaner = Cleaner::new(cleaning, Some(far));
+        let mut cleaner = Cleaner::new(cleaning, Some((far, Arc::default())));
         let seconds = played.chunks_exact(SECOND).zip(heard.chunks_exact(SECOND)).map(|(played, heard)| {
             let before = used();
             for (played, heard) in played.chunks(BLOCK).zip(heard.chunks(BLOCK)) {
