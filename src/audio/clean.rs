@@ -20,7 +20,7 @@ const BLOCK: usize = RATE as usize / 100;
 const DELAY: i32 = 60;
 
 /// What a loudspeaker plays, from the moment that it is written for the card, and how much of it the card has not taken yet.
-pub(super) type Played = (Consumer<i16>, Arc<AtomicUsize>);
+pub(super) type FarEnd = (Consumer<i16>, Arc<AtomicUsize>);
 
 /// What a session wants of its microphone, and the loudspeaker beside it (its lane's name), where there is a real one.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +35,7 @@ pub(super) struct Cleaners(Vec<(Wish, Cleaner)>);
 
 impl Cleaners {
     /// There is one for that wish from now on; `far` serves it, if it is new.
-    pub(super) fn join(&mut self, wish: &Wish, far: Option<Played>) {
+    pub(super) fn join(&mut self, wish: &Wish, far: Option<FarEnd>) {
         if !self.0.iter().any(|(known, _)| known == wish) {
             self.0.push((wish.clone(), Cleaner::new(wish.cleaning, far)));
         }
@@ -68,7 +68,7 @@ pub(super) struct Cleaner {
 
 impl Cleaner {
     /// `far` has what the loudspeaker plays, from the moment that it is written for it.
-    pub(super) fn new(cleaning: Cleaning, far: Option<Played>) -> Cleaner {
+    pub(super) fn new(cleaning: Cleaning, far: Option<FarEnd>) -> Cleaner {
         let level = match cleaning.noise_suppression {
             NoiseSuppression::Off => None,
             NoiseSuppression::Low => Some(NoiseSuppressionLevel::Low),
@@ -136,7 +136,7 @@ struct Far {
 }
 
 impl Far {
-    fn new((ring, waiting): Played) -> Far {
+    fn new((ring, waiting): FarEnd) -> Far {
         Far { ring, waiting, drift: Drift::default(), block: [0; BLOCK + 1], taken: 0 }
     }
 

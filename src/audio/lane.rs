@@ -11,7 +11,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use thread_priority::{ThreadPriority, set_current_thread_priority};
 
 use super::ahead::{Ahead, PRIMED};
-use super::clean::{Cleaners, Played, Wish};
+use super::clean::{Cleaners, FarEnd, Wish};
 use super::clock::{now, sleep_until};
 use super::directory::{Direction, Directory};
 use super::end::{Sink, Source};
@@ -51,7 +51,7 @@ enum End {
         /// What it was before, for whoever watches the microphone.
         raw: Arc<AtomicU64>,
         /// What the loudspeaker plays, until a cleaner has it.
-        far: Option<Played>,
+        far: Option<FarEnd>,
     },
     Output(Box<Reader>),
     /// A canceller's: all that is played goes there, and how much of it the card has not taken yet.
@@ -87,7 +87,7 @@ impl Lanes {
         directory: &Arc<Directory>,
         id: &str,
         wish: Option<Wish>,
-        far: Option<Played>,
+        far: Option<FarEnd>,
     ) -> Result<Source, String> {
         let (ring, consumer) = RingBuffer::new(CAPACITY);
         let reader = Reader::new(consumer, self.1.of(Direction::Input, id).sessions.clone());

@@ -34,7 +34,7 @@ pub(super) struct Reader {
     ring: Consumer<i16>,
     keeper: Keeper,
     flowing: bool,
-    /// Samples that must still slip: so many are too many; or, negative, too few.
+    /// Samples that must still slip: that many are in the ring beyond what is wanted; negative, are lacking.
     owed: i64,
     since_slip: usize,
     /// The least that was left in this window, and in the long one; and how much of each is over.
@@ -43,7 +43,7 @@ pub(super) struct Reader {
     /// What the last reading left, and the most that was found on top of it.
     left: usize,
     burst: usize,
-    /// Silence since the last sample.
+    /// Samples of silence since the last whole reading.
     dry: usize,
     dropped: u64,
     block: Vec<i16>,
@@ -124,16 +124,7 @@ impl Reader {
             self.look_anew();
         }
         if !self.flowing {
-            let missing = wanted.saturating_sub(there);
-            self.flowing = there > 0 && missing <= n;
-            let begin = if self.flowing { missing } else { n };
-            let (silence, sound) = out.split_at_mut(begin);
-            silence.fill(0);
-            let _ = self.ring.pop_entire_slice(sound);
-            self.left = there - sound.len();
-            self.look_anew();
-            (self.owed, self.dry) = (there.saturating_sub(wanted) as i64, 0);
-            return !sound.is_empty();
+            return self.begin(there, wanted, out);
         }
         self.steer(there, n);
         self.since_slip += n;
@@ -162,6 +153,20 @@ impl Reader {
         self.keeper.note(n, self.left, false);
         slip(block, out);
         true
+    }
+
+    /// Sound begins within this reading, at the moment from which on the reserve is kept; or in a later one.
+    fn begin(&mut self, there: usize, wanted: usize, out: &mut [i16]) -> bool {
+        let missing = wanted.saturating_sub(there);
+        self.flowing = there > 0 && missing <= out.len();
+        let silent = if self.flowing { missing } else { out.len() };
+        let (silence, sound) = out.split_at_mut(silent);
+        silence.fill(0);
+        let _ = self.ring.pop_entire_slice(sound);
+        self.left = there - sound.len();
+        self.look_anew();
+        (self.owed, self.dry) = (there.saturating_sub(wanted) as i64, 0);
+        !sound.is_empty()
     }
 
     /// By how many samples more than its length the next reading takes; fewer, if negative.

@@ -6,10 +6,10 @@ mod vcards;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
-use vcards::{Cards, Listening, RATE, beside_cards, level, sine};
+use vcards::{Cards, RATE, beside_cards, delays, sine};
 
 use crate::measure::{Usage, percentile, sleep};
 use crate::peer::{Codec, Make, Peer, Sound, Wire};
@@ -100,19 +100,8 @@ fn microphone(pid: u32) -> f64 {
 fn mouth_to_ear(cards: &Cards) -> Option<f64> {
     let (mouth, ear) = (cards.listen("mic1_in"), cards.listen("spk2"));
     sleep(WINDOW);
-    let (said, heard) = (begins(&mouth), begins(&ear));
-    let delay = |said: &Instant| Some((*heard.iter().find(|heard| *heard > said)? - *said).as_secs_f64() * 1_000.0);
-    let mut delays: Vec<f64> = said.iter().filter_map(delay).filter(|ms| *ms < 490.0).collect();
-    percentile(&mut delays, 50.0)
-}
-
-/// When a burst begins.
-fn begins(ear: &Listening) -> Vec<Instant> {
-    let window = RATE as usize / 500;
-    let all = ear.since(0);
-    let loud = all.chunks_exact(window).enumerate().filter(|(_, part)| level(part, RATE, 1_000.0) > -30.0);
-    let loud: Vec<Instant> = loud.map(|(i, _)| ear.time_of(i * window)).collect();
-    loud.windows(2).filter(|two| two[1] > two[0] + Duration::from_millis(200)).map(|two| two[1]).collect()
+    let ms = |delay: Duration| delay.as_secs_f64() * 1_000.0;
+    percentile(&mut delays(&mouth, &ear, 1_000.0).into_iter().map(ms).collect::<Vec<_>>(), 50.0)
 }
 
 /// How long packets wait in that phoned's one call, ms.

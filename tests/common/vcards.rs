@@ -233,6 +233,29 @@ impl Listening {
     }
 }
 
+impl Listening {
+    /// When that tone is heard, in windows of 2 ms.
+    pub fn hears(&self, hz: f64) -> Vec<Instant> {
+        let window = RATE as usize / 500;
+        let all = self.since(0);
+        let loud = all.chunks_exact(window).enumerate().filter(|(_, part)| level(part, RATE, hz) > -30.0);
+        loud.map(|(i, _)| self.time_of(i * window)).collect()
+    }
+
+    /// When it begins, after 200 ms without it or more.
+    fn begins(&self, hz: f64) -> Vec<Instant> {
+        let all = self.hears(hz);
+        all.windows(2).filter(|two| two[1] > two[0] + Duration::from_millis(200)).map(|two| two[1]).collect()
+    }
+}
+
+/// From each begin of a tone at one place to its next one at another; it comes each 500 ms.
+pub fn delays(mouth: &Listening, ear: &Listening, hz: f64) -> Vec<Duration> {
+    let heard = ear.begins(hz);
+    let delay = |said: Instant| Some(*heard.iter().find(|heard| **heard > said)? - said);
+    mouth.begins(hz).into_iter().filter_map(delay).filter(|delay| *delay < Duration::from_millis(490)).collect()
+}
+
 impl Drop for Listening {
     fn drop(&mut self) {
         let _ = self.client.kill();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fake_phone::{FakePhone, event};
-use crate::http_client::{ADMIN, CALL, OBSERVE, WebSocket, ask, config, get, post, raw};
+use crate::http_client::{ADMIN, CALL, OBSERVE, WebSocket, answer, ask, config, get, post, raw};
 use futures_util::{SinkExt, StreamExt};
 use phoned::rpc::{MAX_BATCH, MAX_LINE, MAX_SUBSCRIPTIONS};
 use phoned::ua::command::{Command, GetSession};
@@ -196,7 +196,7 @@ async fn the_same_within_tls() {
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes).await;
-    assert_eq!(crate::http_client::answer(&bytes).json()["result"], true);
+    assert_eq!(answer(&bytes).json()["result"], true);
     // Who speaks plainly there gets nothing.
     assert_eq!(get(&phone, "/metrics", OBSERVE).await.status, 0);
 }

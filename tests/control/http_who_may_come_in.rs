@@ -2,7 +2,7 @@
 //! our address, a listener beyond loopback that nobody meant: refused, and nothing done.
 
 use crate::fake_phone::FakePhone;
-use crate::http_client::{Answer, CALL, OBSERVE, WebSocket, ask, config, post};
+use crate::http_client::{ADMIN, Answer, CALL, OBSERVE, WebSocket, ask, config, post, raw};
 use phoned::config::{Sources, load};
 use serde_json::json;
 
@@ -33,8 +33,8 @@ async fn every_role_does_what_it_may() {
         (OBSERVE, "session.mute", true),
         (CALL, "session.mute", false),
         (CALL, "daemon.shutdown", true),
-        (crate::http_client::ADMIN, "recording.list", false),
-        (crate::http_client::ADMIN, "daemon.shutdown", false),
+        (ADMIN, "recording.list", false),
+        (ADMIN, "daemon.shutdown", false),
     ] {
         let params = if method.starts_with("session") { json!(["1"]) } else { json!({}) };
         let request = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
@@ -127,7 +127,7 @@ async fn a_name_turned_to_our_address_is_turned_away() {
     let phone = phone().await;
     let with_host = async |host: &str| -> Answer {
         let token = format!("Authorization: Bearer {CALL}");
-        crate::http_client::raw(phone.http, &format!("POST /rpc HTTP/1.1\r\n{host}Connection: close\r\n{token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}", mute().len(), mute())).await
+        raw(phone.http, &format!("POST /rpc HTTP/1.1\r\n{host}Connection: close\r\n{token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}", mute().len(), mute())).await
     };
     for host in [
         "Host: evil.example\r\n",

@@ -1,7 +1,7 @@
 //! SIPp calls phoned: answered, refused, cancelled, held and holding, without an offer, with the ACK lost, with the INVITE repeated,
 //! with reliable provisionals required, and through a proxy that records its route. SIPp checks every message, phoned's events are checked here.
 
-use crate::common::daemon::{Client, Daemon, Setup, trunk};
+use crate::common::daemon::{Client, Daemon, Setup, account, trunk};
 use crate::common::kamailio::{DOMAIN, Kamailio, Setup as Registrar, password};
 use crate::common::sipp::{Run, Sipp};
 use crate::common::wait::{secs, until};
@@ -138,7 +138,7 @@ fn through_a_proxy_that_records_its_route() {
     let mut registrar = Registrar::users(&["alice"]);
     registrar.open.push("sipp".into());
     let kamailio = Kamailio::start(&registrar);
-    let tables = crate::common::daemon::account("alice", DOMAIN, &password("alice"), &kamailio.uri(), 440);
+    let tables = account("alice", DOMAIN, &password("alice"), &kamailio.uri(), 440);
     let phoned = Daemon::start(&Setup { tables, ..Setup::default() });
     let mut client = phoned.connect();
     client.registered("alice", secs(30));
